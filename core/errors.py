@@ -1,0 +1,140 @@
+"""Every error that Docent raises on purpose.
+
+    DocentError
+    ├── ConfigError            settings that are missing or wrong, all of them at once
+    ├── StoreError             the database cannot be used
+    │   ├── StoreTooNew        it was written by a newer Docent
+    │   └── StoreBehind        it needs `docent migrate`
+    ├── EngineError
+    │   ├── EngineBusy         asked too often; try again after `retry_after`
+    │   ├── EngineUnreachable  no usable reply: whether the request took effect is not known
+    │   ├── EngineRefused      asking again will not help
+    │   ├── ConversationLocked another run holds the conversation; wait
+    │   └── ConversationGone   the engine no longer has the conversation; rebuild it
+    ├── PlatformError
+    │   ├── PlatformBusy       asked too often; try again after `retry_after`
+    │   ├── PlatformUnreachable  no usable reply: whether the message was posted is not known
+    │   ├── PlatformRefused    asking again will not help; `hint` says what would
+    │   └── ThreadGone         the thread or its channel was deleted or closed to the bot
+    └── DocumentsError
+        ├── SourceUnreachable  a source could not be listed; its pages stay as they are
+        ├── PageUnreadable     one page could not be read
+        ├── IndexRefused       an index did not take a document
+        ├── RefreshBusy        a refresh is under way already
+        └── NotAdmin           the person may not refresh
+
+Messages are for people: they say what to do, and hold no secret and no text that somebody wrote.
+"""
+
+from collections.abc import Sequence
+
+
+class DocentError(Exception):
+    """The root of the tree. The docstring of a class is its default message."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+
+class ConfigError(DocentError):
+    """The settings are not usable."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"- {problem}" for problem in self.problems))
+
+
+class StoreError(DocentError):
+    """The database cannot be used."""
+
+
+class StoreTooNew(StoreError):
+    """The database was written by a newer Docent: run that version, or use another database."""
+
+
+class StoreBehind(StoreError):
+    """The database is older than this Docent: run `docent migrate`, then start again."""
+
+
+class EngineError(DocentError):
+    """The engine could not do what it was asked."""
+
+
+class EngineBusy(EngineError):
+    """The engine asks for a pause."""
+
+    def __init__(self, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after  #: seconds, where the engine named them
+        super().__init__()
+
+
+class EngineUnreachable(EngineError):
+    """The engine gave no usable reply; whether the request took effect is not known."""
+
+
+class EngineRefused(EngineError):
+    """The engine refused the request, and will again."""
+
+    def __init__(self, message: str, reason: str = "refused") -> None:
+        self.reason = reason  #: short code for logs
+        super().__init__(message)
+
+
+class ConversationLocked(EngineError):
+    """Another run holds the conversation."""
+
+
+class ConversationGone(EngineError):
+    """The engine no longer has the conversation."""
+
+
+class PlatformError(DocentError):
+    """The platform could not do what it was asked."""
+
+
+class PlatformBusy(PlatformError):
+    """The platform asks for a pause."""
+
+    def __init__(self, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after  #: seconds, where the platform named them
+        super().__init__()
+
+
+class PlatformUnreachable(PlatformError):
+    """The platform gave no usable reply; whether the message was posted is not known."""
+
+
+class PlatformRefused(PlatformError):
+    """The platform refused the request, and will again."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint  #: what a person can do about it
+        super().__init__(f"{message} {hint}".strip())
+
+
+class ThreadGone(PlatformError):
+    """The thread is gone, or closed to the bot."""
+
+
+class DocumentsError(DocentError):
+    """The documents could not be brought in line."""
+
+
+class SourceUnreachable(DocumentsError):
+    """The source could not be listed; its pages stay as they are."""
+
+
+class PageUnreadable(DocumentsError):
+    """The page could not be read."""
+
+
+class IndexRefused(DocumentsError):
+    """The index did not take the document."""
+
+
+class RefreshBusy(DocumentsError):
+    """A refresh is under way already; wait until it has ended."""
+
+
+class NotAdmin(DocumentsError):
+    """Only admins may refresh the documentation."""

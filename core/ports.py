@@ -1,0 +1,198 @@
+"""The edges of core: what it needs of a platform, an engine, a source and an index.
+
+Each port has at least two real implementations, and a suite in `tests/contract` that says by example
+what the docstrings here promise.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from core.domain import (
+    ConversationId,
+    Document,
+    Exchange,
+    Listed,
+    Mention,
+    MessageId,
+    Page,
+    Post,
+    Question,
+    RefreshProgress,
+    RefreshReport,
+    Reply,
+    RunId,
+    RunState,
+    ThreadRef,
+)
+
+OnProgress = Callable[[RefreshProgress], Awaitable[None]]
+
+
+class Reception(Protocol):
+    """What an adapter may ask of core; `core.desk.Desk` is the one implementation."""
+
+    async def take(self, mention: Mention) -> bool:
+        """Write the mention down; only then may the platform be acknowledged.
+
+        Returns whether it is new. Taking the same message again changes nothing and returns False.
+        Raises StoreError where it could not be written: do not acknowledge then.
+        """
+        ...
+
+    async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
+        """Bring the documents in line with their sources, for an admin, and say what was done.
+
+        Raises NotAdmin, RefreshBusy or another DocumentsError.
+        """
+        ...
+
+
+class Platform(Protocol):
+    """Where questions come from and replies go: one adapter in `bots/`."""
+
+    @property
+    def name(self) -> str:
+        """What `ThreadRef.platform` says for this platform's threads."""
+        ...
+
+    @property
+    def working_seconds(self) -> float:
+        """How long a sign of `show_working` lasts; it is shown again before it ends."""
+        ...
+
+    async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        """Connect, set `ready`, hand over mentions until `stop` is set, then take no more.
+
+        Returns within seconds after `stop`; replies can still be posted until `close`. Raises
+        PlatformRefused where the platform does not let the bot in (a bad token): it never hangs.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. A second call does nothing."""
+        ...
+
+    def render(self, reply: Reply) -> Sequence[str]:
+        """Write the reply as the platform shows it, in parts that it takes; at least one part.
+
+        Pure: no pings, no link whose target is hidden, whatever the text contains.
+        """
+        ...
+
+    async def post(self, post: Post) -> MessageId:
+        """Post one part in its thread (making the thread where there is none yet); its id.
+
+        Raises PlatformBusy, PlatformUnreachable, PlatformRefused or ThreadGone.
+        """
+        ...
+
+    async def find(self, post: Post) -> MessageId | None:
+        """Look whether the part was posted already, by its marker. Raises as `post` does."""
+        ...
+
+    async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        """Show that an answer is on its way. A platform that cannot does nothing; never raises."""
+        ...
+
+    async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        """Take the sign of `show_working` away; without effect where there is none. Never raises."""
+        ...
+
+
+class AnswerEngine(Protocol):
+    """What answers. Each method raises EngineBusy, EngineUnreachable or EngineRefused."""
+
+    @property
+    def name(self) -> str:
+        """Stored with each conversation: ids of one engine are never given to another."""
+        ...
+
+    async def open_conversation(
+        self, thread: ThreadRef, history: Sequence[Exchange]
+    ) -> ConversationId:
+        """Open the memory of a thread, knowing `history` (oldest first; bounded by the caller)."""
+        ...
+
+    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+        """Begin to answer, once: nothing is repeated behind the caller's back.
+
+        Raises ConversationLocked while another run holds the conversation, ConversationGone where
+        the engine does not have it.
+        """
+        ...
+
+    async def check(self, run: RunId) -> RunState:
+        """Say how far a run is. A run that the engine does not know is Failed, transient."""
+        ...
+
+    async def cancel(self, run: RunId) -> None:
+        """Stop a run. A run that has ended or is unknown is left as it is."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. A second call does nothing."""
+        ...
+
+
+class PageSource(Protocol):
+    """Where pages come from."""
+
+    @property
+    def name(self) -> str:
+        """As written in DOCS_SOURCES; unique, and stored with each page."""
+        ...
+
+    async def list(self) -> Sequence[Listed]:
+        """Say which pages there are, without reading them, each url once.
+
+        Raises SourceUnreachable; never returns a part of the list as if it were the whole.
+        """
+        ...
+
+    async def read(self, listed: Listed, known: str | None) -> Page | None:
+        """Read one page. `known` is the stamp of the copy we have; None if it has not changed.
+
+        Raises PageUnreadable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. A second call does nothing."""
+        ...
+
+
+class DocumentIndex(Protocol):
+    """What engines search. Keeps copies of pages, each known by a `ref` of its own making."""
+
+    @property
+    def name(self) -> str:
+        """Stored with each document."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many pages `put` takes at once."""
+        ...
+
+    async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexFailure]:
+        """Copy pages into the index and wait until they can be found, within a bounded time.
+
+        Returns, in the same order, the ref of each copy or why it was not taken. Copies that the
+        index has already stay until they are removed. Raises EngineError as engines do.
+        """
+        ...
+
+    async def remove(self, documents: Sequence[Document]) -> None:
+        """Delete copies. One that is gone already is no error. Raises EngineError as engines do."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection. A second call does nothing."""
+        ...
+
+
+class IndexFailure(str):
+    """Why an index did not take a page; text for the refresh report."""
+
+    __slots__ = ()
