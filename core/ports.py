@@ -25,6 +25,7 @@ from core.domain import (
     RunState,
     ThreadRef,
 )
+from core.errors import IndexRefused
 
 OnProgress = Callable[[RefreshProgress], Awaitable[None]]
 
@@ -175,7 +176,7 @@ class DocumentIndex(Protocol):
         """How many pages `put` takes at once."""
         ...
 
-    async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexFailure]:
+    async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
         """Copy pages into the index and wait until they can be found, within a bounded time.
 
         Returns, in the same order, the ref of each copy or why it was not taken. Copies that the
@@ -191,8 +192,3 @@ class DocumentIndex(Protocol):
         """Close every connection. A second call does nothing."""
         ...
 
-
-class IndexFailure(str):
-    """Why an index did not take a page; text for the refresh report."""
-
-    __slots__ = ()

@@ -1,0 +1,1 @@
+"""The platforms, the command line and the composition root."""
