@@ -52,7 +52,7 @@ class Citation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What an engine found: platform-neutral Markdown and the pages it rests on, in order of use."""
+    """What an engine found: neutral Markdown, and the pages it rests on in order of use."""
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -71,7 +71,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exchange:
-    """An earlier question of a thread and the answer it got; conversations are rebuilt from these."""
+    """An earlier question and its answer; conversations are rebuilt from these."""
 
     question: str
     answer: str
@@ -170,7 +170,7 @@ class Post:
 
 
 def post_marker(turn: Turn, part: int) -> str:
-    """Name part number `part` of the reply to `turn`, the same in every process and after a restart.
+    """Name one part of the reply to `turn`, the same in every process and after a restart.
 
     24 characters of [0-9a-f]: Discord takes at most 25 as a message's nonce.
     """

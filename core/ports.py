@@ -1,7 +1,7 @@
 """The edges of core: what it needs of a platform, an engine, a source and an index.
 
-Each port has at least two real implementations, and a suite in `tests/contract` that says by example
-what the docstrings here promise.
+Each port has at least two real implementations, and a suite in `tests/contract` that says by
+example what the docstrings here promise.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class Platform(Protocol):
         ...
 
     async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
-        """Take the sign of `show_working` away; without effect where there is none. Never raises."""
+        """Take the sign of `show_working` away, where there is one. Never raises."""
         ...
 
 
@@ -191,4 +191,3 @@ class DocumentIndex(Protocol):
     async def close(self) -> None:
         """Close every connection. A second call does nothing."""
         ...
-

@@ -1,0 +1,128 @@
+"""Connections and transactions on SQLite and Postgres, and the translation of their errors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Table, event, exc, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from core.errors import StoreError
+
+BUSY_TIMEOUT = 10.0  # seconds that SQLite waits for another process's write to end
+
+
+class Database:
+    """Hands out transactions: `read` for looking, `write` for changing."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer at a time. Waiting here is first come first served; waiting in
+        # SQLite's busy handler is a race of sleeps in which a transaction can starve.
+        self._one_writer = asyncio.Lock() if self.is_sqlite else None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Look at one consistent state. Raises StoreError."""
+        with _translate_errors():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Change things in one transaction: all of it or, on any error, nothing.
+
+        Raises StoreError.
+        """
+        async with AsyncExitStack() as stack:
+            if self._one_writer is not None:
+                await stack.enter_async_context(self._one_writer)
+            with _translate_errors():
+                async with self._engine.connect() as connection:
+                    await connection.execution_options(docent_writes=True)
+                    async with connection.begin():
+                        yield connection
+
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
+        """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Prepare for the database at `url`, without connecting yet; the folder of a file is made.
+
+    Takes `sqlite:///path`, and Postgres in each form that hosts give (`postgres://`,
+    `postgresql://`). Raises StoreError for any other.
+    """
+    try:
+        parsed = _with_driver(make_url(url))
+    except exc.ArgumentError as error:
+        raise StoreError(
+            "DATABASE_URL is not a URL. Write sqlite:///data/docent.db or postgresql://…"
+        ) from error
+    # Parameters are questions and answers: they must not reach an error text, hence a log.
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(parsed, hide_parameters=True)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        engine = create_async_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    return Database(engine)
+
+
+def _with_driver(url: URL) -> URL:
+    match url.get_backend_name():
+        case "sqlite":
+            return url.set(drivername="sqlite+aiosqlite")
+        case "postgres" | "postgresql":
+            return url.set(drivername="postgresql+psycopg")
+        case other:
+            raise StoreError(f"DATABASE_URL names {other!r}: Docent runs on sqlite or postgresql.")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Without this the driver commits before DDL, and a migration that fails leaves half of itself.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # In WAL mode NORMAL survives the death of the process at any moment; only the death of the
+    # whole machine can undo the last commits. FULL would cost an fsync per question.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: a read lock that is upgraded later fails without waiting.
+    writes = connection.get_execution_options().get("docent_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _translate_errors() -> Iterator[None]:
+    try:
+        yield
+    except (exc.IntegrityError, exc.DataError) as error:
+        # Postgres quotes the row, which somebody wrote, in the lines after the first; the cause in
+        # a traceback would show it too.
+        raise StoreError(_message(error.orig)) from None
+    except exc.DBAPIError as error:
+        raise StoreError(_message(error.orig)) from error
+    except (exc.SQLAlchemyError, OSError) as error:
+        raise StoreError(_message(error)) from error
+
+
+def _message(error: BaseException | None) -> str:
+    first_line = str(error).partition("\n")[0]
+    return f"The database cannot be used: {type(error).__name__}: {first_line}"

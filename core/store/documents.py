@@ -1,0 +1,171 @@
+"""Pages as last read, and which copies of them the indexes hold.
+
+What a refresh has to do follows from these two tables alone, so that one that was killed is
+finished by the next.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, exists, func, select
+
+from core.domain import Citation, Document, Page
+from core.store.database import Database
+from core.store.schema import documents, pages
+
+AT_ONCE = 500  # values in one IN (…): SQLite and Postgres both take far more
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownPage:
+    """What a refresh compares a page with."""
+
+    source: str
+    hash: str
+    stamp: str | None
+
+
+class Documents:
+    """The documentation as we have it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def known(self) -> dict[str, KnownPage]:
+        """Every page that we have, by url."""
+        query = select(pages.c.url, pages.c.source, pages.c.hash, pages.c.stamp)
+        async with self._database.read() as connection:
+            return {
+                row.url: KnownPage(source=row.source, hash=row.hash, stamp=row.stamp)
+                for row in await connection.execute(query)
+            }
+
+    async def put_pages(self, batch: Sequence[Page]) -> None:
+        """Keep pages as they were just read, in place of what their urls had before."""
+        if not batch:
+            return
+        insert_page = self._database.insert(pages)
+        columns = ("source", "title", "markdown", "hash", "stamp", "fetched_at")
+        upsert = insert_page.on_conflict_do_update(
+            index_elements=["url"], set_={name: insert_page.excluded[name] for name in columns}
+        )
+        now = time.time()
+        rows = [
+            {
+                "source": page.source,
+                "url": page.url,
+                "title": page.title,
+                "markdown": page.markdown,
+                "hash": page.hash,
+                "stamp": page.stamp,
+                "fetched_at": now,
+            }
+            for page in batch
+        ]
+        async with self._database.write() as connection:
+            await connection.execute(upsert, rows)
+
+    async def remove_pages(self, urls: Sequence[str]) -> None:
+        """Forget pages that the documentation no longer has."""
+        async with self._database.write() as connection:
+            for start in range(0, len(urls), AT_ONCE):
+                batch = urls[start : start + AT_ONCE]
+                await connection.execute(delete(pages).where(pages.c.url.in_(batch)))
+
+    async def count(self) -> int:
+        """How many pages we have."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(func.count()).select_from(pages))).scalar_one()
+
+    async def missing_urls(self, index: str) -> list[str]:
+        """Urls of the pages of which an index has no copy as they are now."""
+        current = exists().where(_is_copy(index))
+        query = select(pages.c.url).where(~current).order_by(pages.c.id)
+        async with self._database.read() as connection:
+            return list((await connection.execute(query)).scalars())
+
+    async def get_pages(self, urls: Sequence[str]) -> list[Page]:
+        """The pages of these urls that we have, in no particular order."""
+        query = select(pages).where(pages.c.url.in_(urls))
+        async with self._database.read() as connection:
+            return [_page(row) for row in await connection.execute(query)]
+
+    async def stale(self, index: str) -> list[Document]:
+        """The copies in an index whose page is gone, or has a newer copy there.
+
+        The copy of a page that changed is not stale before the new one is in: at no moment is a
+        page of the documentation missing from the index.
+        """
+        same_page = exists().where(pages.c.url == documents.c.url)
+        newer = documents.alias("newer")
+        replaced = exists().where(
+            newer.c.index_name == index,
+            newer.c.url == documents.c.url,
+            newer.c.hash == pages.c.hash,
+            newer.c.hash != documents.c.hash,
+            pages.c.url == documents.c.url,
+        )
+        query = select(documents).where(documents.c.index_name == index, ~same_page | replaced)
+        async with self._database.read() as connection:
+            return [_document(row) for row in await connection.execute(query)]
+
+    async def add(self, batch: Sequence[Document]) -> None:
+        """Record copies that an index now holds."""
+        if not batch:
+            return
+        rows = [
+            {
+                "index_name": document.index,
+                "url": document.url,
+                "title": document.title,
+                "hash": document.hash,
+                "ref": document.ref,
+            }
+            for document in batch
+        ]
+        statement = self._database.insert(documents).on_conflict_do_nothing()
+        async with self._database.write() as connection:
+            await connection.execute(statement, rows)
+
+    async def forget(self, batch: Sequence[Document]) -> None:
+        """Drop the record of copies that an index no longer holds."""
+        async with self._database.write() as connection:
+            for document in batch:
+                await connection.execute(
+                    delete(documents).where(
+                        documents.c.index_name == document.index, documents.c.ref == document.ref
+                    )
+                )
+
+    async def citations(self, index: str, refs: Sequence[str]) -> Mapping[str, Citation]:
+        """What to cite for each of an index's refs whose page the documentation still has."""
+        query = (
+            select(documents.c.ref, pages.c.url, pages.c.title)
+            .join(pages, pages.c.url == documents.c.url)
+            .where(documents.c.index_name == index, documents.c.ref.in_(refs))
+        )
+        async with self._database.read() as connection:
+            return {
+                row.ref: Citation(url=row.url, title=row.title)
+                for row in await connection.execute(query)
+            }
+
+
+def _is_copy(index: str) -> Any:
+    return and_(
+        documents.c.index_name == index,
+        documents.c.url == pages.c.url,
+        documents.c.hash == pages.c.hash,
+    )
+
+
+def _page(row: Row[Any]) -> Page:
+    return Page(
+        source=row.source, url=row.url, title=row.title, markdown=row.markdown, stamp=row.stamp
+    )
+
+
+def _document(row: Row[Any]) -> Document:
+    return Document(index=row.index_name, url=row.url, title=row.title, hash=row.hash, ref=row.ref)

@@ -1,0 +1,109 @@
+"""The tables as the newest migration leaves them; a test holds the two together."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+Id = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("engine", Text),
+    Column("conversation", Text),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("platform", "tenant", "key"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("thread_id", Id, ForeignKey("threads.id"), nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("unread", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("attempt", Integer, nullable=False),
+    Column("run", Text),
+    Column("outcome", Text),
+    Column("answer", Text),
+    Column("citations", JSON),
+    Column("finished_at", Double),
+    UniqueConstraint("platform", "tenant", "channel", "message"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("turn_id", Id, ForeignKey("turns.id"), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("message", Text),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("url", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("markdown", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("stamp", Text),
+    Column("fetched_at", Double, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("index_name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    UniqueConstraint("index_name", "ref"),
+)
+
+passages = Table(
+    "passages",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("ref", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("headings", JSON, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+values = Table(
+    "kept_values",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
