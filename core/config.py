@@ -1,9 +1,114 @@
 """The settings: read from the environment and `.env`, checked, and handed on as values.
 
-The only module that reads the environment.
+The only module that reads the environment. `SETTINGS` is the list that README, the manual and
+`.env.example` are held to by a test.
 """
 
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from core.errors import ConfigError
+from core.replies import DEFAULT_FALLBACK
+
+EngineName = Literal["openai", "local"]
+LogFormat = Literal["auto", "text", "json"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """One name that may stand in the environment or in `.env`."""
+
+    name: str
+    default: str  #: as it would be written; "" where there is none
+    about: str
+
+
+SETTINGS = (
+    Setting(name="OPENAI_API_KEY", default="", about="Key of the OpenAI project that answers"),
+    Setting(name="OPENAI_BASE_URL", default="", about="Another server that speaks OpenAI's API"),
+    Setting(name="OPENAI_MODEL", default="gpt-6-luna", about="Model that writes the answers"),
+    Setting(
+        name="OPENAI_REASONING_EFFORT",
+        default="low",
+        about="none … max, as the model allows; `default` leaves it to the model",
+    ),
+    Setting(
+        name="OPENAI_VECTOR_STORE_ID",
+        default="",
+        about="Vector store for the documents; without it, one is made at the first refresh",
+    ),
+    Setting(
+        name="ENGINE",
+        default="",
+        about="`openai` or `local`; without it, `openai` where a key is set, else `local`",
+    ),
+    Setting(name="INSTRUCTIONS", default="", about="Replaces the model's default instructions"),
+    Setting(name="INSTRUCTIONS_FILE", default="", about="The same, from a file"),
+    Setting(
+        name="DATABASE_URL",
+        default="sqlite:///data/docent.db",
+        about="SQLite file, or `postgres://…`",
+    ),
+    Setting(
+        name="DOCS_SOURCES",
+        default="",
+        about="Folders and sites with the documentation, separated by commas or lines",
+    ),
+    Setting(
+        name="REFRESH_EVERY",
+        default="",
+        about="Refresh by itself, every `30m`, `6h` or `1d`",
+    ),
+    Setting(name="SLACK_BOT_TOKEN", default="", about="`xoxb-…` of the Slack app"),
+    Setting(name="SLACK_APP_TOKEN", default="", about="`xapp-…`: connect by Socket Mode"),
+    Setting(name="SLACK_SIGNING_SECRET", default="", about="Take events over HTTP instead"),
+    Setting(name="PORT", default="3000", about="Port for Slack's events over HTTP"),
+    Setting(name="SLACK_API_URL", default="", about="Another server that speaks Slack's Web API"),
+    Setting(name="DISCORD_TOKEN", default="", about="Token of the Discord bot"),
+    Setting(name="DISCORD_API_URL", default="", about="Another server that speaks Discord's API"),
+    Setting(name="DISCORD_GATEWAY_URL", default="", about="The gateway of that server"),
+    Setting(
+        name="DISCORD_MESSAGE_CONTENT",
+        default="false",
+        about="Whether the message-content intent is switched on for the bot",
+    ),
+    Setting(
+        name="FALLBACK_MESSAGE",
+        default=DEFAULT_FALLBACK,
+        about="What is said when there is no answer",
+    ),
+    Setting(name="DISCORD_INVITE_URL", default="", about="Invite link that the fallback adds"),
+    Setting(
+        name="ADMINS",
+        default="",
+        about="Who may refresh: `slack:U…`, `discord:1234…`, separated by commas",
+    ),
+    Setting(
+        name="RUN_DEADLINE_SECONDS",
+        default="120",
+        about="After this long without an answer, the fallback is posted",
+    ),
+    Setting(
+        name="RETENTION_DAYS",
+        default="",
+        about="Delete the text of questions and answers after so many days; empty keeps it",
+    ),
+    Setting(
+        name="LOG_FORMAT",
+        default="auto",
+        about="`text`, `json`, or `auto`: text on a terminal, else JSON",
+    ),
+    Setting(name="LOG_LEVEL", default="INFO", about="DEBUG shows what people write"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,3 +141,239 @@ class OpenAISettings:
     model: str = "gpt-6-luna"
     reasoning_effort: str | None = "low"  #: None: not sent
     vector_store_id: str | None = None  #: None: made at the first refresh and remembered
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything that an operator decides."""
+
+    engine: EngineName = "local"
+    openai: OpenAISettings | None = None
+    instructions: str | None = None  #: None: the default ones
+    database_url: str = field(default="sqlite:///data/docent.db", repr=False)
+    docs_sources: tuple[str, ...] = ()
+    refresh_every: float | None = None  #: seconds
+    slack: SlackSettings | None = None
+    discord: DiscordSettings | None = None
+    fallback_message: str = DEFAULT_FALLBACK
+    discord_invite_url: str | None = None
+    admins: frozenset[str] = frozenset()  #: written `platform:user`
+    run_deadline: float = 120.0  #: seconds
+    retention_days: int | None = None
+    log_format: LogFormat = "auto"
+    log_level: str = "INFO"
+
+
+def load_settings(env_file: Path = Path(".env")) -> Settings:
+    """Read the settings from the environment and, where that is silent, from `env_file`.
+
+    Raises ConfigError, naming every problem and how to mend it.
+    """
+    from_file = dotenv_values(env_file) if env_file.is_file() else {}
+    return parse_settings({**from_file, **os.environ})  # noqa: TID251 (here, and only here)
+
+
+def parse_settings(values: Mapping[str, str | None]) -> Settings:
+    """Check settings by name. Raises ConfigError, naming every problem and how to mend it."""
+    reader = _Reader(values)
+    openai = _openai(reader)
+    settings = Settings(
+        engine=_engine(reader, openai),
+        openai=openai,
+        instructions=_instructions(reader),
+        database_url=_database_url(reader),
+        docs_sources=tuple(reader.list("DOCS_SOURCES")),
+        refresh_every=_refresh_every(reader),
+        slack=_slack(reader),
+        discord=_discord(reader),
+        fallback_message=reader.text("FALLBACK_MESSAGE"),
+        discord_invite_url=reader.url("DISCORD_INVITE_URL"),
+        admins=_admins(reader),
+        run_deadline=reader.number("RUN_DEADLINE_SECONDS", least=5),
+        retention_days=int(reader.number("RETENTION_DAYS", least=1)) or None,
+        log_format=reader.choice("LOG_FORMAT", get_args(LogFormat)),  # type: ignore[arg-type]
+        log_level=reader.choice("LOG_LEVEL", LOG_LEVELS),
+    )
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return settings
+
+
+class _Reader:
+    """Reads values by name, and collects what is wrong with them instead of stopping."""
+
+    def __init__(self, values: Mapping[str, str | None]) -> None:
+        self._values = {name: (value or "").strip() for name, value in values.items()}
+        self._defaults = {setting.name: setting.default for setting in SETTINGS}
+        self.problems: list[str] = []
+
+    def problem(self, text: str) -> None:
+        self.problems.append(text)
+
+    def text(self, name: str) -> str:
+        return self._values.get(name) or self._defaults[name]
+
+    def optional(self, name: str) -> str | None:
+        return self.text(name) or None
+
+    def list(self, name: str) -> Sequence[str]:
+        return [part.strip() for part in re.split(r"[,\n]", self.text(name)) if part.strip()]
+
+    def number(self, name: str, least: float) -> float:
+        """A number of at least `least`; 0 where nothing is set."""
+        text = self.text(name)
+        try:
+            number = float(text or 0)
+        except ValueError:
+            number = -1
+        if text and not least <= number < float("inf"):
+            self.problem(f"{name} is {text!r}: write a number, {least:g} or more.")
+        return number
+
+    def choice(self, name: str, allowed: Sequence[str]) -> str:
+        text = self.text(name)
+        for value in allowed:
+            if value.lower() == text.lower():
+                return value
+        self.problem(f"{name} is {text!r}: write one of {', '.join(allowed)}.")
+        return allowed[0]
+
+    def flag(self, name: str) -> bool:
+        text = self.text(name).lower()
+        if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+            self.problem(f"{name} is {text!r}: write true or false.")
+        return text in ("true", "1", "yes", "on")
+
+    def url(self, name: str, schemes: Sequence[str] = ("https", "http")) -> str | None:
+        text = self.optional(name)
+        if text is None:
+            return None
+        try:
+            parsed = urlsplit(text)
+            usable = parsed.scheme in schemes and bool(parsed.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
+            self.problem(f"{name} is not a URL: write {schemes[0]}://… in full.")
+        return text
+
+
+def _openai(reader: _Reader) -> OpenAISettings | None:
+    base_url = reader.url("OPENAI_BASE_URL")
+    effort = reader.choice("OPENAI_REASONING_EFFORT", get_args(Effort))
+    key = reader.optional("OPENAI_API_KEY")
+    if key is None:
+        return None
+    return OpenAISettings(
+        api_key=key,
+        base_url=base_url,
+        model=reader.text("OPENAI_MODEL"),
+        reasoning_effort=None if effort == "default" else effort,
+        vector_store_id=reader.optional("OPENAI_VECTOR_STORE_ID"),
+    )
+
+
+def _engine(reader: _Reader, openai: OpenAISettings | None) -> EngineName:
+    named = reader.text("ENGINE").lower()
+    if named not in ("", *get_args(EngineName)):
+        reader.problem(f"ENGINE is {named!r}: write openai or local, or leave it out.")
+    if named == "openai" and openai is None:
+        reader.problem("ENGINE is openai, but OPENAI_API_KEY is missing: set it.")
+    if named != "local" and openai is None and reader.optional("OPENAI_BASE_URL"):
+        reader.problem(
+            "OPENAI_BASE_URL is set, but OPENAI_API_KEY is missing: set it too "
+            "(any word, where that server needs no key)."
+        )
+    return "openai" if openai is not None and named != "local" else "local"
+
+
+def _instructions(reader: _Reader) -> str | None:
+    inline, file = reader.optional("INSTRUCTIONS"), reader.optional("INSTRUCTIONS_FILE")
+    if inline and file:
+        reader.problem("INSTRUCTIONS and INSTRUCTIONS_FILE are both set: keep one of them.")
+    if file is None:
+        return inline
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reader.problem(f"INSTRUCTIONS_FILE {file!r} cannot be read ({reason}): correct the path.")
+        return None
+
+
+def _database_url(reader: _Reader) -> str:
+    url = reader.text("DATABASE_URL")
+    if not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", url):
+        reader.problem("DATABASE_URL: write sqlite:///data/docent.db or postgres://….")
+    return url
+
+
+def _refresh_every(reader: _Reader) -> float | None:
+    text = reader.optional("REFRESH_EVERY")
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)\s*([smhd])", text.lower())
+    if match is None or int(match[1]) == 0:
+        reader.problem(f"REFRESH_EVERY is {text!r}: write 30m, 6h or 1d.")
+        return None
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _slack(reader: _Reader) -> SlackSettings | None:
+    bot, app = reader.optional("SLACK_BOT_TOKEN"), reader.optional("SLACK_APP_TOKEN")
+    secret = reader.optional("SLACK_SIGNING_SECRET")
+    port = int(reader.number("PORT", least=0))
+    api_url = reader.url("SLACK_API_URL")
+    if bot is None:
+        if app or secret:
+            name = "SLACK_APP_TOKEN" if app else "SLACK_SIGNING_SECRET"
+            reader.problem(
+                f"{name} is set, but SLACK_BOT_TOKEN is missing: copy it from the app's "
+                "page “OAuth & Permissions” (xoxb-…)."
+            )
+        return None
+    if bot.startswith("xapp-") or (app or "").startswith("xoxb-"):
+        reader.problem("SLACK_BOT_TOKEN (xoxb-…) and SLACK_APP_TOKEN (xapp-…) are exchanged.")
+    if app is None and secret is None:
+        reader.problem(
+            "SLACK_BOT_TOKEN is set, but SLACK_APP_TOKEN is missing: make one under “Basic "
+            "Information > App-Level Tokens” with connections:write, or set "
+            "SLACK_SIGNING_SECRET to take events over HTTP."
+        )
+    return SlackSettings(
+        bot_token=bot, app_token=app, signing_secret=secret, port=port, api_url=api_url
+    )
+
+
+def _discord(reader: _Reader) -> DiscordSettings | None:
+    token = reader.optional("DISCORD_TOKEN")
+    api_url = reader.url("DISCORD_API_URL")
+    gateway_url = reader.url("DISCORD_GATEWAY_URL", schemes=("wss", "ws"))
+    message_content = reader.flag("DISCORD_MESSAGE_CONTENT")
+    if (api_url is None) != (gateway_url is None):
+        present, missing = "DISCORD_API_URL", "DISCORD_GATEWAY_URL"
+        if api_url is None:
+            present, missing = missing, present
+        reader.problem(f"{present} is set, but {missing} is missing: set both or neither.")
+    if token is None:
+        return None
+    return DiscordSettings(
+        token=token, api_url=api_url, gateway_url=gateway_url, message_content=message_content
+    )
+
+
+def _admins(reader: _Reader) -> frozenset[str]:
+    admins = set()
+    for entry in reader.list("ADMINS"):
+        if re.fullmatch(r"slack:[UW]\w+|discord:\d+", entry):
+            admins.add(entry)
+        elif entry.isdigit():
+            admins.add(f"discord:{entry}")
+        elif re.fullmatch(r"[UW][A-Z0-9]+", entry):
+            admins.add(f"slack:{entry}")
+        else:
+            reader.problem(
+                f"ADMINS has {entry!r}: write slack:U0123456 or discord:123456789 "
+                "(a user's id, not the name)."
+            )
+    return frozenset(admins)

@@ -149,7 +149,7 @@ async def m001_threads_turns_documents(connection: AsyncConnection, sqlite: bool
 
 @migration
 async def m002_passages(connection: AsyncConnection, sqlite: bool) -> None:
-    """Make the table of the local index, and its full-text index in the database's own kind."""
+    """Make the tables of the local index, and its full-text index in the database's own kind."""
     await _execute(
         connection,
         sqlite,
@@ -160,15 +160,21 @@ async def m002_passages(connection: AsyncConnection, sqlite: bool) -> None:
             url TEXT NOT NULL,
             title TEXT NOT NULL,
             headings JSON NOT NULL,
-            text TEXT NOT NULL)""",
+            text TEXT NOT NULL,
+            title_words TEXT NOT NULL,
+            heading_words TEXT NOT NULL,
+            text_words TEXT NOT NULL)""",
         "CREATE INDEX passages_by_ref ON passages (ref)",
+        "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, passages INTEGER NOT NULL)",
     )
     if sqlite:
+        # The words come split and stemmed; `ascii` keeps every letter beyond ASCII as it is.
         await _execute(
             connection,
             sqlite,
             "CREATE VIRTUAL TABLE passage_words USING fts5 "
-            "(title, headings, text, tokenize = 'porter unicode61 remove_diacritics 2')",
+            "(title_words, heading_words, text_words, "
+            "content = 'passages', content_rowid = 'id', tokenize = 'ascii')",
         )
     else:
         await _execute(

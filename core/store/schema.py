@@ -97,6 +97,16 @@ passages = Table(
     Column("title", Text, nullable=False),
     Column("headings", JSON, nullable=False),
     Column("text", Text, nullable=False),
+    Column("title_words", Text, nullable=False),
+    Column("heading_words", Text, nullable=False),
+    Column("text_words", Text, nullable=False),
+)
+
+vocabulary = Table(
+    "vocabulary",
+    metadata,
+    Column("word", Text, primary_key=True),
+    Column("passages", Integer, nullable=False),
 )
 
 values = Table(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -227,6 +227,20 @@ class Turns:
         )
         async with self._database.read() as connection:
             return list(reversed((await connection.execute(query)).scalars().all()))
+
+    async def forget_texts(self, before: float) -> int:
+        """Delete what was asked and answered in turns that ended before then; how many there were.
+
+        The rows stay: their identities prevent that a message is answered a second time.
+        """
+        old = and_(turns.c.finished_at < before, turns.c.question != "")
+        async with self._database.write() as connection:
+            ids = select(turns.c.id).where(old)
+            await connection.execute(update(parts).where(parts.c.turn_id.in_(ids)).values(text=""))
+            forgotten = await connection.execute(
+                update(turns).where(old).values(question="", answer=None, citations=None, unread=[])
+            )
+        return forgotten.rowcount
 
     async def _write(self, statement: Any) -> None:
         async with self._database.write() as connection:

@@ -1,0 +1,68 @@
+"""From a stored reply to the thread: each part posted once, in order, whatever fails between."""
+
+import logging
+from dataclasses import dataclass, replace
+
+from core.domain import Post, TurnState, post_marker
+from core.errors import PlatformBusy, PlatformRefused, PlatformUnreachable, ThreadGone
+from core.store import Store
+from core.work import Work
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 6 * 3600.0  # seconds for which a platform that does not answer is tried
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """Posts the parts of stored replies."""
+
+    store: Store
+
+    async def deliver(self, work: Work, now: float) -> float | None:
+        """Post what is not posted yet. Seconds until the next try, or None when the turn is over.
+
+        A part whose fate is unknown (the process died, or the platform did not answer) is looked
+        for in the thread before it is posted again.
+        """
+        try:
+            await self._post_parts(work)
+        except PlatformBusy as error:
+            work.doubtful = False  # refused at the door: nothing was posted
+            return work.set_back(error.retry_after)
+        except PlatformUnreachable:
+            work.doubtful = True
+            if now - work.since < PATIENCE:
+                return work.set_back()
+            await self.abandon(work, "undeliverable")
+        except ThreadGone as error:
+            log.warning("Reply has no thread: %s", error, extra={"turn": work.turn.id})
+            await self.abandon(work, "thread_gone")
+        except PlatformRefused as error:
+            log.error("Reply was refused: %s", error, extra={"turn": work.turn.id})
+            await self.abandon(work, "refused")
+        return None
+
+    async def _post_parts(self, work: Work) -> None:
+        turn = work.turn
+        waiting = await self.store.turns.unposted(turn.id)
+        for number, text in waiting:
+            post = Post(
+                thread=turn.thread,
+                reply_to=turn.message,
+                marker=post_marker(turn, number),
+                text=text,
+            )
+            message = await work.platform.find(post) if work.doubtful else None
+            if message is None:
+                # From here until the id is on record, nobody knows whether it was posted.
+                work.doubtful = True
+                message = await work.platform.post(post)
+            last = number == waiting[-1][0]
+            await self.store.turns.posted(turn.id, number, message, last=last)
+            work.doubtful, work.setbacks = False, 0
+
+    async def abandon(self, work: Work, outcome: str) -> None:
+        """End a turn whose reply cannot be posted."""
+        await self.store.turns.close(work.turn.id, TurnState.CANCELLED, outcome)
+        work.turn = replace(work.turn, state=TurnState.CANCELLED, outcome=outcome)

@@ -1,0 +1,58 @@
+"""When to look at a run again, and how many looks a second there may be.
+
+Durations are in seconds. Time comes from the caller, so that nothing here waits.
+"""
+
+import random
+
+FIRST_LOOK = 0.25  # after this a run is looked at for the first time
+LONGEST_LOOK = 5.0  # however old a run is, it is looked at after this
+GROWTH = 1 / 20  # of a run's age: a run of 20 s is looked at every 1.25 s
+JITTER = 0.15  # of the interval, up or down: runs that began together drift apart
+
+FIRST_SETBACK = 0.5  # the wait after one failed try; it doubles with each further one
+LONGEST_SETBACK = 15.0
+
+LOOKS_PER_SECOND = 40.0  # of the whole process
+BURST = 20.0  # looks that may be saved up
+
+
+def look_interval(age: float) -> float:
+    """The wait before the next look at a run of this age."""
+    return _jittered(min(FIRST_LOOK + age * GROWTH, LONGEST_LOOK))
+
+
+def setback_interval(setbacks: int, asked: float | None = None) -> float:
+    """The wait after `setbacks` failed tries in a row; at least what the other side `asked` for."""
+    own = _jittered(min(FIRST_SETBACK * 2 ** (setbacks - 1), LONGEST_SETBACK))
+    return max(own, asked or 0.0)
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret hangs on it)
+
+
+class RequestBudget:
+    """A bucket of requests that fills evenly up to a bound; a look at a run takes one."""
+
+    def __init__(self, per_second: float = LOOKS_PER_SECOND, burst: float = BURST) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._saved = burst
+        self._filled_at: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Take one request, if there is one."""
+        if self._filled_at is not None:
+            earned = max(0.0, now - self._filled_at) * self._per_second
+            self._saved = min(self._burst, self._saved + earned)
+        self._filled_at = now
+        if self._saved < 1:
+            return False
+        self._saved -= 1
+        return True
+
+    @property
+    def wait(self) -> float:
+        """Seconds from the last `take` until there is one again."""
+        return max(0.0, 1 - self._saved) / self._per_second

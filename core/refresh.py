@@ -1,0 +1,233 @@
+"""The refresh: pages are brought in line with their sources, then each index with the pages.
+
+Both halves compare before they act, and record each thing done: a refresh that is killed leaves
+work for the next one and nothing else.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from core.domain import Document, Listed, Page, RefreshProgress, RefreshReport
+from core.errors import (
+    EngineError,
+    IndexRefused,
+    PageUnreadable,
+    RefreshBusy,
+    SourceUnreachable,
+)
+from core.ports import DocumentIndex, OnProgress, PageSource
+from core.store import Store
+from core.store.documents import KnownPage
+
+log = logging.getLogger(__name__)
+
+READERS = 8  # pages that are read at the same time
+PAGES_PER_WRITE = 50
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Findings:
+    """What a refresh has found so far."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Refresher:
+    """Keeps the documents in line with their sources; one refresh at a time."""
+
+    def __init__(
+        self, *, store: Store, sources: Sequence[PageSource], indexes: Sequence[DocumentIndex]
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._indexes = indexes
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether there is any documentation to read."""
+        return bool(self._sources)
+
+    async def refresh(self, on_progress: OnProgress) -> RefreshReport:
+        """Bring pages and indexes in line, and say what was done.
+
+        A page, source or index that fails is named in the report, and its old copies stay. Raises
+        RefreshBusy where a refresh is under way, StoreError where the database fails.
+        """
+        if self._one_at_a_time.locked():
+            raise RefreshBusy
+        async with self._one_at_a_time:
+            began = time.monotonic()
+            findings = _Findings()
+            await self._refresh_pages(findings, on_progress)
+            for index in self._indexes:
+                await self._refresh_index(index, findings, on_progress)
+            report = RefreshReport(
+                added=tuple(findings.added),
+                changed=tuple(findings.changed),
+                removed=tuple(findings.removed),
+                unchanged=findings.unchanged,
+                failed=tuple(findings.failed),
+                seconds=time.monotonic() - began,
+            )
+        _log(report)
+        return report
+
+    # --- pages ------------------------------------------------------------------------------------
+
+    async def _refresh_pages(self, findings: _Findings, on_progress: OnProgress) -> None:
+        known = await self._store.documents.known()
+        kept: set[str] = set()
+        unreachable: set[str] = set()
+        for source in self._sources:
+            await on_progress(RefreshProgress(phase="listing", done=0, total=0, what=source.name))
+            try:
+                listed = await source.list()
+                if not listed and any(page.source == source.name for page in known.values()):
+                    # A site that answers with an empty list is broken, not emptied.
+                    raise SourceUnreachable("lists no page, and had some before")
+            except SourceUnreachable as error:
+                findings.failed.append((source.name, str(error)))
+                unreachable.add(source.name)
+                continue
+            # A page that two sources list belongs to the first.
+            mine = [entry for entry in listed if entry.url not in kept]
+            kept.update(entry.url for entry in mine)
+            await self._read_pages(source, mine, known, findings, on_progress)
+        gone = [
+            url for url, page in known.items() if url not in kept and page.source not in unreachable
+        ]
+        await self._store.documents.remove_pages(gone)
+        findings.removed += gone
+
+    async def _read_pages(
+        self,
+        source: PageSource,
+        listed: Sequence[Listed],
+        known: dict[str, KnownPage],
+        findings: _Findings,
+        on_progress: OnProgress,
+    ) -> None:
+        """Read what may have changed, a few pages at a time, and keep what did."""
+        done = 0
+        for batch in _batches(listed, PAGES_PER_WRITE):
+            await on_progress(_progress("reading", done, len(listed), source.name))
+            pages = await self._read_batch(source, batch, known, findings)
+            await self._store.documents.put_pages(pages)
+            done += len(batch)
+        await on_progress(_progress("reading", done, len(listed), source.name))
+
+    async def _read_batch(
+        self,
+        source: PageSource,
+        batch: Sequence[Listed],
+        known: dict[str, KnownPage],
+        findings: _Findings,
+    ) -> list[Page]:
+        places = asyncio.Semaphore(READERS)
+        pages: list[Page] = []
+
+        async def read(listed: Listed) -> None:
+            before = known.get(listed.url)
+            if before and before.source != source.name:
+                before = None  # another source's stamp means nothing to this one
+            stamp = before.stamp if before else None
+            if listed.stamp is not None and listed.stamp == stamp:
+                findings.unchanged += 1
+                return
+            async with places:
+                try:
+                    page = await source.read(listed, stamp)
+                except PageUnreadable as error:
+                    findings.failed.append((listed.url, str(error)))
+                    return
+            if page is None or (before and before.hash == page.hash):
+                findings.unchanged += 1
+            elif listed.url in known:
+                findings.changed.append(listed.url)
+            else:
+                findings.added.append(listed.url)
+            if page is not None:
+                pages.append(page)
+
+        async with asyncio.TaskGroup() as tasks:
+            for listed in batch:
+                tasks.create_task(read(listed))
+        return pages
+
+    # --- indexes ----------------------------------------------------------------------------------
+
+    async def _refresh_index(
+        self, index: DocumentIndex, findings: _Findings, on_progress: OnProgress
+    ) -> None:
+        """Put in what is missing, then take out what is stale: never the other way round."""
+        documents = self._store.documents
+        missing = await documents.missing_urls(index.name)
+        done = 0
+        try:
+            for batch in _batches(missing, index.batch_size):
+                await on_progress(_progress("indexing", done, len(missing), index.name))
+                await self._put(index, await documents.get_pages(batch), findings)
+                done += len(batch)
+            if missing:
+                await on_progress(_progress("indexing", done, len(missing), index.name))
+            for stale in _batches(await documents.stale(index.name), index.batch_size):
+                await index.remove(stale)
+                await documents.forget(stale)
+        except EngineError as error:
+            findings.failed.append((f"index {index.name}", str(error)))
+
+    async def _put(self, index: DocumentIndex, pages: Sequence[Page], findings: _Findings) -> None:
+        copies: list[Document] = []
+        for page, result in zip(pages, await index.put(pages), strict=True):
+            match result:
+                case IndexRefused():
+                    findings.failed.append((page.url, f"index {index.name}: {result}"))
+                case ref:
+                    copies.append(
+                        Document(
+                            index=index.name,
+                            url=page.url,
+                            title=page.title,
+                            hash=page.hash,
+                            ref=ref,
+                        )
+                    )
+        await self._store.documents.add(copies)
+
+
+def _batches(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(things), size):
+        yield things[start : start + size]
+
+
+def _progress(
+    phase: Literal["reading", "indexing"], done: int, total: int, what: str
+) -> RefreshProgress:
+    return RefreshProgress(phase=phase, done=done, total=total, what=what)
+
+
+def _log(report: RefreshReport) -> None:
+    log.info(
+        "Refresh ended",
+        extra={
+            "added": len(report.added),
+            "changed": len(report.changed),
+            "removed": len(report.removed),
+            "unchanged": report.unchanged,
+            "failed": len(report.failed),
+            "seconds": round(report.seconds, 3),
+        },
+    )
+    for what, reason in report.failed:
+        log.warning("Refresh failed for %s: %s", what, reason)

@@ -1,0 +1,64 @@
+"""What is said in a thread, in our own words and order, before a platform renders it."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from core.domain import Answer, Citation, Reply, Turn
+from core.errors import DocentError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_FALLBACK = "I cannot reply at this time. Reach out to the team on Discord"
+GREETING = "Hello! Ask me anything about the documentation, and I answer in this thread."
+HELPFUL_PAGES = 3  # at most, under a fallback
+
+FindPages = Callable[[str, int], Awaitable[Sequence[Citation]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replies:
+    """Composes the reply to a turn."""
+
+    find_pages: FindPages  #: pages of the documentation that may help with a question, best first
+    fallback_message: str = DEFAULT_FALLBACK
+    invite_url: str | None = None
+
+    def answer(self, turn: Turn, answer: Answer) -> Reply:
+        """The reply that hands on an answer."""
+        notes = _unread_notes(turn)
+        if answer.incomplete:
+            notes = ("This answer was cut short. Ask again for the rest.", *notes)
+        return Reply(text=answer.text, links=answer.citations, notes=notes)
+
+    def greeting(self, turn: Turn) -> Reply:
+        """The reply to a mention without a question."""
+        return Reply(text=GREETING, notes=_unread_notes(turn))
+
+    async def fallback(self, turn: Turn, said: str = "") -> Reply:
+        """The reply that points to people, and to pages that may help.
+
+        `said` is what the engine had to say for itself. Never raises: nothing is behind it.
+        """
+        message = self.fallback_message
+        if self.invite_url and self.invite_url not in message:
+            message = f"{message.rstrip('.:')}: {self.invite_url}"
+        return Reply(
+            text=f"{said}\n\n{message}" if said else message,
+            links=tuple(await self._helpful_pages(turn)),
+            links_title="These pages may help",
+            notes=_unread_notes(turn),
+        )
+
+    async def _helpful_pages(self, turn: Turn) -> Sequence[Citation]:
+        try:
+            return await self.find_pages(turn.question, HELPFUL_PAGES)
+        except DocentError as error:
+            log.warning("No pages for the fallback", extra={"turn": turn.id, "error": str(error)})
+            return ()
+
+
+def _unread_notes(turn: Turn) -> tuple[str, ...]:
+    if not turn.unread:
+        return ()
+    return (f"I cannot read attached files yet: {', '.join(turn.unread)}.",)

@@ -1,0 +1,58 @@
+"""A turn in hand: what this process knows of the turn at the head of a thread, beyond its row."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from core.domain import RunId, Turn
+from core.pacing import setback_interval
+from core.ports import Platform
+
+
+class WorkingSign:
+    """The sign in a thread that an answer is on its way: shown beside the work, always cleared."""
+
+    def __init__(self, platform: Platform, turn: Turn) -> None:
+        self._platform = platform
+        self._turn = turn
+        self._shown_at: float | None = None
+        self._showing: asyncio.Task[None] | None = None
+
+    def keep(self, tasks: asyncio.TaskGroup, now: float) -> None:
+        """Show the sign, or show it again before it ends. Nobody waits for the platform here."""
+        if self._showing and not self._showing.done():
+            return
+        if self._shown_at is None or now - self._shown_at >= self._platform.working_seconds:
+            self._shown_at = now
+            self._showing = tasks.create_task(
+                self._platform.show_working(self._turn.thread, self._turn.message)
+            )
+
+    async def clear(self) -> None:
+        """Take the sign away. A showing that is still under way must not come after."""
+        if self._showing:
+            await asyncio.wait([self._showing])
+            await self._platform.clear_working(self._turn.thread, self._turn.message)
+
+
+@dataclass(kw_only=True, slots=True)
+class Work:
+    """The turn at the head of a thread; it is replaced as it changes state."""
+
+    turn: Turn
+    platform: Platform
+    since: float  #: when it came to the head, or this process took it up: the deadline counts
+    doubtful: bool  #: whether the next unposted part may have been posted without our knowing
+    sign: WorkingSign = field(init=False)
+    setbacks: int = 0  #: failed tries in a row
+    mishaps: int = 0  #: unforeseen errors
+    looking_since: float = 0.0  #: when this process began to follow the run
+    created: RunId | None = None  #: a run that the engine has and the store does not, yet
+    more: bool = False  #: whether another question came in the thread meanwhile
+
+    def __post_init__(self) -> None:
+        self.sign = WorkingSign(self.platform, self.turn)
+
+    def set_back(self, asked: float | None = None) -> float:
+        """Count a failed try; the seconds to wait before the next."""
+        self.setbacks += 1
+        return setback_interval(self.setbacks, asked)

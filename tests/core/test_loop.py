@@ -1,0 +1,559 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from core import loop as loop_module
+from core import pacing
+from core.answering import Answering
+from core.delivery import Delivery
+from core.domain import (
+    Answer,
+    Answered,
+    Citation,
+    Exchange,
+    Failed,
+    MessageId,
+    NotAnswered,
+    Question,
+    RunId,
+    TurnState,
+    Working,
+)
+from core.errors import (
+    EngineBusy,
+    EngineRefused,
+    EngineUnreachable,
+    PlatformBusy,
+    PlatformRefused,
+    PlatformUnreachable,
+    StoreError,
+    ThreadGone,
+)
+from core.loop import Loop
+from core.pacing import RequestBudget
+from core.replies import Replies
+from core.store import Store
+from servers.mentions import mention
+from servers.scripted import RecordingPlatform, ScriptedEngine
+
+HELPFUL = (Citation(url="https://docs.example.com/help", title="Help"),)
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
+    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def platform() -> RecordingPlatform:
+    return RecordingPlatform()
+
+
+async def find_pages(question: str, limit: int) -> tuple[Citation, ...]:
+    return HELPFUL
+
+
+Running = Callable[..., AbstractAsyncContextManager["Bench"]]
+
+
+class Bench:
+    """A running loop, and a way to ask it things."""
+
+    def __init__(self, loop: Loop, store: Store) -> None:
+        self.loop = loop
+        self._store = store
+
+    async def ask(self, *questions: str, thread: str = "t1", **fields: str) -> None:
+        for question in questions:
+            turn = await self._store.turns.take(mention(question, thread=thread, **fields))  # type: ignore[arg-type]
+            assert turn is not None
+            self.loop.notice(turn)
+
+    async def idle(self) -> None:
+        """Wait until every turn has come to its end."""
+        async with asyncio.timeout(10):
+            await self.loop.idle.wait()
+
+
+@pytest.fixture
+def running(sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
+    @asynccontextmanager
+    async def run(
+        deadline: float = 30, budget: RequestBudget | None = None
+    ) -> AsyncIterator[Bench]:
+        replies = Replies(find_pages=find_pages, invite_url="https://discord.gg/docent")
+        loop = Loop(
+            store=sqlite_store,
+            answering=Answering(
+                store=sqlite_store, engine=engine, replies=replies, deadline=deadline
+            ),
+            delivery=Delivery(store=sqlite_store),
+            platforms={platform.name: platform},
+            budget=budget,
+        )
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(loop.run(stop))
+            yield Bench(loop, sqlite_store)
+            stop.set()
+
+    return run
+
+
+async def test_a_question_is_answered_in_its_thread(
+    running: Running, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads == {"t1": ["answer to a"]}
+
+
+async def test_the_questions_of_a_thread_share_a_conversation_and_take_turns(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        await bench.ask("a", "b", "c")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a", "answer to b", "answer to c"]
+    assert {conversation for conversation, _ in engine.started} == {"conv_1"}
+
+
+async def test_threads_do_not_wait_for_each_other(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("slow", Working())
+    async with running() as bench:
+        await bench.ask("slow", thread="t1")
+        await bench.ask("quick", thread="t2")
+        await platform.posted(1)
+    assert platform.threads == {"t2": ["answer to quick"]}
+
+
+async def test_a_restart_follows_the_run_on_record_and_starts_no_second_one(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        await bench.ask("a", "b")
+        await engine.looked.wait()
+    assert platform.threads == {}
+
+    run = engine._runs[RunId("run_1")]
+    run[1][:] = [Answered(answer=Answer(text="late answer"))]
+    async with running() as bench:
+        await platform.posted(2)
+    assert platform.threads["t1"] == ["late answer", "answer to b"]
+    assert [question.text for _, question in engine.started] == ["a", "b"]
+
+
+async def test_a_part_that_was_posted_but_not_recorded_is_not_posted_again_after_a_restart(
+    running: Running,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    platform._parts = 3
+    recorded = sqlite_store.turns.posted
+
+    async def fails_once_for_part_one(
+        turn: object, part: int, message: MessageId, *, last: bool
+    ) -> None:
+        if part == 1 and not failed:
+            failed.append(part)
+            raise StoreError
+        await recorded(turn, part, message, last=last)  # type: ignore[arg-type]
+
+    failed: list[int] = []
+    monkeypatch.setattr(sqlite_store.turns, "posted", fails_once_for_part_one)
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert failed == [1]
+    assert platform.threads["t1"] == ["answer to a", "answer to a (1)", "answer to a (2)"]
+
+
+@pytest.mark.parametrize(
+    "fault", [EngineUnreachable(), EngineBusy(0.002), EngineBusy(None)], ids=lambda e: type(e)
+)
+async def test_a_failed_look_ends_no_run(
+    fault: Exception, running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", fault, fault, Answered(answer=Answer(text="still")))
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["still"]
+    assert len(engine.started) == 1
+
+
+async def test_a_run_past_its_deadline_is_cancelled_and_brings_the_fallback(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform, sqlite_store: Store
+) -> None:
+    engine.script("a", Working())
+    async with running(deadline=0.05) as bench:
+        await bench.ask("a")
+        await bench.idle()
+        await bench.ask("b")
+        await bench.idle()
+    assert engine.cancelled == ["run_1"]
+    fallback = (
+        "I cannot reply at this time. Reach out to the team on Discord: https://discord.gg/docent"
+    )
+    assert platform.threads["t1"][0] == fallback
+    assert platform.replies[0].links == HELPFUL
+    # A cancelled run leaves nobody knows what in its conversation: the next question has another.
+    assert [conversation for conversation, _ in engine.started] == ["conv_1", "conv_2"]
+
+
+async def test_an_engine_that_cannot_be_reached_brings_the_fallback_at_the_deadline(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.start_errors = [EngineUnreachable() for _ in range(1000)]
+    async with running(deadline=0.05) as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"][0].startswith("I cannot reply")
+
+
+async def test_a_busy_engine_that_asks_for_more_than_the_deadline_brings_the_fallback_in_time(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.start_errors = [EngineBusy(3600)]
+    async with running(deadline=0.05) as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"][0].startswith("I cannot reply")
+
+
+async def test_a_run_that_failed_for_a_passing_reason_is_tried_once_more(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Failed(reason="server_error", transient=True))
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+    assert [conversation for conversation, _ in engine.started] == ["conv_1", "conv_2"]
+
+
+async def test_a_second_failed_run_brings_the_fallback(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    for _ in range(2):
+        engine.script("a", Failed(reason="server_error", transient=True))
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert len(engine.started) == 2
+    assert platform.threads["t1"][0].startswith("I cannot reply")
+
+
+async def test_a_run_that_failed_for_good_is_not_tried_again(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Failed(reason="invalid_prompt", transient=False))
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert len(engine.started) == 1
+    assert platform.threads["t1"][0].startswith("I cannot reply")
+
+
+async def test_a_refusal_of_the_engine_brings_the_fallback_without_its_words(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.start_errors = [EngineRefused("Incorrect API key provided", "invalid_key")]
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"][0].startswith("I cannot reply")
+    assert "key" not in platform.threads["t1"][0]
+
+
+async def test_a_question_that_the_documentation_does_not_answer_brings_both_the_words_and_people(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", NotAnswered(text="The documentation does not say."))
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    (reply,) = platform.replies
+    assert reply.text.startswith("The documentation does not say.\n\nI cannot reply")
+    assert reply.links == HELPFUL
+
+
+async def test_a_conversation_that_is_gone_is_rebuilt_from_our_turns(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+        engine.gone = {engine.started[0][0]}
+        await bench.ask("b")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a", "answer to b"]
+    assert engine.opened[1][1] == [Exchange(question="a", answer="answer to a")]
+
+
+async def test_a_conversation_of_another_engine_is_not_used(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+        engine.name = "other"
+        await bench.ask("b")
+        await bench.idle()
+    assert len(engine.opened) == 2
+
+
+async def test_a_locked_conversation_is_waited_for(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+        conversation = engine.started[0][0]
+        engine._busy[conversation] = RunId("somebody else's")
+        attempts: list[str] = []
+
+        def frees_at_the_third_try(question: Question) -> None:
+            attempts.append(question.text)
+            if len(attempts) == 3:
+                del engine._busy[conversation]
+
+        engine.start_hook = frees_at_the_third_try
+        await bench.ask("b")
+        await bench.idle()
+    assert len(attempts) == 3
+    assert platform.threads["t1"] == ["answer to a", "answer to b"]
+    assert len(engine.opened) == 1
+
+
+async def test_a_post_without_a_reply_from_the_platform_is_looked_for_before_it_is_repeated(
+    running: Running, platform: RecordingPlatform
+) -> None:
+    platform.errors_after = [PlatformUnreachable()]
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.finds == 1
+    assert platform.threads["t1"] == ["answer to a"]
+
+
+async def test_a_post_that_did_not_take_effect_is_repeated(
+    running: Running, platform: RecordingPlatform
+) -> None:
+    platform.errors = [PlatformUnreachable(), PlatformBusy(0.001), PlatformUnreachable()]
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(ThreadGone(), "thread_gone"), (PlatformRefused("no", "do this"), "refused")],
+)
+async def test_a_reply_that_has_no_place_ends_its_turn_and_the_next_one_goes_on(
+    error: Exception,
+    outcome: str,
+    running: Running,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+) -> None:
+    platform.errors = [error]
+    async with running() as bench:
+        await bench.ask("a", "b")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to b"]
+    first = await sqlite_store.turns.get(1)  # type: ignore[arg-type]
+    assert first is not None
+    assert (first.state, first.outcome) == (TurnState.CANCELLED, outcome)
+
+
+async def test_an_unforeseen_error_brings_the_fallback_and_leaves_other_turns_alone(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.start_errors = [RuntimeError("a bug")]
+    async with running() as bench:
+        await bench.ask("a", thread="t1")
+        await bench.ask("b", thread="t2")
+        await bench.idle()
+    assert platform.threads["t1"][0].startswith("I cannot reply")
+    assert platform.threads["t2"] == ["answer to b"]
+
+
+async def test_a_turn_that_cannot_even_be_apologised_for_ends(
+    running: Running, platform: RecordingPlatform, sqlite_store: Store
+) -> None:
+    platform.render_errors = [RuntimeError("a bug") for _ in range(100)]
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    turn = await sqlite_store.turns.get(1)  # type: ignore[arg-type]
+    assert turn is not None
+    assert (turn.state, turn.outcome) == (TurnState.CANCELLED, "internal")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        Answered(answer=Answer(text="x")),
+        Failed(reason="invalid_prompt", transient=False),
+        NotAnswered(),
+        EngineRefused("no", "no"),
+    ],
+    ids=lambda state: type(state).__name__,
+)
+async def test_the_working_sign_is_shown_and_cleared_whatever_happens(
+    last: Answered | Failed | NotAnswered | Exception,
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+) -> None:
+    engine.script("a", Working(), last)
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.signs == 1
+    assert platform.working == set()
+
+
+async def test_a_question_taken_while_the_one_before_it_ends_is_not_stranded(
+    running: Running,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look_for_more = sqlite_store.turns.next_open
+    async with running() as bench:
+
+        async def asks_behind_its_back(thread: object) -> object:
+            found = await look_for_more(thread)  # type: ignore[arg-type]
+            if not asked:
+                asked.append("b")
+                await bench.ask("b")
+            return found
+
+        asked: list[str] = []
+        monkeypatch.setattr(sqlite_store.turns, "next_open", asks_behind_its_back)
+        await bench.ask("a")
+        await platform.posted(2)
+    assert platform.threads["t1"] == ["answer to a", "answer to b"]
+
+
+async def test_a_mention_without_a_question_gets_a_greeting_and_costs_no_run(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        await bench.ask("  ")
+        await bench.idle()
+    assert platform.threads["t1"][0].startswith("Hello!")
+    assert engine.started == []
+
+
+async def test_an_incomplete_answer_says_so(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Answered(answer=Answer(text="half", incomplete=True)))
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    (reply,) = platform.replies
+    assert reply.text == "half"
+    assert "cut short" in reply.notes[0]
+
+
+async def test_the_database_being_away_for_a_moment_loses_nothing(
+    running: Running,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = sqlite_store.turns.began
+    failures = [StoreError(), StoreError()]
+
+    async def fails_twice(*arguments: object) -> None:
+        if failures:
+            raise failures.pop()
+        await began(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sqlite_store.turns, "began", fails_twice)
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+    assert platform.replies[0].text == "answer to a"
+
+
+async def test_looks_keep_to_the_budget(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    budget = RequestBudget(per_second=100, burst=1)
+    began = asyncio.get_running_loop().time()
+    async with running(budget=budget) as bench:
+        for number in range(10):
+            engine.script(f"q{number}", *[Working()] * 4, Answered(answer=Answer(text="x")))
+            await bench.ask(f"q{number}", thread=f"t{number}")
+        await bench.idle()
+    seconds = asyncio.get_running_loop().time() - began
+    assert engine.looks == 50
+    assert engine.looks <= 1 + seconds * 100
+
+
+async def test_a_stop_lets_a_running_step_end(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform, sqlite_store: Store
+) -> None:
+    inside, go_on = asyncio.Event(), asyncio.Event()
+    opening = engine.open_conversation
+
+    async def waits(*arguments: object) -> object:
+        inside.set()
+        await go_on.wait()
+        return await opening(*arguments)  # type: ignore[arg-type]
+
+    engine.open_conversation = waits  # type: ignore[method-assign,assignment]
+    async with running() as bench:
+        await bench.ask("a")
+        await inside.wait()
+        asyncio.get_running_loop().call_later(0.01, go_on.set)
+    (turn,) = await sqlite_store.turns.heads()
+    assert turn.run == "run_1"
+
+
+async def test_a_stop_does_not_wait_for_ever_for_a_step(
+    running: Running, engine: ScriptedEngine, sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "GRACE", 0.01)
+    inside = asyncio.Event()
+
+    async def hangs(*arguments: object) -> object:
+        inside.set()
+        await asyncio.Event().wait()
+
+    engine.open_conversation = hangs  # type: ignore[method-assign,assignment]
+    async with asyncio.timeout(5), running() as bench:
+        await bench.ask("a")
+        await inside.wait()
+    assert len(await sqlite_store.turns.heads()) == 1
+
+
+async def test_the_turns_of_a_platform_that_this_process_does_not_serve_are_left_alone(
+    running: Running, engine: ScriptedEngine, sqlite_store: Store
+) -> None:
+    await sqlite_store.turns.take(mention("x", platform="discord"))
+    async with running() as bench:
+        await bench.ask("y", platform="discord", thread="t9")
+        assert bench.loop.idle.is_set()
+    assert engine.started == []
+    assert len(await sqlite_store.turns.heads()) == 2

@@ -1,0 +1,151 @@
+"""An engine and a platform without a network, for tests of what lies between the two.
+
+Both are strict: the engine refuses a second run in a conversation, as OpenAI does, and the platform
+remembers markers, as Discord and Slack do.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from core.domain import (
+    Answer,
+    Answered,
+    ConversationId,
+    Exchange,
+    MessageId,
+    Post,
+    Question,
+    Reply,
+    RunId,
+    RunState,
+    ThreadRef,
+    Working,
+)
+from core.errors import ConversationGone, ConversationLocked
+from core.ports import Reception
+
+Script = Sequence[RunState | Exception]
+
+
+class ScriptedEngine:
+    """Answers `answer to <question>` at the second look, unless a script says otherwise."""
+
+    def __init__(self, name: str = "scripted") -> None:
+        self.name = name
+        self.scripts: dict[str, list[Script]] = defaultdict(list)  # by question, one for each run
+        self.start_errors: list[Exception] = []
+        self.start_hook: Callable[[Question], None] | None = None
+        self.opened: list[tuple[ThreadRef, Sequence[Exchange]]] = []
+        self.started: list[tuple[ConversationId, Question]] = []
+        self.cancelled: list[RunId] = []
+        self.looks = 0
+        self.looked = asyncio.Event()
+        self.gone: set[ConversationId] = set()
+        self._runs: dict[RunId, tuple[ConversationId, list[RunState | Exception]]] = {}
+        self._busy: dict[ConversationId, RunId] = {}
+
+    def script(self, question: str, *states: RunState | Exception) -> None:
+        """What the looks at the next run for this question find; the last one repeats."""
+        self.scripts[question].append(states)
+
+    async def open_conversation(
+        self, thread: ThreadRef, history: Sequence[Exchange]
+    ) -> ConversationId:
+        self.opened.append((thread, history))
+        return ConversationId(f"conv_{len(self.opened)}")
+
+    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+        if self.start_hook:
+            self.start_hook(question)
+        if self.start_errors:
+            raise self.start_errors.pop(0)
+        if conversation in self.gone:
+            raise ConversationGone
+        if conversation in self._busy:
+            raise ConversationLocked
+        self.started.append((conversation, question))
+        run = RunId(f"run_{len(self.started)}")
+        states: Script = (Working(), Answered(answer=Answer(text=f"answer to {question.text}")))
+        if self.scripts[question.text]:
+            states = self.scripts[question.text].pop(0)
+        self._runs[run] = (conversation, list(states))
+        self._busy[conversation] = run
+        return run
+
+    async def check(self, run: RunId) -> RunState:
+        self.looks += 1
+        self.looked.set()
+        conversation, states = self._runs[run]
+        state = states.pop(0) if len(states) > 1 else states[0]
+        if isinstance(state, Exception):
+            raise state
+        if not isinstance(state, Working):
+            self._busy.pop(conversation, None)
+        return state
+
+    async def cancel(self, run: RunId) -> None:
+        self.cancelled.append(run)
+        self._busy.pop(self._runs[run][0], None)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class RecordingPlatform:
+    """Keeps what is posted, by thread, and can be told to fail."""
+
+    def __init__(self, name: str = "slack", parts: int = 1) -> None:
+        self.name = name
+        self.working_seconds = 60.0
+        self.threads: dict[str, list[str]] = defaultdict(list)
+        self.replies: list[Reply] = []
+        self.errors: list[Exception] = []  # raised by the next posts, before they take effect
+        self.errors_after: list[Exception] = []  # the same, after they took effect
+        self.render_errors: list[Exception] = []
+        self.finds = 0
+        self.working: set[str] = set()
+        self.signs = 0
+        self._parts = parts
+        self._by_marker: dict[str, MessageId] = {}
+        self._posted = asyncio.Condition()
+
+    async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        ready.set()
+        await stop.wait()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def render(self, reply: Reply) -> Sequence[str]:
+        if self.render_errors:
+            raise self.render_errors.pop(0)
+        self.replies.append(reply)
+        return [f"{reply.text} ({n})" if n else reply.text for n in range(self._parts)]
+
+    async def post(self, post: Post) -> MessageId:
+        if self.errors:
+            raise self.errors.pop(0)
+        async with self._posted:
+            self.threads[post.thread.key].append(post.text)
+            self._by_marker[post.marker] = MessageId(f"p{len(self._by_marker)}")
+            self._posted.notify_all()
+        if self.errors_after:
+            raise self.errors_after.pop(0)
+        return self._by_marker[post.marker]
+
+    async def find(self, post: Post) -> MessageId | None:
+        self.finds += 1
+        return self._by_marker.get(post.marker)
+
+    async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        self.signs += 1
+        self.working.add(thread.key)
+
+    async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        self.working.discard(thread.key)
+
+    async def posted(self, count: int) -> None:
+        """Wait until so many parts were posted in all."""
+        async with asyncio.timeout(10), self._posted:
+            await self._posted.wait_for(lambda: sum(map(len, self.threads.values())) >= count)
