@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import pkgutil
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -62,13 +61,13 @@ async def raised(client: AsyncOpenAI, **translation: Any) -> EngineError:
 
 
 def modules_with_exceptions() -> Iterator[str]:
-    """Modules of the SDK that define exceptions; the many modules of types define none."""
+    """Modules of the SDK that define exceptions; its thousands of types are none."""
     root = Path(openai.__path__[0])
-    for module in pkgutil.walk_packages([str(root)], "openai.", onerror=lambda name: None):
-        path = root.joinpath(*module.name.split(".")[1:])
-        source = path / "__init__.py" if module.ispkg else path.with_suffix(".py")
-        if re.search(r"^class \w+\(.*(Error|Exception)\b.*\):", source.read_text(), re.MULTILINE):
-            yield module.name
+    for path in root.rglob("*.py"):
+        module = path.relative_to(root.parent).with_suffix("")
+        defined = re.search(r"^class \w+\(.*(Error|Exception)\b", path.read_text(), re.MULTILINE)
+        if defined and module.parts[1] != "types":
+            yield ".".join(module.parts).removesuffix(".__init__")
 
 
 def subclasses(kind: type[BaseException]) -> Iterator[type[BaseException]]:
@@ -78,10 +77,11 @@ def subclasses(kind: type[BaseException]) -> Iterator[type[BaseException]]:
 
 
 def sdk_exceptions() -> list[type[BaseException]]:
-    for name in ("openai._response", "openai._legacy_response", "openai.lib.azure"):
-        importlib.import_module(name)
-    found = set(subclasses(OpenAIError))
-    found |= {value for value in vars(_exceptions).values() if isinstance(value, type) and issubclass(value, Exception)}
+    """All that derive from the SDK's root, and those beside it in its module of exceptions."""
+    for module in modules_with_exceptions():
+        importlib.import_module(module)
+    beside = [kind for kind in vars(_exceptions).values() if isinstance(kind, type)]
+    found = {*subclasses(OpenAIError), *(kind for kind in beside if issubclass(kind, Exception))}
     return sorted(found, key=lambda kind: kind.__qualname__)
 
 
@@ -109,3 +109,211 @@ def test_every_exception_of_the_sdk_becomes_one_of_ours(kind: type[BaseException
     with pytest.raises(EngineError) as caught, translate_errors():
         raise cause
     assert caught.value.__cause__ is cause
+
+
+def test_the_list_of_exceptions_reaches_into_the_corners_of_the_sdk() -> None:
+    names = {kind.__name__ for kind in sdk_exceptions()}
+    assert {"RateLimitError", "OAuthError", "StreamAlreadyConsumed"} <= names
+    assert {"InvalidWebhookSignatureError", "AgentOutputParseError"} <= names
+
+
+async def test_being_cancelled_is_no_error() -> None:
+    with pytest.raises(asyncio.CancelledError), translate_errors():
+        raise asyncio.CancelledError
+
+
+# --- busy -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry_after": "2"}, 2.0),
+        ({"retry_after": "0.5"}, 0.5),
+        ({"retry_after": "3600"}, 3600.0),
+        ({"retry_after_ms": "250", "retry_after": "9"}, 0.25),
+        ({"retry_after": "0"}, 0.0),
+        ({}, None),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": "-1"}, None),
+        ({"retry_after": "inf"}, None),
+        ({"retry_after": "nan"}, None),
+    ],
+)
+async def test_a_rate_limit_says_how_long_to_wait(
+    server: OpenAIServer, client: AsyncOpenAI, headers: dict[str, str], seconds: float | None
+) -> None:
+    server.fault("GET", "/models/*", rate_limited(**headers))
+    busy = await raised(client)
+    assert isinstance(busy, EngineBusy)
+    assert busy.retry_after == seconds
+
+
+async def test_a_rate_limit_may_name_a_date(server: OpenAIServer, client: AsyncOpenAI) -> None:
+    later, earlier = (formatdate(time.time() + shift, usegmt=True) for shift in (600, -600))
+    server.fault(
+        "GET", "/models/*", rate_limited(retry_after=later), rate_limited(retry_after=earlier)
+    )
+    busy = await raised(client)
+    assert isinstance(busy, EngineBusy)
+    assert busy.retry_after == pytest.approx(600, abs=5)
+    busy = await raised(client)
+    assert isinstance(busy, EngineBusy)
+    assert busy.retry_after == 0
+
+
+async def test_a_conflict_without_a_code_is_busy(server: OpenAIServer, client: AsyncOpenAI) -> None:
+    server.fault("GET", "/models/*", Fault(status=409, body={"detail": "Conflict"}))
+    assert isinstance(await raised(client), EngineBusy)
+
+
+# --- unreachable ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        server_error(500),
+        server_error(502),
+        server_error(503),
+        Fault(status=504, body="upstream timed out"),
+        Fault(status=408, body={"detail": "Request Timeout"}),
+        html_page(),
+        broken_json(),
+        Fault(status=200, body="[]", content_type="application/json"),
+        Fault(status=200, body="null", content_type="application/json"),
+        Fault(status=200, body={}),
+        Fault(status=200, body={"id": ""}),
+        Fault(status=200, body="", content_type="application/json"),
+        Fault(drop="before"),
+        Fault(drop="after"),
+    ],
+    ids=repr,
+)
+async def test_what_is_no_usable_reply_is_unreachable(
+    server: OpenAIServer, client: AsyncOpenAI, fault: Fault
+) -> None:
+    server.fault("GET", "/models/*", fault)
+    assert isinstance(await raised(client), EngineUnreachable)
+
+
+async def test_a_reply_that_takes_too_long_is_unreachable(
+    server: OpenAIServer, client: AsyncOpenAI
+) -> None:
+    server.fault("GET", "/models/*", Fault(hang=True))
+    assert isinstance(await raised(client.with_options(timeout=0.05)), EngineUnreachable)
+
+
+async def test_a_server_that_is_not_there_is_unreachable(server: OpenAIServer) -> None:
+    settings = OpenAISettings(api_key="sk-test", base_url="http://127.0.0.1:1/v1")
+    async with make_client(settings) as lost:
+        assert isinstance(await raised(lost), EngineUnreachable)
+
+
+# --- refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "words"),
+    [
+        (error(403, "No.", "unsupported_country", "forbidden"), "forbidden", "permissions"),
+        (error(404, "The model 'x' does not exist", "model_not_found", "x"), "model_not_found", "OPENAI_MODEL"),
+        (error(400, "The requested model 'x' does not exist.", "model_not_found", "x"), "model_not_found", "OPENAI_MODEL"),
+        (error(404, "Vector store with id 'vs_1' not found.", None, "x"), "vector_store_not_found", "docent refresh"),
+        (Fault(status=404, body={"detail": "Not Found"}), "not_found", "does not have"),
+        (error(400, "Bad value.", "unsupported_value", "x"), "unsupported_value", "400 unsupported_value"),
+        (Fault(status=422, body={"detail": [{"msg": "bad"}]}), "bad_request", "422"),
+        (Fault(status=400, body="what?"), "bad_request", "400"),
+        (out_of_quota(), "insufficient_quota", "billing"),
+        (error(418, "Teapot.", "a code with spaces", "x"), "bad_request", "418"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+async def test_a_refusal_has_a_reason_and_says_what_to_do(
+    server: OpenAIServer, client: AsyncOpenAI, fault: Fault, reason: str, words: str
+) -> None:
+    server.fault("GET", "/models/*", fault)
+    refused = await raised(client)
+    assert isinstance(refused, EngineRefused)
+    assert refused.reason == reason
+    assert words in str(refused)
+
+
+async def test_a_wrong_key_is_refused_and_not_repeated(server: OpenAIServer) -> None:
+    key = "sk-secret-9876543210"
+    async with make_client(OpenAISettings(api_key=key, base_url=server.url)) as stranger:
+        refused = await raised(stranger)
+    assert isinstance(refused, EngineRefused)
+    assert refused.reason == "unauthorized"
+    assert "OPENAI_API_KEY" in str(refused)
+    assert key[:7] not in str(refused)
+
+
+async def test_what_a_server_says_is_never_part_of_our_message(
+    server: OpenAIServer, client: AsyncOpenAI
+) -> None:
+    for status in (400, 401, 403, 404, 422, 429, 500):
+        server.fault("GET", "/models/*", error(status, "my password is hunter2", "odd", "odd"))
+        assert "hunter2" not in str(await raised(client))
+
+
+# --- conversations --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 409, 423])
+async def test_a_locked_conversation_is_known_by_its_code(
+    server: OpenAIServer, client: AsyncOpenAI, status: int
+) -> None:
+    server.fault("GET", "/models/*", error(status, "Busy.", "conversation_locked", "x"))
+    assert isinstance(await raised(client), ConversationLocked)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error(404, "Conversation with id 'conv_1' not found.", None, "invalid_request_error"),
+        error(404, "Not there.", "conversation_not_found", "invalid_request_error"),
+        error(400, "Not there.", "conversation_not_found", "invalid_request_error"),
+        Fault(status=404, body={"detail": "Conversation conv_1 not found"}),
+        error(400, "No tool output found for function call call_1.", None, "x"),
+        error(400, "No tool call found for function call output with call_id call_1.", None, "x"),
+        error(400, "Item 'rs_1' was provided without its required following item.", None, "x"),
+    ],
+    ids=lambda fault: str(fault.body),
+)
+async def test_a_conversation_that_is_gone_or_spoilt_has_to_be_rebuilt(
+    server: OpenAIServer, client: AsyncOpenAI, fault: Fault
+) -> None:
+    server.fault("GET", "/models/*", fault)
+    assert isinstance(await raised(client), ConversationGone)
+
+
+async def test_something_missing_is_the_conversation_where_the_request_names_one(
+    server: OpenAIServer, client: AsyncOpenAI
+) -> None:
+    anything = Fault(status=404, body={"detail": "Not Found"})
+    model = error(404, "The model 'x' does not exist", "model_not_found", "x")
+    store = error(404, "Vector store with id 'vs_1' not found.", None, "x")
+    server.fault("GET", "/models/*", anything, model, store)
+    assert isinstance(await raised(client, in_conversation=True), ConversationGone)
+    assert isinstance(await raised(client, in_conversation=True), EngineRefused)
+    assert isinstance(await raised(client, in_conversation=True), EngineRefused)
+
+
+# --- the client -----------------------------------------------------------------------------------
+
+
+async def test_the_client_never_repeats_a_request_by_itself(
+    server: OpenAIServer, client: AsyncOpenAI
+) -> None:
+    server.fault("GET", "/models/*", server_error())
+    await raised(client)
+    assert len(server.sent("GET", "/models/*")) == 1
+
+
+async def test_the_client_goes_to_openai_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
+    async with make_client(OpenAISettings(api_key="sk-test")) as ours:
+        assert str(ours.base_url) == "https://api.openai.com/v1/"

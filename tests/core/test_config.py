@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import pytest
+
+from core.config import SETTINGS, Settings, load_settings, parse_settings
+from core.errors import ConfigError
+
+SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
+
+
+def problems_of(values: dict[str, str]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(values)
+    return list(caught.value.problems)
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    assert parse_settings({}) == Settings()
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    assert parse_settings({setting.name: "" for setting in SETTINGS}) == Settings()
+
+
+def test_every_default_in_the_list_is_one_that_is_accepted() -> None:
+    assert parse_settings({setting.name: setting.default for setting in SETTINGS}) == Settings()
+
+
+def test_a_platform_runs_where_its_tokens_are_set() -> None:
+    settings = parse_settings({**SLACK, "DISCORD_TOKEN": "t"})
+    assert settings.slack is not None
+    assert settings.slack.app_token == "xapp-1"
+    assert settings.discord is not None
+    assert settings.discord.message_content is False
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ({"SLACK_BOT_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN is missing"),
+        ({"SLACK_APP_TOKEN": "xapp-1"}, "SLACK_BOT_TOKEN is missing"),
+        ({"SLACK_SIGNING_SECRET": "s"}, "SLACK_BOT_TOKEN is missing"),
+        ({"ENGINE": "openai"}, "OPENAI_API_KEY is missing"),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, "OPENAI_API_KEY is missing"),
+        (
+            {"DISCORD_TOKEN": "t", "DISCORD_API_URL": "http://127.0.0.1:1/api"},
+            "DISCORD_GATEWAY_URL is missing",
+        ),
+        (
+            {"DISCORD_TOKEN": "t", "DISCORD_GATEWAY_URL": "ws://127.0.0.1:1"},
+            "DISCORD_API_URL is missing",
+        ),
+    ],
+)
+def test_half_a_set_names_the_missing_half(values: dict[str, str], missing: str) -> None:
+    (problem,) = problems_of(values)
+    assert missing in problem
+
+
+def test_tokens_that_were_exchanged_are_recognised() -> None:
+    (problem,) = problems_of({"SLACK_BOT_TOKEN": "xapp-1", "SLACK_APP_TOKEN": "xoxb-1"})
+    assert "exchanged" in problem
+
+
+def test_all_problems_are_reported_at_once_each_with_its_name() -> None:
+    wrong = {
+        "SLACK_APP_TOKEN": "xapp-1",
+        "ENGINE": "gpt",
+        "PORT": "eighty",
+        "LOG_LEVEL": "loud",
+        "LOG_FORMAT": "xml",
+        "RUN_DEADLINE_SECONDS": "0",
+        "RETENTION_DAYS": "-1",
+        "REFRESH_EVERY": "sometimes",
+        "DISCORD_MESSAGE_CONTENT": "perhaps",
+        "DISCORD_INVITE_URL": "discord.gg/x",
+        "DATABASE_URL": "mysql://x",
+        "ADMINS": "alice",
+        "INSTRUCTIONS_FILE": "/no/such/file",
+        "OPENAI_REASONING_EFFORT": "huge",
+    }
+    found = problems_of(wrong)
+    for name in wrong:
+        assert any(name in problem for problem in found), name
+    assert len(found) == len(wrong)
+
+
+def test_no_problem_shows_a_secret() -> None:
+    secrets = {
+        "SLACK_BOT_TOKEN": "xapp-secret",
+        "SLACK_APP_TOKEN": "xoxb-secret",
+        "DATABASE_URL": "mysql://user:secret@host/db",
+    }
+    assert not any("secret" in problem for problem in problems_of(secrets))
+
+
+def test_no_secret_is_in_the_repr_of_the_settings() -> None:
+    settings = parse_settings(
+        {
+            "SLACK_BOT_TOKEN": "xoxb-secret",
+            "SLACK_APP_TOKEN": "xapp-secret",
+            "SLACK_SIGNING_SECRET": "secret",
+            "DISCORD_TOKEN": "secret",
+            "OPENAI_API_KEY": "secret",
+            "DATABASE_URL": "postgres://user:secret@host/db",
+        }
+    )
+    assert "secret" not in repr(settings).replace("signing_secret", "")
+
+
+def test_the_engine_is_openai_where_a_key_is_set_and_can_be_switched_to_local() -> None:
+    assert parse_settings({"OPENAI_API_KEY": "k"}).engine == "openai"
+    assert parse_settings({"OPENAI_API_KEY": "k", "ENGINE": "local"}).engine == "local"
+    assert parse_settings({}).engine == "local"
+
+
+def test_the_effort_can_be_left_to_the_model() -> None:
+    openai = parse_settings({"OPENAI_API_KEY": "k", "OPENAI_REASONING_EFFORT": "default"}).openai
+    assert openai is not None
+    assert openai.reasoning_effort is None
+
+
+@pytest.mark.parametrize("separator", [",", "\n", " , \n"])
+def test_sources_are_separated_by_commas_or_lines(separator: str) -> None:
+    settings = parse_settings({"DOCS_SOURCES": separator.join(["./docs", "https://x/"])})
+    assert settings.docs_sources == ("./docs", "https://x/")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("6h", 21600), ("1D", 86400)]
+)
+def test_an_interval_is_a_number_and_a_unit(text: str, seconds: float) -> None:
+    assert parse_settings({"REFRESH_EVERY": text}).refresh_every == seconds
+
+
+def test_admins_may_be_written_with_or_without_their_platform() -> None:
+    settings = parse_settings({"ADMINS": "slack:U01AB, discord:42, U02CD, 43"})
+    assert settings.admins == {"slack:U01AB", "discord:42", "slack:U02CD", "discord:43"}
+
+
+def test_instructions_come_from_a_file_too_but_not_from_both(tmp_path: Path) -> None:
+    file = tmp_path / "instructions.md"
+    file.write_text("Be kind.\n", encoding="utf-8")
+    assert parse_settings({"INSTRUCTIONS_FILE": str(file)}).instructions == "Be kind.\n"
+    (problem,) = problems_of({"INSTRUCTIONS_FILE": str(file), "INSTRUCTIONS": "x"})
+    assert "both" in problem
+
+
+def test_the_environment_wins_over_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("LOG_LEVEL=DEBUG\nFALLBACK_MESSAGE='From the file'\n", encoding="utf-8")
+    monkeypatch.setenv("LOG_LEVEL", "ERROR")
+    settings = load_settings(env_file)
+    assert (settings.log_level, settings.fallback_message) == ("ERROR", "From the file")

@@ -1,0 +1,116 @@
+"""Files of the OpenAI server, as they were uploaded."""
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from aiohttp.web_request import FileField
+
+from servers.openai_wire import (
+    ApiError,
+    Json,
+    check_choice,
+    check_fields,
+    check_range,
+    new_id,
+    not_found,
+    now,
+    page_of,
+)
+
+PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+
+
+@dataclass
+class File:
+    name: str
+    content: bytes
+    purpose: str
+    expires_at: int | None = None
+    id: str = field(default_factory=lambda: new_id("file-"))
+    created_at: int = field(default_factory=now)
+
+    def shape(self) -> Json:
+        return {
+            "id": self.id,
+            "object": "file",
+            "bytes": len(self.content),
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "filename": self.name,
+            "purpose": self.purpose,
+            "status": "processed",
+            "status_details": None,
+        }
+
+
+class Files:
+    """All files, and the endpoints for them."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, File] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/files", self._create),
+            web.get("/files", self._list),
+            web.get("/files/{file}", self._retrieve),
+            web.delete("/files/{file}", self._delete),
+            web.get("/files/{file}/content", self._content),
+        ]
+
+    def get(self, file_id: str) -> File:
+        if file_id not in self.all:
+            raise ApiError(404, f"No such File object: {file_id}", param="id")
+        return self.all[file_id]
+
+    async def _create(self, request: web.Request) -> web.Response:
+        if request.content_type != "multipart/form-data":
+            raise ApiError(400, "Invalid request: expected multipart/form-data.")
+        form = await request.post()
+        known = {"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"}
+        check_fields(form, known, required={"file", "purpose"})
+        upload, purpose = form["file"], form["purpose"]
+        if not isinstance(upload, FileField):
+            raise ApiError(400, "Invalid type for 'file'.", code="invalid_type", param="file")
+        check_choice(purpose, PURPOSES, "purpose")
+        file = File(
+            name=upload.filename,
+            content=upload.file.read(),
+            purpose=str(purpose),
+            expires_at=_expiry(form.get("expires_after[seconds]")),
+        )
+        if not file.content:
+            raise ApiError(400, "File is empty.", code="empty_file", param="file")
+        self.all[file.id] = file
+        return web.json_response(file.shape())
+
+    async def _list(self, request: web.Request) -> web.Response:
+        purpose = request.query.get("purpose")
+        shown = [file.shape() for file in self.all.values() if purpose in (None, file.purpose)]
+        listed = page_of(shown, request.query, default=10_000, most=10_000, also={"purpose"})
+        return web.json_response(listed)
+
+    async def _retrieve(self, request: web.Request) -> web.Response:
+        return web.json_response(self.get(request.match_info["file"]).shape())
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        file = self.get(request.match_info["file"])
+        del self.all[file.id]
+        return web.json_response({"id": file.id, "object": "file", "deleted": True})
+
+    async def _content(self, request: web.Request) -> web.Response:
+        file = self.get(request.match_info["file"])
+        if file.purpose == "assistants":
+            raise ApiError(400, "Not allowed to download files of purpose: assistants")
+        return web.Response(body=file.content, content_type="application/octet-stream")
+
+
+def _expiry(seconds: object) -> int | None:
+    if seconds is None:
+        return None
+    check_range(int(str(seconds)), 3600, 2_592_000, "expires_after.seconds")
+    return now() + int(str(seconds))
+
+
+def not_in_store(file_id: str, store_id: str) -> ApiError:
+    return not_found(f"No file found with id '{file_id}' in vector store '{store_id}'.")

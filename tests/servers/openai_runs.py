@@ -1,0 +1,203 @@
+"""Responses of the OpenAI server while they are made: how far they are, and what they say."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from servers.openai_conversations import Conversation, with_results
+from servers.openai_files import Files
+from servers.openai_vector_stores import Hit
+from servers.openai_wire import Json, new_id
+
+ENDED = ("completed", "failed", "incomplete", "cancelled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a model gets to see."""
+
+    question: str  #: the text of the last message
+    history: Sequence[tuple[str, str]]  #: role and text of what was said before, oldest first
+    found: Sequence[Hit]  #: by file_search, the best first
+    instructions: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a model says."""
+
+    text: str
+    cites: Sequence[str] = ()  #: ids of files
+
+
+Answerer = Callable[[Asked], Said]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """How one run goes. Unless told otherwise it is answered at the second look."""
+
+    statuses: Sequence[str] = ("queued", "in_progress", "completed")
+    """What the reply to the creation shows, then each look at it; the last stays. A run whose last
+    status is `queued` or `in_progress` never ends by itself."""
+    seconds: float | None = None  #: the last status comes after this time, however often one looks
+    text: str | None = None  #: what is said; None: the answerer says something
+    cites: Sequence[str] = ()  #: ids of files that `text` cites
+    output: Sequence[Json] | None = None  #: these items in place of a message
+    error_code: str = "server_error"  #: of a run that fails
+    error_message: str = "The server had an error while processing your request."
+    reason: str = "max_output_tokens"  #: of a run that stays incomplete
+
+
+def answer_from_documents(asked: Asked) -> Said:
+    """Repeat the best passage, or say as the instructions want it that there is none.
+
+    A model does what it is told: where the instructions name a mark in double brackets, for
+    questions that the documentation does not answer, that is what such an answer ends with.
+    """
+    if asked.found and asked.found[0].score >= 0.5:
+        best = asked.found[0]
+        return Said(text=best.text, cites=[best.file.id])
+    mark = re.search(r"\[\[[\w-]+\]\]", asked.instructions)
+    words = "The documentation does not cover this."
+    return Said(text=f"{words}\n{mark[0]}" if mark else words)
+
+
+@dataclass
+class Run:
+    """A response from its creation on."""
+
+    request: Json  #: as it was sent
+    script: Script
+    conversation: Conversation | None
+    input: list[Json]  #: items as they are kept
+    id: str = field(default_factory=lambda: new_id("resp_"))
+    created_at: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
+    position: int = 0
+    status: str = ""
+    output: list[Json] = field(default_factory=list)
+    completed_at: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in ENDED
+
+    def due(self, *, looked: bool) -> str:
+        """The status that the run should have by now; each look brings it one step further."""
+        statuses = self.script.statuses
+        last = len(statuses) - 1
+        if self.script.seconds is None:
+            self.position = min(self.position + int(looked), last)
+        else:
+            part = (time.monotonic() - self.started) / max(self.script.seconds, 1e-9)
+            self.position = min(int(part * last), last)
+        return statuses[self.position]
+
+    def asked(self, found: Sequence[Hit]) -> Asked:
+        """The run as its model sees it."""
+        before = self.conversation.items if self.conversation else []
+        said = [(item["role"], text_of(item)) for item in before if item["type"] == "message"]
+        messages = [text_of(item) for item in self.input if item["type"] == "message"]
+        return Asked(
+            question=messages[-1] if messages else "",
+            history=said,
+            found=found,
+            instructions=self.request.get("instructions") or "",
+        )
+
+    def shape(self, include: list[str]) -> Json:
+        """The response as it is shown: what was asked for, and how far it is."""
+        request, script = self.request, self.script
+        error = {"code": script.error_code, "message": script.error_message}
+        return {
+            "id": self.id,
+            "object": "response",
+            "created_at": self.created_at,
+            "status": self.status,
+            "background": request.get("background", False),
+            "completed_at": self.completed_at,
+            "error": error if self.status == "failed" else None,
+            "incomplete_details": (
+                {"reason": script.reason} if self.status == "incomplete" else None
+            ),
+            "output": [with_results(item, include) for item in self.output],
+            "usage": _usage(self.input, self.output) if self.is_over else None,
+            "conversation": {"id": self.conversation.id} if self.conversation else None,
+        } | _echo(request)
+
+
+def text_of(item: Json) -> str:
+    return "".join(part.get("text") or "" for part in item["content"])
+
+
+def search_item(questions: Sequence[str], hits: Sequence[Hit]) -> Json:
+    return {
+        "id": new_id("fs_"),
+        "type": "file_search_call",
+        "status": "completed",
+        "queries": list(questions),
+        "results": [hit.shape() for hit in hits],
+    }
+
+
+def message_item(said: Said, files: Files, status: str) -> Json:
+    """A message with a citation at its end for each file that it cites."""
+    annotations = [
+        {
+            "type": "file_citation",
+            "file_id": ref,
+            "filename": files.all[ref].name if ref in files.all else "gone.md",
+            "index": len(said.text),
+        }
+        for ref in said.cites
+    ]
+    part = {"type": "output_text", "text": said.text, "annotations": annotations, "logprobs": []}
+    return {
+        "id": new_id("msg_"),
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": [part],
+    }
+
+
+def _echo(request: Json) -> Json:
+    """What a response repeats of its request, with OpenAI's defaults for the rest."""
+    defaults: dict[str, Any] = {
+        "instructions": None,
+        "max_output_tokens": None,
+        "max_tool_calls": None,
+        "metadata": {},
+        "model": "",
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "prompt_cache_key": None,
+        "reasoning": {"effort": None, "summary": None},
+        "safety_identifier": None,
+        "service_tier": "default",
+        "store": True,
+        "temperature": 1.0,
+        "text": {"format": {"type": "text"}, "verbosity": "medium"},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_logprobs": 0,
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "user": None,
+    }
+    return {name: request.get(name, default) for name, default in defaults.items()}
+
+
+def _usage(given: Sequence[Json], made: Sequence[Json]) -> Json:
+    """Tokens, at four characters each."""
+    tokens_in, tokens_out = len(str(given)) // 4, len(str(made)) // 4
+    return {
+        "input_tokens": tokens_in,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": tokens_out,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": tokens_in + tokens_out,
+    }

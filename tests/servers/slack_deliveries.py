@@ -1,0 +1,222 @@
+"""How the Slack server delivers requests: Socket Mode or HTTP, acknowledged or sent again."""
+
+import asyncio
+import hashlib
+import hmac
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import web
+
+from servers.slack_workspace import APP, Json
+
+ATTEMPTS = 4  #: the first one and three more, as Slack does
+ANSWER_SECONDS = 3.0  #: for a slash command, which is never sent again
+
+
+@dataclass(kw_only=True)
+class Delivery:
+    """One attempt to hand a request to the bot."""
+
+    kind: str  #: "events_api" or "slash_commands"
+    payload: Json
+    attempt: int = 0
+    envelope: str = field(default_factory=lambda: str(uuid.uuid4()))
+    sent_at: float | None = None
+    acked_at: float | None = None
+    status: int | None = None  #: over HTTP, what the bot replied
+    reply: Any = None  #: what came with the acknowledgement
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def event(self) -> Json:
+        """The event in it; empty for a command."""
+        event: Json = self.payload.get("event", {})
+        return event
+
+    @property
+    def latency(self) -> float:
+        """Seconds from sending to the acknowledgement."""
+        assert self.sent_at is not None
+        assert self.acked_at is not None
+        return self.acked_at - self.sent_at
+
+
+class Deliveries:
+    """Sends requests to the bot and watches for acknowledgements."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, changed: Callable[[], None], secret: str) -> None:
+        self.all: list[Delivery] = []
+        self.violations: list[str] = []
+        self.redeliver_after: float | None = 3.0
+        self.request_url: str | None = None
+        self.sockets: list[web.WebSocketResponse] = []
+        self._transports: dict[web.WebSocketResponse, asyncio.Transport] = {}
+        self._tasks = tasks
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._changed = changed
+        self._secret = secret
+        self._turn = itertools.count()
+        self._connected = asyncio.Event()
+        self._http = aiohttp.ClientSession()
+
+    async def close(self) -> None:
+        """End what is still to be delivered."""
+        for task in self._at_work:
+            task.cancel()
+        await self._http.close()
+
+    def send(self, kind: str, payload: Json, attempt: int = 0) -> Delivery:
+        """Hand a request over, again and again until it is acknowledged; the first attempt."""
+        delivery = Delivery(kind=kind, payload=payload, attempt=attempt)
+        task = self._tasks.create_task(self._deliver(delivery))
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+        return delivery
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        for attempt in range(delivery.attempt, ATTEMPTS):
+            if attempt > delivery.attempt:
+                delivery = Delivery(kind=delivery.kind, payload=delivery.payload, attempt=attempt)
+            over = self._over_http if self.request_url else self._over_socket
+            await over(delivery)
+            self._changed()
+            if delivery.kind != "events_api" or self.redeliver_after is None:
+                return
+            try:
+                async with asyncio.timeout(self.redeliver_after):
+                    await delivery.done.wait()
+            except TimeoutError:
+                continue
+            return
+
+    async def _over_socket(self, delivery: Delivery) -> None:
+        while not self.sockets:
+            self._connected.clear()
+            await self._connected.wait()
+        socket = self.sockets[next(self._turn) % len(self.sockets)]
+        envelope = {
+            "envelope_id": delivery.envelope,
+            "type": delivery.kind,
+            "accepts_response_payload": delivery.kind == "slash_commands",
+            "payload": delivery.payload,
+        }
+        if delivery.kind == "events_api":
+            envelope["retry_attempt"] = delivery.attempt
+            envelope["retry_reason"] = "timeout" if delivery.attempt else ""
+        self._sent(delivery)
+        try:
+            await socket.send_json(envelope)
+        except ConnectionError:
+            self._forget(socket)
+
+    async def _over_http(self, delivery: Delivery) -> None:
+        is_event = delivery.kind == "events_api"
+        body = json.dumps(delivery.payload) if is_event else urlencode(delivery.payload)
+        headers = self.signed(body)
+        headers["Content-Type"] = (
+            "application/json" if is_event else "application/x-www-form-urlencoded"
+        )
+        if delivery.attempt:
+            headers["X-Slack-Retry-Num"] = str(delivery.attempt)
+            headers["X-Slack-Retry-Reason"] = "http_error"
+        self._sent(delivery)
+        try:
+            delivery.status, text = await self.post(body, headers)
+        except (aiohttp.ClientError, TimeoutError):
+            return
+        if delivery.status == 200:
+            self._acknowledge(delivery, _decoded(text))
+
+    async def post(self, body: str, headers: dict[str, str]) -> tuple[int, str]:
+        """Post a body to the bot as it stands; status and body of the reply."""
+        assert self.request_url is not None
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        async with self._http.post(
+            self.request_url, data=body.encode(), headers=headers, timeout=timeout
+        ) as reply:
+            return reply.status, await reply.text()
+
+    def signed(self, body: str, at: float | None = None) -> dict[str, str]:
+        """The headers that prove a body to be from Slack."""
+        timestamp = str(int(time.time() if at is None else at))
+        base = f"v0:{timestamp}:{body}".encode()
+        digest = hmac.new(self._secret.encode(), base, hashlib.sha256).hexdigest()
+        return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
+
+    async def socket(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve one websocket of a client."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        assert isinstance(request.transport, asyncio.Transport)
+        self._transports[socket] = request.transport
+        self.sockets.append(socket)
+        await socket.send_json(
+            {
+                "type": "hello",
+                "num_connections": len(self.sockets),
+                "connection_info": {"app_id": APP},
+                "debug_info": {"host": "applink-1", "approximate_connection_time": 18060},
+            }
+        )
+        self._connected.set()
+        self._changed()
+        try:
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._receive(message.data)
+        finally:
+            self._forget(socket)
+        return socket
+
+    def drop_sockets(self) -> None:
+        """Break every websocket."""
+        for socket in self.sockets:
+            self._transports[socket].abort()
+
+    def _forget(self, socket: web.WebSocketResponse) -> None:
+        self.sockets = [other for other in self.sockets if other is not socket]
+        self._transports.pop(socket, None)
+        self._changed()
+
+    def _receive(self, text: str) -> None:
+        try:
+            envelope = json.loads(text)["envelope_id"]
+        except (ValueError, LookupError, TypeError):
+            self.violations.append("a message that is no acknowledgement")
+            return
+        delivery = next((one for one in self.all if one.envelope == envelope), None)
+        reply = json.loads(text).get("payload")
+        if delivery is None:
+            self.violations.append("an acknowledgement of an unknown envelope")
+        elif delivery.acked_at is not None:
+            self.violations.append("a second acknowledgement of an envelope")
+        elif reply is not None and delivery.kind == "events_api":
+            self.violations.append("an acknowledgement with a payload that is not accepted")
+        else:
+            self._acknowledge(delivery, reply)
+
+    def _sent(self, delivery: Delivery) -> None:
+        delivery.sent_at = time.perf_counter()
+        self.all.append(delivery)
+
+    def _acknowledge(self, delivery: Delivery, reply: Any) -> None:
+        delivery.acked_at = time.perf_counter()
+        delivery.reply = reply
+        delivery.done.set()
+        self._changed()
+
+
+def _decoded(text: str) -> Any:
+    """What came with an acknowledgement over HTTP: JSON, a text for the person, or nothing."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"text": text} if text else None

@@ -1,0 +1,306 @@
+"""The methods of Slack's Web API that the server knows, with what the real one refuses."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from servers.slack_workspace import (
+    APP,
+    BOT_ID,
+    BOT_USER,
+    ENTERPRISE,
+    TEAM,
+    Channel,
+    Json,
+    SlackError,
+    Workspace,
+)
+
+LONGEST_TEXT = 40_000
+LONGEST_UPDATE = 4_000
+MOST_BLOCKS = 50
+LONGEST_SECTION = 3_000
+LONGEST_METADATA = 8_000
+
+Emit = Callable[[Json], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One method: which arguments it needs and knows, and what it does."""
+
+    run: Callable[["Methods", Mapping[str, Any]], Json]
+    needs: tuple[str, ...] = ()
+    knows: tuple[str, ...] = ()
+    token: str = "xoxb-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """A status as it was set in a thread; an empty one takes it away."""
+
+    channel: str
+    thread_ts: str
+    status: str
+
+
+class Methods:
+    """Carries the methods out on a workspace. What follows for clients goes to `emit`."""
+
+    def __init__(self, workspace: Workspace, emit: Emit, socket_url: Callable[[], str]) -> None:
+        self.workspace = workspace
+        self.emit = emit
+        self.socket_url = socket_url
+        self.statuses: list[Status] = []
+        self.shown: dict[tuple[str, str], str] = {}
+        self.whispers: list[Json] = []
+
+    def auth_test(self, _: Mapping[str, Any]) -> Json:
+        return {
+            "url": "https://docs.slack.example/",
+            "team": "Docs",
+            "user": "docent",
+            "team_id": TEAM,
+            "user_id": BOT_USER,
+            "bot_id": BOT_ID,
+            "enterprise_id": ENTERPRISE,
+            "is_enterprise_install": False,
+        }
+
+    def connections_open(self, _: Mapping[str, Any]) -> Json:
+        return {"url": self.socket_url()}
+
+    def post_message(self, args: Mapping[str, Any]) -> Json:
+        channel = self._writable(args["channel"])
+        text = _text(args, LONGEST_TEXT)
+        more = {"bot_id": BOT_ID, "app_id": APP}
+        for name in ("blocks", "metadata"):
+            if args.get(name) is not None:
+                more[name] = _CHECKS[name](_decoded(args[name]))
+        thread_ts = args.get("thread_ts")
+        message = self.workspace.write(channel, BOT_USER, text, thread_ts=thread_ts, **more)
+        if thread_ts is not None:
+            self.shown.pop((channel.id, thread_ts), None)  # a post ends the status
+        self.emit({**message, "channel": channel.id, "channel_type": channel.kind})
+        return {"channel": channel.id, "ts": message["ts"], "message": message}
+
+    def update(self, args: Mapping[str, Any]) -> Json:
+        channel, message = self._own(args, "cant_update_message")
+        message["text"] = _text(args, LONGEST_UPDATE)
+        message["edited"] = {"user": BOT_USER, "ts": message["ts"]}
+        self._changed(channel, "message_changed", message)
+        return {"channel": channel.id, "ts": message["ts"], "text": message["text"]}
+
+    def delete(self, args: Mapping[str, Any]) -> Json:
+        channel, message = self._own(args, "cant_delete_message")
+        channel.messages.remove(message)
+        self._changed(channel, "message_deleted", message)
+        return {"channel": channel.id, "ts": message["ts"]}
+
+    def post_ephemeral(self, args: Mapping[str, Any]) -> Json:
+        channel = self._writable(args["channel"])
+        if args["user"] not in channel.members:
+            raise SlackError("user_not_in_channel")
+        text = _text(args, LONGEST_TEXT)
+        self.whispers.append({"channel": channel.id, "user": args["user"], "text": text})
+        return {"message_ts": "1.000000"}
+
+    def replies(self, args: Mapping[str, Any]) -> Json:
+        channel = self.workspace.visible(args["channel"])
+        self.workspace.root(channel, args["ts"])
+        return _page(channel.thread(args["ts"]), args, keep=args["ts"])
+
+    def history(self, args: Mapping[str, Any]) -> Json:
+        channel = self.workspace.visible(args["channel"])
+        roots = [m for m in channel.messages if m.get("thread_ts", m["ts"]) == m["ts"]]
+        return _page(roots[::-1], args)
+
+    def info(self, args: Mapping[str, Any]) -> Json:
+        return {"channel": _channel(self.workspace.visible(args["channel"]))}
+
+    def open_direct(self, args: Mapping[str, Any]) -> Json:
+        if args["users"] not in self.workspace.users:
+            raise SlackError("user_not_found")
+        return {"channel": {"id": self.workspace.direct(args["users"]).id}}
+
+    def set_status(self, args: Mapping[str, Any]) -> Json:
+        channel, thread_ts = self._writable(args["channel_id"]), str(args["thread_ts"])
+        if channel.find(thread_ts) is None:
+            raise SlackError("invalid_thread_ts")
+        self.statuses.append(Status(channel=channel.id, thread_ts=thread_ts, status=args["status"]))
+        self.shown[channel.id, thread_ts] = args["status"]
+        return {}
+
+    def add_reaction(self, args: Mapping[str, Any]) -> Json:
+        message = self._writable(args["channel"]).find(args["timestamp"])
+        if message is None:
+            raise SlackError("message_not_found")
+        reactions = message.setdefault("reactions", [])
+        if args["name"] in reactions:
+            raise SlackError("already_reacted")
+        reactions.append(args["name"])
+        return {}
+
+    def user_info(self, args: Mapping[str, Any]) -> Json:
+        if args["user"] not in self.workspace.users:
+            raise SlackError("user_not_found")
+        return {"user": {"id": args["user"], "team_id": TEAM, "is_bot": args["user"] == BOT_USER}}
+
+    def _writable(self, channel_id: str) -> Channel:
+        channel = self.workspace.visible(channel_id)
+        if channel.archived:
+            raise SlackError("is_archived")
+        return channel
+
+    def _own(self, args: Mapping[str, Any], refusal: str) -> tuple[Channel, Json]:
+        channel = self._writable(args["channel"])
+        message = channel.find(args["ts"])
+        if message is None:
+            raise SlackError("message_not_found")
+        if message["user"] != BOT_USER:
+            raise SlackError(refusal)
+        return channel, message
+
+    def _changed(self, channel: Channel, subtype: str, message: Json) -> None:
+        self.emit(
+            {
+                "type": "message",
+                "subtype": subtype,
+                "hidden": True,
+                "message": message,
+                "channel": channel.id,
+                "channel_type": channel.kind,
+                "ts": message["ts"],
+            }
+        )
+
+
+_POST = ("text", "blocks", "attachments", "thread_ts", "metadata", "mrkdwn", "markdown_text")
+_UNFURL = ("unfurl_links", "unfurl_media", "unfurl_app_links")
+_PAGE = ("cursor", "inclusive", "include_all_metadata", "latest", "limit", "oldest")
+
+METHODS = {
+    "auth.test": Method(run=Methods.auth_test),
+    "apps.connections.open": Method(run=Methods.connections_open, token="xapp-"),
+    "chat.postMessage": Method(
+        run=Methods.post_message,
+        needs=("channel",),
+        knows=(*_POST, *_UNFURL, "reply_broadcast", "link_names", "parse", "username"),
+    ),
+    "chat.update": Method(run=Methods.update, needs=("channel", "ts"), knows=_POST),
+    "chat.delete": Method(run=Methods.delete, needs=("channel", "ts")),
+    "chat.postEphemeral": Method(
+        run=Methods.post_ephemeral, needs=("channel", "user"), knows=_POST
+    ),
+    "conversations.replies": Method(run=Methods.replies, needs=("channel", "ts"), knows=_PAGE),
+    "conversations.history": Method(run=Methods.history, needs=("channel",), knows=_PAGE),
+    "conversations.info": Method(run=Methods.info, needs=("channel",)),
+    "conversations.open": Method(run=Methods.open_direct, needs=("users",)),
+    "assistant.threads.setStatus": Method(
+        run=Methods.set_status,
+        needs=("channel_id", "thread_ts", "status"),
+        knows=("loading_messages", "icon_emoji", "icon_url", "username"),
+    ),
+    "reactions.add": Method(run=Methods.add_reaction, needs=("channel", "name", "timestamp")),
+    "users.info": Method(run=Methods.user_info, needs=("user",)),
+}
+
+
+def _text(args: Mapping[str, Any], longest: int) -> str:
+    text = args.get("text") or ""
+    if not (text or args.get("blocks") or args.get("attachments")):
+        raise SlackError("no_text")
+    if not isinstance(text, str):
+        raise SlackError("invalid_arguments", "[ERROR] text must be a string")
+    if len(text) > longest:
+        raise SlackError("msg_too_long")
+    return text
+
+
+def _decoded(value: Any) -> Any:
+    """A structure; in a form it comes as JSON text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise SlackError("invalid_arguments") from None
+
+
+def _blocks(blocks: Any) -> Any:
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        raise SlackError("invalid_blocks_format")
+    too_long = any(len(str(_section(block))) > LONGEST_SECTION for block in blocks)
+    if len(blocks) > MOST_BLOCKS or too_long or not all("type" in block for block in blocks):
+        raise SlackError("invalid_blocks")
+    return blocks
+
+
+def _section(block: Json) -> object:
+    text = block.get("text")
+    return text.get("text", "") if isinstance(text, dict) else ""
+
+
+def _metadata(metadata: Any) -> Any:
+    if not isinstance(metadata, dict) or set(metadata) - {"event_type", "event_payload"}:
+        raise SlackError("invalid_metadata_format")
+    kind = metadata.get("event_type")
+    if not isinstance(kind, str) or not re.fullmatch(r"\w+", kind):
+        raise SlackError("invalid_metadata_format")
+    if not isinstance(metadata.get("event_payload"), dict):
+        raise SlackError("invalid_metadata_format")
+    if len(json.dumps(metadata)) > LONGEST_METADATA:
+        raise SlackError("metadata_too_large")
+    return metadata
+
+
+_CHECKS = {"blocks": _blocks, "metadata": _metadata}
+
+
+def _page(messages: list[Json], args: Mapping[str, Any], keep: str | None = None) -> Json:
+    """One page of messages; the message `keep`, a thread's root, stands on every first page."""
+    limit, start = int(args.get("limit") or 100), _start(args.get("cursor"))
+    if not 1 <= limit <= 1000:
+        raise SlackError("invalid_limit")
+    oldest, inclusive = str(args.get("oldest") or "0"), _is_true(args.get("inclusive"))
+    wanted = [
+        message
+        for message in messages
+        if message["ts"] > oldest
+        or message["ts"] == keep
+        or (inclusive and message["ts"] == oldest)
+    ]
+    end = start + limit
+    with_metadata = _is_true(args.get("include_all_metadata"))
+    return {
+        "messages": [
+            {key: value for key, value in message.items() if with_metadata or key != "metadata"}
+            for message in wanted[start:end]
+        ],
+        "has_more": end < len(wanted),
+        "response_metadata": {"next_cursor": f"next:{end}" if end < len(wanted) else ""},
+    }
+
+
+def _start(cursor: object) -> int:
+    if not cursor:
+        return 0
+    found = re.fullmatch(r"next:(\d+)", str(cursor))
+    if found is None:
+        raise SlackError("invalid_cursor")
+    return int(found[1])
+
+
+def _is_true(value: object) -> bool:
+    return value in (True, "1", "true", "True")
+
+
+def _channel(channel: Channel) -> Json:
+    return {
+        "id": channel.id,
+        "is_channel": channel.kind == "channel",
+        "is_im": channel.kind == "im",
+        "is_private": channel.kind != "channel",
+        "is_archived": channel.archived,
+        "is_member": BOT_USER in channel.members,
+    }

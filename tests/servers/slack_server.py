@@ -1,0 +1,393 @@
+"""A Slack on the loopback: Web API, Socket Mode, the Events API over HTTP, and response URLs.
+
+Strict about the wire: it refuses what Slack refuses, with Slack's codes, and notes what Slack would
+let pass but a client should not do. Behaves as Slack where that is a trap: a mention is delivered
+twice with two event ids, an event that is not acknowledged comes again, the bot's own messages are
+events too, and the address of a websocket works once.
+"""
+
+import asyncio
+import itertools
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from aiohttp import web
+
+from servers.slack_deliveries import Deliveries, Delivery
+from servers.slack_faults import Fault
+from servers.slack_methods import METHODS, Method, Methods
+from servers.slack_workspace import APP, BOT_USER, ENTERPRISE, TEAM, Json, SlackError, Workspace
+
+BOT_TOKEN = "xoxb-test-bot-token"
+APP_TOKEN = "xapp-test-app-token"
+SIGNING_SECRET = "test-signing-secret"
+
+RESPONSE_USES = 5
+RESPONSE_SECONDS = 30 * 60
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call of the Web API, also one that was refused."""
+
+    method: str
+    args: Mapping[str, Any]
+    at: float
+
+
+@dataclass(kw_only=True)
+class ResponseUrl:
+    """Where the answers to one slash command go."""
+
+    until: float
+    answers: list[Json]
+
+
+class SlackServer:
+    """Start it with `async with`; everything else may be called at any time after."""
+
+    def __init__(self) -> None:
+        self.workspace = Workspace()
+        self.calls: list[Call] = []
+        self.unknown_args: list[tuple[str, str]] = []
+        self.response_urls: dict[str, ResponseUrl] = {}
+        self.base_url = ""
+        self._methods = Methods(self.workspace, self._emit, self._socket_url)
+        self._faults: defaultdict[str, list[Fault]] = defaultdict(list)
+        self._tickets: set[str] = set()
+        self._numbers = itertools.count(1)
+        self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self._deliveries = Deliveries(tasks, self._notify, SIGNING_SECRET)
+        self._stack.push_async_callback(self._deliveries.close)
+        app = web.Application()
+        app.router.add_route("*", "/api/{method}", self._serve_method)
+        app.router.add_get("/link", self._serve_socket)
+        app.router.add_post("/commands/{id}", self._serve_response)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopping.set()
+        await self.close_sockets()
+        await self._stack.aclose()
+
+    # --- what a client needs -----------------------------------------------------------------
+
+    @property
+    def api_url(self) -> str:
+        """The base address of the Web API."""
+        return f"{self.base_url}/api"
+
+    # --- what tests look at ------------------------------------------------------------------
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every attempt to hand a request to the bot, in order."""
+        return self._deliveries.all
+
+    @property
+    def violations(self) -> list[str]:
+        """What the client did against the protocol of Socket Mode."""
+        return self._deliveries.violations
+
+    @property
+    def connections(self) -> int:
+        """How many websockets are open."""
+        return len(self._deliveries.sockets)
+
+    @property
+    def statuses(self) -> list[tuple[str, str, str]]:
+        """Every status that was set, as channel, thread and text; "" takes it away."""
+        return [(s.channel, s.thread_ts, s.status) for s in self._methods.statuses]
+
+    @property
+    def whispers(self) -> list[Json]:
+        """Every ephemeral message, as channel, user and text."""
+        return self._methods.whispers
+
+    def status(self, channel: str, thread_ts: str) -> str:
+        """The status that people see under a thread now."""
+        return self._methods.shown.get((channel, thread_ts), "")
+
+    def thread(self, channel: str, ts: str) -> list[Json]:
+        """The messages of a thread, its root first."""
+        return self.workspace.channels[channel].thread(ts)
+
+    def calls_of(self, method: str) -> list[Mapping[str, Any]]:
+        """The arguments of every call of a method."""
+        return [call.args for call in self.calls if call.method == method]
+
+    def answers(self, command: Delivery) -> list[Json]:
+        """What was sent to the response URL of a slash command."""
+        return self.response_urls[command.payload["response_url"]].answers
+
+    async def wait_for(self, predicate: Callable[[], T], seconds: float = 5.0) -> T:
+        """Wait until something holds, looking whenever anything happens here; what it returns."""
+        async with asyncio.timeout(seconds):
+            while not (value := predicate()):
+                await self._changed.wait()
+        return value
+
+    # --- what tests order --------------------------------------------------------------------
+
+    def fail(self, method: str, *faults: Fault) -> None:
+        """Let the next calls of a method go wrong, one fault each."""
+        self._faults[method].extend(faults)
+
+    def heal(self, method: str) -> None:
+        """Take back what was ordered for a method."""
+        self._faults[method].clear()
+
+    def redeliver_after(self, seconds: float | None) -> None:
+        """Set how long an event may stay unacknowledged; None: it is never sent again."""
+        self._deliveries.redeliver_after = seconds
+
+    def deliver_to(self, url: str) -> None:
+        """Deliver over HTTP from now on, instead of by Socket Mode."""
+        self._deliveries.request_url = url
+
+    def expire_response_urls(self) -> None:
+        """Let the 30 minutes of every slash command so far be over."""
+        for response in self.response_urls.values():
+            response.until = 0
+
+    async def disconnect(self, reason: str = "refresh_requested") -> None:
+        """Tell every client to connect anew; the connections stay open until it does."""
+        for socket in list(self._deliveries.sockets):
+            await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
+
+    async def close_sockets(self) -> None:
+        """Close every websocket in an orderly way."""
+        for socket in list(self._deliveries.sockets):
+            await socket.close()
+
+    def drop_sockets(self) -> None:
+        """Break every websocket."""
+        self._deliveries.drop_sockets()
+
+    # --- what people do ----------------------------------------------------------------------
+
+    def say(
+        self,
+        channel: str,
+        user: str,
+        text: str,
+        *,
+        thread_ts: str | None = None,
+        files: Sequence[str] = (),
+        **more: Any,
+    ) -> str:
+        """Write a message; the bot gets it as `message`, and as `app_mention` if it mentions it.
+
+        The text is as it travels: `<@U…>` for people, `&lt;` for <. Returns the message's ts.
+        """
+        place = self.workspace.channels[channel]
+        message = self.workspace.write(place, user, text, thread_ts=thread_ts, files=files, **more)
+        event = {**message, "channel": channel, "event_ts": message["ts"]}
+        if f"<@{BOT_USER}>" in text and place.kind != "im":
+            mention = {key: value for key, value in event.items() if key != "subtype"}
+            self.event({**mention, "type": "app_mention"})
+        if BOT_USER in place.members:
+            self.event({**event, "channel_type": place.kind})
+        return str(message["ts"])
+
+    def mention(
+        self,
+        channel: str,
+        user: str,
+        text: str,
+        *,
+        thread_ts: str | None = None,
+        files: Sequence[str] = (),
+    ) -> str:
+        """Ask the bot in a channel: `say` with its mention before the text. Delivered twice."""
+        asked = f"<@{BOT_USER}> {text}".strip()
+        return self.say(channel, user, asked, thread_ts=thread_ts, files=files)
+
+    def dm(
+        self, user: str, text: str, *, thread_ts: str | None = None, files: Sequence[str] = ()
+    ) -> str:
+        """Write to the bot directly, in the channel `workspace.direct(user).id`."""
+        channel = self.workspace.direct(user).id
+        return self.say(channel, user, text, thread_ts=thread_ts, files=files)
+
+    def slash(self, command: str, text: str, *, channel: str, user: str) -> Delivery:
+        """Send a slash command; its answer is in the delivery once that is `done`."""
+        place = self.workspace.channels.get(channel)
+        if place is not None:
+            place.members.add(user)
+        self.workspace.users.add(user)
+        url = f"{self.base_url}/commands/{next(self._numbers)}"
+        until = time.monotonic() + RESPONSE_SECONDS
+        self.response_urls[url] = ResponseUrl(until=until, answers=[])
+        payload = {
+            "token": "verification",
+            "team_id": TEAM,
+            "team_domain": "docs",
+            "channel_id": channel,
+            "channel_name": "general",
+            "user_id": user,
+            "user_name": "someone",
+            "command": command,
+            "text": text,
+            "api_app_id": APP,
+            "is_enterprise_install": "false",
+            "response_url": url,
+            "trigger_id": f"{next(self._numbers)}.trigger",
+        }
+        return self._deliveries.send("slash_commands", payload)
+
+    def event(self, event: Json) -> Delivery:
+        """Deliver any event, with an event id of its own."""
+        return self._deliveries.send("events_api", self._callback(event))
+
+    def redeliver(self, delivery: Delivery) -> Delivery:
+        """Deliver an event once more, as Slack does when it missed the acknowledgement."""
+        return self._deliveries.send(delivery.kind, delivery.payload, delivery.attempt + 1)
+
+    async def post(
+        self, body: str, *, at: float | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Post a signed body to the bot over HTTP; `headers` replace those of the signature."""
+        signed = self._deliveries.signed(body, at) | {"Content-Type": "application/json"}
+        return await self._deliveries.post(body, {**signed, **(headers or {})})
+
+    # --- the wire ----------------------------------------------------------------------------
+
+    async def _serve_method(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["method"]
+        if self._faults[name]:
+            return (
+                await self._faults[name].pop(0).apply(request, self._answer_method, self._stopping)
+            )
+        return await self._answer_method(request)
+
+    async def _answer_method(self, request: web.Request) -> web.Response:
+        name = request.match_info["method"]
+        try:
+            args = await _arguments(request)
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            self.calls.append(Call(method=name, args=args, at=time.perf_counter()))
+            method = self._checked(name, token or args.get("token"), args)
+            body = {"ok": True, **method.run(self._methods, args)}
+        except SlackError as error:
+            body = {"ok": False, "error": error.code}
+            if error.messages:
+                body["response_metadata"] = {"messages": list(error.messages)}
+        finally:
+            self._notify()
+        return web.json_response(body)
+
+    def _checked(self, name: str, token: object, args: Mapping[str, Any]) -> Method:
+        method = METHODS.get(name)
+        if method is None:
+            raise SlackError("unknown_method")
+        if not token:
+            raise SlackError("not_authed")
+        if token not in (BOT_TOKEN, APP_TOKEN):
+            raise SlackError("invalid_auth")
+        if not str(token).startswith(method.token):
+            raise SlackError("not_allowed_token_type")
+        missing = [need for need in method.needs if args.get(need) is None]
+        if missing:
+            raise SlackError(
+                "invalid_arguments", *(f"[ERROR] missing required field: {m}" for m in missing)
+            )
+        known = {*method.needs, *method.knows, "token"}
+        self.unknown_args += [(name, arg) for arg in args if arg not in known]
+        return method
+
+    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
+        ticket = request.query.get("ticket", "")
+        if ticket not in self._tickets:
+            return web.Response(status=403)
+        self._tickets.remove(ticket)
+        return await self._deliveries.socket(request)
+
+    async def _serve_response(self, request: web.Request) -> web.StreamResponse:
+        if self._faults["response_url"]:
+            fault = self._faults["response_url"].pop(0)
+            return await fault.apply(request, self._answer_response, self._stopping)
+        return await self._answer_response(request)
+
+    async def _answer_response(self, request: web.Request) -> web.Response:
+        response = self.response_urls.get(f"{self.base_url}{request.path}")
+        if response is None or time.monotonic() > response.until:
+            return web.json_response({"ok": False, "error": "expired_url"}, status=404)
+        if len(response.answers) == RESPONSE_USES:
+            return web.json_response({"ok": False, "error": "used_url"}, status=404)
+        answer = await request.json()
+        if not answer.get("text") and not answer.get("blocks"):
+            return web.Response(status=400, text="no_text")
+        response.answers.append(answer)
+        self._notify()
+        return web.Response(text="ok")
+
+    def _socket_url(self) -> str:
+        ticket = f"ticket-{next(self._numbers)}"
+        self._tickets.add(ticket)
+        return f"{self.base_url.replace('http', 'ws', 1)}/link?ticket={ticket}"
+
+    def _emit(self, event: Json) -> None:
+        self.event(event)
+
+    def _callback(self, event: Json) -> Json:
+        installed = {
+            "enterprise_id": ENTERPRISE,
+            "team_id": TEAM,
+            "user_id": BOT_USER,
+            "is_bot": True,
+            "is_enterprise_install": False,
+        }
+        return {
+            "token": "verification",
+            "team_id": TEAM,
+            "context_team_id": TEAM,
+            "context_enterprise_id": ENTERPRISE,
+            "api_app_id": APP,
+            "event": event,
+            "type": "event_callback",
+            "event_id": f"Ev{next(self._numbers):09d}",
+            "event_time": int(time.time()),
+            "authorizations": [installed],
+            "is_ext_shared_channel": False,
+        }
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+async def _arguments(request: web.Request) -> Json:
+    """The arguments of a call: from the address, and from a form or a JSON object."""
+    args: Json = dict(request.query)
+    if request.content_type == "application/json":
+        try:
+            body = json.loads(await request.read() or b"{}")
+        except ValueError:
+            raise SlackError("invalid_json") from None
+        if not isinstance(body, dict):
+            raise SlackError("json_not_object")
+        return args | body
+    if request.content_type not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        if request.can_read_body:
+            raise SlackError("invalid_post_type")
+        return args
+    return args | dict(await request.post())

@@ -1,0 +1,125 @@
+"""The workspace that the Slack server holds: people, channels and messages. No wire format here."""
+
+import itertools
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Kind = Literal["channel", "group", "im", "mpim"]
+
+TEAM = "T0DOCS"
+ENTERPRISE = None
+APP = "A0DOCENT"
+BOT_USER = "U0DOCENT"
+BOT_ID = "B0DOCENT"
+
+
+class SlackError(Exception):
+    """A refusal, by Slack's code for it."""
+
+    def __init__(self, code: str, *messages: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.messages = messages
+
+
+@dataclass(kw_only=True)
+class Channel:
+    """A conversation of any kind, oldest message first."""
+
+    id: str
+    kind: Kind = "channel"
+    members: set[str] = field(default_factory=set)
+    archived: bool = False
+    messages: list[Json] = field(default_factory=list)
+
+    def find(self, ts: str) -> Json | None:
+        return next((message for message in self.messages if message["ts"] == ts), None)
+
+    def thread(self, root: str) -> list[Json]:
+        """The root message and the replies under it."""
+        return [m for m in self.messages if m["ts"] == root or m.get("thread_ts") == root]
+
+
+class Workspace:
+    """One workspace with the bot installed, and the channel C0GENERAL with the bot in it."""
+
+    def __init__(self) -> None:
+        self.channels: dict[str, Channel] = {}
+        self.users = {BOT_USER}
+        self._numbers = itertools.count(1)
+        self.add_channel("C0GENERAL")
+
+    def add_channel(
+        self,
+        channel_id: str,
+        kind: Kind = "channel",
+        *,
+        members: Iterable[str] = (),
+        bot: bool = True,
+        archived: bool = False,
+    ) -> Channel:
+        """Add a conversation, with or without the bot in it."""
+        self.users |= set(members)
+        everybody = {*members, BOT_USER} if bot else set(members)
+        channel = Channel(id=channel_id, kind=kind, members=everybody, archived=archived)
+        self.channels[channel_id] = channel
+        return channel
+
+    def direct(self, user: str) -> Channel:
+        """The direct messages between the bot and a person."""
+        self.users.add(user)
+        channel_id = f"D{user[1:]}"
+        if channel_id not in self.channels:
+            self.add_channel(channel_id, "im", members=[user])
+        return self.channels[channel_id]
+
+    def visible(self, channel_id: str) -> Channel:
+        """The channel as the bot gets at it; by a person's id, the direct messages with them."""
+        if channel_id in self.users:
+            return self.direct(channel_id)
+        channel = self.channels.get(channel_id)
+        if channel is None or (channel.kind != "channel" and BOT_USER not in channel.members):
+            raise SlackError("channel_not_found")
+        if BOT_USER not in channel.members:
+            raise SlackError("not_in_channel")
+        return channel
+
+    def root(self, channel: Channel, thread_ts: str) -> Json:
+        """The root message of a thread."""
+        message = channel.find(thread_ts)
+        if message is None:
+            raise SlackError("thread_not_found")
+        if message.get("thread_ts", thread_ts) != thread_ts:
+            raise SlackError("invalid_thread_ts")  # it is a reply itself
+        return message
+
+    def write(
+        self,
+        channel: Channel,
+        user: str,
+        text: str,
+        *,
+        thread_ts: str | None = None,
+        files: Sequence[str] = (),
+        **more: Any,
+    ) -> Json:
+        """Store a message of a person or of the bot."""
+        self.users.add(user)
+        channel.members.add(user)
+        message: Json = {"type": "message", "user": user, "text": text, "ts": self._next_ts()}
+        message |= {"team": TEAM, **more}
+        if thread_ts is not None:
+            self.root(channel, thread_ts)
+            message["thread_ts"] = thread_ts
+        if files:
+            message["files"] = [{"id": f"F{n}", "name": name} for n, name in enumerate(files)]
+            message["subtype"] = "file_share"
+        channel.messages.append(message)
+        return message
+
+    def _next_ts(self) -> str:
+        """Unique, and later than every earlier one."""
+        return f"{int(time.time())}.{next(self._numbers):06d}"
