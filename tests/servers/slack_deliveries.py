@@ -58,6 +58,7 @@ class Deliveries:
         self.redeliver_after: float | None = 3.0
         self.request_url: str | None = None
         self.sockets: list[web.WebSocketResponse] = []
+        self._by_envelope: dict[str, Delivery] = {}
         self._transports: dict[web.WebSocketResponse, asyncio.Transport] = {}
         self._tasks = tasks
         self._at_work: set[asyncio.Task[None]] = set()
@@ -181,6 +182,12 @@ class Deliveries:
         for socket in self.sockets:
             self._transports[socket].abort()
 
+    def mute_sockets(self) -> None:
+        """Read nothing more from any websocket, as when the network is gone."""
+        for socket in self.sockets:
+            self._transports[socket].pause_reading()
+        self.sockets = []
+
     def _forget(self, socket: web.WebSocketResponse) -> None:
         self.sockets = [other for other in self.sockets if other is not socket]
         self._transports.pop(socket, None)
@@ -192,7 +199,7 @@ class Deliveries:
         except (ValueError, LookupError, TypeError):
             self.violations.append("a message that is no acknowledgement")
             return
-        delivery = next((one for one in self.all if one.envelope == envelope), None)
+        delivery = self._by_envelope.get(envelope)
         reply = json.loads(text).get("payload")
         if delivery is None:
             self.violations.append("an acknowledgement of an unknown envelope")
@@ -206,6 +213,7 @@ class Deliveries:
     def _sent(self, delivery: Delivery) -> None:
         delivery.sent_at = time.perf_counter()
         self.all.append(delivery)
+        self._by_envelope[delivery.envelope] = delivery
 
     def _acknowledge(self, delivery: Delivery, reply: Any) -> None:
         delivery.acked_at = time.perf_counter()

@@ -22,6 +22,8 @@ class FakeReception:
     def __init__(self) -> None:
         self.taken: list[Mention] = []
         self.offered = 0
+        self._known: dict[tuple[str, str, str], Mention] = {}
+        self._offer = asyncio.Condition()
         self.failures: list[Exception] = []
         self.may_take = asyncio.Event()
         self.may_take.set()
@@ -30,13 +32,22 @@ class FakeReception:
 
     async def take(self, mention: Mention) -> bool:
         self.offered += 1
+        async with self._offer:
+            self._offer.notify_all()
         await self.may_take.wait()
         if self.failures:
             raise self.failures.pop(0)
-        if any(_same(mention, one) for one in self.taken):
-            return False
-        self.taken.append(mention)
-        return True
+        identity = (mention.thread.tenant, mention.channel, mention.message)
+        known = self._known.setdefault(identity, mention)
+        assert known == mention, "two deliveries of one message read differently"
+        if known is mention:
+            self.taken.append(mention)
+        return known is mention
+
+    async def wait_until_offered(self, times: int = 1) -> None:
+        """Wait until so many mentions were handed over, taken or not."""
+        async with asyncio.timeout(5), self._offer:
+            await self._offer.wait_for(lambda: self.offered >= times)
 
     async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
         self.refreshes.append((platform, user))
@@ -45,18 +56,6 @@ class FakeReception:
 
 async def nothing_to_do(_: OnProgress) -> RefreshReport:
     return NOTHING_DONE
-
-
-def _same(one: Mention, other: Mention) -> bool:
-    """By what identifies a mention; a redelivery must also read the same."""
-    if (one.thread.tenant, one.channel, one.message) != (
-        other.thread.tenant,
-        other.channel,
-        other.message,
-    ):
-        return False
-    assert one == other
-    return True
 
 
 def slack_settings(server: SlackServer, **changes: Any) -> SlackSettings:

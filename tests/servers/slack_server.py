@@ -75,7 +75,7 @@ class SlackServer:
         app.router.add_route("*", "/api/{method}", self._serve_method)
         app.router.add_get("/link", self._serve_socket)
         app.router.add_post("/commands/{id}", self._serve_response)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -181,6 +181,10 @@ class SlackServer:
     def drop_sockets(self) -> None:
         """Break every websocket."""
         self._deliveries.drop_sockets()
+
+    def mute_sockets(self) -> None:
+        """Let every websocket stand open and silent, as when the network is gone."""
+        self._deliveries.mute_sockets()
 
     # --- what people do ----------------------------------------------------------------------
 

@@ -1,0 +1,16 @@
+"""Slack: mentions in by Socket Mode or HTTP, replies out by the Web API.
+
+    adapter      SlackPlatform, what the composition root uses
+    api          the calls to Slack's Web API that Docent makes
+    commands     /ask and /refresh-docs
+    errors       the SDK's exceptions as ours
+    events       an event's payload -> Mention, pure
+    intake       the bolt app: which request goes where, written down before it is acknowledged
+    manifest     the app's manifest, with the scopes and events in use
+    mrkdwn       Slack's text as it travels: read, and escape into it
+    render       Reply -> the parts that are posted, pure
+    socket_mode  requests over a websocket that we open
+    http_mode    requests over HTTP that Slack opens
+
+QUIRKS.md lists the traps of the platform and where each is dealt with.
+"""

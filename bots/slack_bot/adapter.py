@@ -1,0 +1,140 @@
+"""The Slack adapter: SlackPlatform, which core and the composition root know as a Platform."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from bots.slack_bot import http_mode, socket_mode
+from bots.slack_bot.api import Bot, SlackApi
+from bots.slack_bot.commands import Commands
+from bots.slack_bot.errors import within
+from bots.slack_bot.events import PLATFORM, place
+from bots.slack_bot.intake import build_app
+from bots.slack_bot.render import render
+from core.config import SlackSettings
+from core.domain import MessageId, Post, Reply, ThreadRef
+from core.errors import PlatformError, PlatformRefused, PlatformUnreachable
+from core.ports import Reception
+
+log = logging.getLogger(__name__)
+
+WORKING: Final = "is reading the documentation…"
+PREFLIGHT_SECONDS: Final = 10.0
+STATUS_SECONDS: Final = 5.0
+
+
+class SlackPlatform:
+    """Slack, by Socket Mode where there is an app token, else over HTTP."""
+
+    name = PLATFORM
+    working_seconds = 90.0  # Slack takes the status away after 2 min
+
+    def __init__(self, settings: SlackSettings) -> None:
+        self._settings = settings
+        self._opened: SlackApi | None = None
+        self._closed = False
+        self._bot: Bot | None = None
+        self._has_status = True
+        self._status_complaint = False
+        #: Where HTTP mode listens, once `ready` is set.
+        self.port: int | None = None
+
+    async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        """Hand over mentions and commands until `stop` is set.
+
+        Raises PlatformRefused where Slack refuses a token, now or later, and PlatformBusy or
+        PlatformUnreachable where it cannot be reached before `ready` is set.
+        """
+        bot = self._bot = await self._identify()
+        failure: PlatformError | None = None
+        async with asyncio.TaskGroup() as tasks:
+            commands = Commands(self._api(), bot, reception, tasks)
+            try:
+                await self._serve(bot, reception, commands, stop, ready)
+            except PlatformError as error:
+                failure = error  # raised below: a task group would wrap it
+            await commands.finish()
+        if failure:
+            raise failure
+
+    async def close(self) -> None:
+        """Close every connection. A second call does nothing."""
+        self._closed = True
+        if self._opened:
+            await self._opened.close()
+
+    def render(self, reply: Reply) -> Sequence[str]:
+        """Write the reply as mrkdwn, in parts."""
+        return render(reply)
+
+    async def post(self, post: Post) -> MessageId:
+        """Post one part in its thread; its ts."""
+        channel, root = place(post.thread)
+        return MessageId(await self._api().post(channel, post.text, root=root, marker=post.marker))
+
+    async def find(self, post: Post) -> MessageId | None:
+        """Look for the part in its thread, among our messages since the question."""
+        channel, root = place(post.thread)
+        found = await self._api().find(
+            channel, root, since=post.reply_to, marker=post.marker, bot=await self._identity()
+        )
+        return MessageId(found) if found else None
+
+    async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        """Show under the thread that the documentation is being read."""
+        await self._set_status(thread, WORKING)
+
+    async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        """Take the sign away; Slack does so by itself only when a reply is posted."""
+        await self._set_status(thread, "")
+
+    async def _serve(
+        self,
+        bot: Bot,
+        reception: Reception,
+        commands: Commands,
+        stop: asyncio.Event,
+        ready: asyncio.Event,
+    ) -> None:
+        settings = self._settings
+        app = build_app(self._api(), bot, reception, commands, settings.signing_secret)
+        if settings.app_token:
+            await socket_mode.serve(app, self._api(), settings.app_token, stop, ready)
+        else:
+            await http_mode.serve(app, settings.port or 0, stop, ready, self._listens)
+
+    def _listens(self, port: int) -> None:
+        self.port = port
+
+    def _api(self) -> SlackApi:
+        """Open the API with the first call: its session needs the running event loop."""
+        if self._closed:
+            raise PlatformUnreachable("The Slack adapter is closed.")
+        if self._opened is None:
+            self._opened = SlackApi(self._settings)
+        return self._opened
+
+    async def _identity(self) -> Bot:
+        """Who we are; asked again only by `run`."""
+        if self._bot is None:
+            self._bot = await self._identify()
+        return self._bot
+
+    async def _identify(self) -> Bot:
+        async with within(PREFLIGHT_SECONDS):
+            return await self._api().identify()
+
+    async def _set_status(self, thread: ThreadRef, status: str) -> None:
+        if not self._has_status:
+            return
+        channel, root = place(thread)
+        try:
+            async with within(STATUS_SECONDS):
+                await self._api().set_status(channel, root, status)
+        except PlatformError as error:
+            # A workspace or server without this method goes without the sign.
+            self._has_status = not isinstance(error, PlatformRefused)
+            if not self._status_complaint:
+                self._status_complaint = True
+                log.info("the working status is not shown", extra={"reason": str(error)})

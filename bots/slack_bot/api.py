@@ -1,0 +1,199 @@
+"""The calls to Slack's Web API that Docent makes, over one session, each made once.
+
+Nothing is repeated behind the caller's back: the SDK's own retry after a broken connection posts a
+message twice. What goes wrong is raised as PlatformBusy, PlatformUnreachable, PlatformRefused or
+ThreadGone. When to call what is decided elsewhere.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from bots.slack_bot.errors import APP_TOKEN, translated
+from core.config import SlackSettings
+from core.errors import PlatformRefused, PlatformUnreachable
+
+CALL_SECONDS: Final = 15.0  #: longest wait for one call
+FIND_PAGE: Final = 200  #: messages asked for at once; Slack recommends at most 200
+FIND_PAGES: Final = 20
+METADATA_TYPE: Final = "docent_reply"
+
+_Json = Mapping[str, Any]
+
+
+def sdk_log(name: str, level: int = logging.ERROR) -> logging.Logger:
+    """Make a logger for the SDK that says little.
+
+    Below ERROR it logs tokens of connections, whole requests and people's messages; and the
+    level must stand on this very logger, because bolt copies it to loggers of its own.
+    """
+    log = logging.getLogger(name)
+    log.setLevel(level)
+    return log
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bot:
+    """Who we are in the workspace that the app is installed in."""
+
+    user: str
+    bot_id: str | None
+    team: str | None
+    enterprise: str | None
+
+
+class SlackApi:
+    """Slack's Web API with our token. Make it while the event loop runs."""
+
+    def __init__(self, settings: SlackSettings) -> None:
+        self._bot_token = settings.bot_token
+        self._direct = settings.api_url is not None
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
+        self._base_url = (settings.api_url or AsyncWebClient.BASE_URL).rstrip("/") + "/"
+        self._client = self.web_client(settings.bot_token)
+
+    def web_client(self, token: str | None = None) -> AsyncWebClient:
+        """Make a client of the SDK on the shared session."""
+        client = AsyncWebClient(
+            token=token,
+            base_url=self._base_url,
+            session=self._session,
+            retry_handlers=[],
+            logger=sdk_log("slack_sdk.web"),
+        )
+        client.proxy = self.proxy(client.proxy)
+        return client
+
+    def proxy(self, found: str | None) -> str | None:
+        """Say which proxy to use of the one that the SDK found in the environment.
+
+        The SDK knows HTTPS_PROXY but not NO_PROXY: a server of one's own is reached directly.
+        """
+        return None if self._direct else found
+
+    async def close(self) -> None:
+        """Close the session. A second call does nothing."""
+        await self._session.close()
+
+    async def identify(self) -> Bot:
+        """Ask who the bot token belongs to: the test whether Slack lets us in."""
+        with translated():
+            reply = await self._client.auth_test()
+            return Bot(
+                user=str(reply.data["user_id"]),  # type: ignore[call-overload]
+                bot_id=reply.get("bot_id"),
+                team=reply.get("team_id"),
+                enterprise=reply.get("enterprise_id"),
+            )
+
+    async def socket_url(self, app_token: str) -> str:
+        """Ask for the address of a websocket for Socket Mode; it works once, and soon."""
+        with translated(APP_TOKEN):
+            reply = await self._client.apps_connections_open(app_token=app_token)
+        return _text(reply.get("url"))
+
+    async def post(
+        self, channel: str, text: str, *, root: str | None = None, marker: str | None = None
+    ) -> str:
+        """Post mrkdwn as it is given, in a thread where `root` is given; its ts.
+
+        Nothing in it is unfurled: a link in a preview is fetched before anybody clicks it.
+        """
+        metadata = {"event_type": METADATA_TYPE, "event_payload": {"marker": marker}}
+        with translated():
+            reply = await self._client.chat_postMessage(
+                channel=channel,
+                thread_ts=root,
+                text=text,
+                mrkdwn=True,
+                unfurl_links=False,
+                unfurl_media=False,
+                unfurl_app_links=False,
+                metadata=metadata if marker else None,
+            )
+        return _text(reply.get("ts"))
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Delete a message of ours."""
+        with translated():
+            await self._client.chat_delete(channel=channel, ts=ts)
+
+    async def find(
+        self, channel: str, root: str, *, since: str, marker: str, bot: Bot
+    ) -> str | None:
+        """Look in a thread, from the message `since` on, for our message with a marker; its ts.
+
+        Reads at most FIND_PAGES pages.
+        """
+        cursor = None
+        for _ in range(FIND_PAGES):
+            with translated():
+                page = await self._client.conversations_replies(
+                    channel=channel,
+                    ts=root,
+                    oldest=since,
+                    inclusive=True,
+                    include_all_metadata=True,
+                    limit=FIND_PAGE,
+                    cursor=cursor,
+                )
+                for message in page.data["messages"]:  # type: ignore[call-overload]
+                    if _is_ours(message, bot) and _marker(message) == marker:
+                        return _text(message["ts"])
+                cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
+        return None
+
+    async def set_status(self, channel: str, root: str, status: str) -> None:
+        """Show a status under a thread; an empty one takes it away. Slack ends it after 2 min."""
+        with translated():
+            await self._client.assistant_threads_setStatus(
+                channel_id=channel, thread_ts=root, status=status
+            )
+
+    async def whisper(self, channel: str, user: str, text: str) -> None:
+        """Post a message that only one member of the channel sees, until the client restarts."""
+        with translated():
+            await self._client.chat_postEphemeral(channel=channel, user=user, text=text)
+
+    async def respond(self, response_url: str, text: str) -> None:
+        """Replace the answer to a slash command; Slack takes five of these in 30 minutes."""
+        client = AsyncWebhookClient(
+            url=response_url,
+            session=self._session,
+            retry_handlers=[],
+            logger=sdk_log("slack_sdk.webhook"),
+        )
+        client.proxy = self.proxy(client.proxy)
+        with translated():
+            reply = await client.send(
+                text=text, response_type="ephemeral", replace_original=True, unfurl_links=False
+            )
+        if reply.status_code >= 500:
+            raise PlatformUnreachable
+        if reply.status_code != 200:
+            raise PlatformRefused("Slack takes no more answers to this command.")
+
+
+def _is_ours(message: _Json, bot: Bot) -> bool:
+    return message.get("user") == bot.user or (
+        bot.bot_id is not None and message.get("bot_id") == bot.bot_id
+    )
+
+
+def _marker(message: _Json) -> object:
+    metadata = message.get("metadata")
+    payload = metadata.get("event_payload") if isinstance(metadata, Mapping) else None
+    return payload.get("marker") if isinstance(payload, Mapping) else None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise PlatformUnreachable("Slack's reply cannot be read.")
+    return value

@@ -1,0 +1,86 @@
+"""The bolt app: which request of Slack goes to whom, and what is done before it is acknowledged.
+
+How requests get here is the matter of `socket_mode` and `http_mode`.
+"""
+
+import logging
+import re
+from typing import Any, Final
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.authorization.async_authorize import AsyncAuthorize
+
+from bots.slack_bot.api import Bot, SlackApi, sdk_log
+from bots.slack_bot.commands import ASK, REFRESH, Commands
+from bots.slack_bot.events import read_mention
+from core.errors import StoreError
+from core.ports import Reception
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_COMMAND: Final = "I do not know this command."
+
+
+def build_app(
+    api: SlackApi, bot: Bot, reception: Reception, commands: Commands, signing_secret: str | None
+) -> AsyncApp:
+    """Put the bolt app together; it answers 200 to what was written down, and else 500.
+
+    Bolt acknowledges an event before its listener runs, unless `process_before_response` is set:
+    with it, a listener that raises leaves the event unacknowledged and Slack delivers it again.
+    """
+    app = AsyncApp(
+        name="slack_bolt.app",
+        logger=sdk_log("slack_bolt"),
+        process_before_response=True,
+        # A client without a token, and who we are told by `authorize`: bolt would else take the
+        # token from the environment, or turn to OAuth where that holds a client id and secret.
+        client=api.web_client(),
+        authorize=_Installed(bot),
+        signing_secret=signing_secret or "",
+        attaching_conversation_kwargs_enabled=False,
+        attaching_function_token_enabled=False,
+    )
+
+    # Every event comes here: one that matches no listener is never acknowledged by bolt.
+    @app.event(re.compile(""))
+    async def take(body: dict[str, Any]) -> None:
+        mention = read_mention(body, bot.user)
+        if mention is not None:
+            await reception.take(mention)
+
+    app.command(ASK)(commands.ask)
+    app.command(REFRESH)(commands.refresh)
+
+    @app.command(re.compile(""))
+    async def unknown(ack: AsyncAck) -> None:
+        await ack(text=UNKNOWN_COMMAND, response_type="ephemeral")
+
+    @app.error
+    async def failed(error: Exception) -> None:
+        if isinstance(error, StoreError):
+            # Without its causes: a database's error quotes the row.
+            log.error(
+                "mention not written down, so Slack delivers it again",
+                extra={"reason": str(error)},
+            )
+        else:
+            log.error("a request of Slack failed", exc_info=error)
+
+    return app
+
+
+class _Installed(AsyncAuthorize):
+    """Knows the one workspace; bolt would ask Slack again for each of the first events."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._result = AuthorizeResult(
+            enterprise_id=bot.enterprise,
+            team_id=bot.team,
+            bot_user_id=bot.user,
+            bot_id=bot.bot_id,
+        )
+
+    async def __call__(self, **_: Any) -> AuthorizeResult:
+        return self._result

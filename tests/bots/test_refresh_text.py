@@ -1,0 +1,46 @@
+import pytest
+
+from bots.refresh_text import progress_line, summary
+from core.domain import RefreshProgress, RefreshReport
+
+
+def report(**changes: object) -> RefreshReport:
+    given = {"added": (), "changed": (), "removed": (), "unchanged": 0, "failed": (), "seconds": 1}
+    return RefreshReport(**(given | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "line"),
+    [
+        (0, 0, "Listing docs …"),
+        (0, 10, "░░░░░░░░░░ 0% · Listing docs · 0 of 10"),
+        (5, 10, "█████░░░░░ 50% · Listing docs · 5 of 10"),
+        (10, 10, "██████████ 100% · Listing docs · 10 of 10"),
+        (11, 10, "██████████ 100% · Listing docs · 11 of 10"),
+    ],
+)
+def test_progress_is_one_line_with_a_bar(done: int, total: int, line: str) -> None:
+    progress = RefreshProgress(phase="listing", done=done, total=total, what="docs")
+    assert progress_line(progress) == line
+
+
+def test_a_summary_counts_what_was_done() -> None:
+    text = summary(report(added=["a", "b"], changed=["c"], removed=["d"], unchanged=7, seconds=3.4))
+    assert text == (
+        "The documentation is up to date after 3 s: 10 pages.\n"
+        "2 added, 1 changed, 1 removed, 7 unchanged, 0 failed."
+    )
+
+
+def test_a_summary_names_ten_failures_with_their_reasons_and_counts_the_rest() -> None:
+    text = summary(report(failed=[(f"https://d.example/{n}", "timed out") for n in range(13)]))
+    lines = text.splitlines()[2:]
+    assert lines[0] == "- https://d.example/0: timed out"
+    assert len(lines) == 11
+    assert lines[-1] == "- … and 3 more"
+
+
+def test_a_summary_fits_into_a_message_of_any_platform() -> None:
+    text = summary(report(failed=[("https://d.example/" + "x" * 900, "y\n" * 900)] * 99))
+    assert len(text) <= 1_900
+    assert len(text.splitlines()) == 13

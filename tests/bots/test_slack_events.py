@@ -1,0 +1,169 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bots.slack_bot.events import place, read_mention, tenant, thread_ref
+from core.domain import Mention, MessageId, ThreadRef
+
+PAYLOADS = Path(__file__).parent.parent / "payloads" / "slack"
+BOT = "U0LAN0Z89"
+
+
+def payload(name: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_text())
+    return body
+
+
+def read(name: str) -> Mention:
+    mention = read_mention(payload(name), BOT)
+    assert mention is not None
+    return mention
+
+
+def test_a_mention_is_read_in_full() -> None:
+    assert read("app_mention") == Mention(
+        thread=ThreadRef(platform="slack", tenant="T061EG9R6", key="C0LAN2Q65:1763800000.000100"),
+        channel="C0LAN2Q65",
+        message=MessageId("1763800000.000100"),
+        author="U061F7AUR",
+        text="how do I rotate a key?",
+        at=1763800000.0001,
+    )
+
+
+def test_both_deliveries_of_one_mention_read_the_same() -> None:
+    assert read("app_mention") == read("app_mention_as_message")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "text"),
+    [
+        ("app_mention_in_thread", "C0LAN2Q65:1763800000.000100", "and with the CLI?"),
+        (
+            "message_thread_broadcast_with_mention",
+            "C0LAN2Q65:1763800000.000100",
+            "does this hold?",
+        ),
+        (
+            "message_private_channel_with_mention",
+            "G0LAN2Q70:1763800120.000100",
+            "hey which port?",
+        ),
+        ("message_mpim_with_mention", "C0MPIM001:1763800130.000100", "which port?"),
+        ("message_im", "D024BE91L:1763800140.000100", "how do I rotate a key?"),
+        ("message_im_in_thread", "D024BE91L:1763800140.000100", "and with the CLI?"),
+        ("app_mention_bare", "C0LAN2Q65:1763800060.000100", ""),
+    ],
+)
+def test_a_question_belongs_to_the_thread_it_was_asked_in(name: str, key: str, text: str) -> None:
+    mention = read(name)
+    assert (mention.thread.key, mention.text) == (key, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "files"),
+    [
+        ("app_mention_with_files", "what is wrong here?", ("screen.png", "trace.txt")),
+        ("message_file_share_with_mention", "see the picture", ("picture.png",)),
+        ("message_im_files_only", "", ("log.txt",)),
+        ("message_file_from_another_workspace", "", ("a file",)),
+    ],
+)
+def test_attached_files_are_named_as_unread(name: str, text: str, files: tuple[str, ...]) -> None:
+    mention = read(name)
+    assert (mention.text, mention.unread) == (text, files)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app_mention_edited_in",
+        "message_changed",
+        "message_channel_join",
+        "message_channel_mentioning_another",
+        "message_channel_without_mention",
+        "message_deleted",
+        "message_im_empty",
+        "message_mpim_without_mention",
+        "message_of_an_old_style_bot",
+        "message_of_another_bot",
+        "message_of_our_own",
+        "reaction_added",
+    ],
+)
+def test_what_asks_the_bot_nothing_is_ignored(name: str) -> None:
+    assert read_mention(payload(name), BOT) is None
+
+
+def test_an_own_message_is_ignored_even_without_a_bot_id() -> None:
+    body = payload("message_of_our_own")
+    del body["event"]["bot_id"]
+    assert read_mention(body, BOT) is None
+
+
+def test_the_tokens_of_slack_are_spelt_out() -> None:
+    assert read("app_mention_with_tokens").text == (
+        "hi does @U061F7AUS need #help-keys or this page (https://docs.example.com/keys?a=1&b=2) "
+        "when 1 < 2 && 3 > 2? @here https://docs.example.com http://docs.example.com "
+        "ops@example.com"
+    )
+
+
+def test_blocks_are_read_where_there_is_no_text() -> None:
+    assert read("message_im_blocks_only").text == (
+        "Why does @U061F7AUS get <none> & in #C0LAN2Q65 with this page "
+        "(https://docs.example.com/keys)?\ndocent run\n\n*Please* hurry"
+    )
+
+
+def test_the_tenant_is_where_the_app_is_installed_not_where_the_asker_is_from() -> None:
+    assert read("app_mention_from_shared_channel").thread.tenant == "T061EG9R6"
+
+
+def test_the_tenant_of_an_app_installed_everywhere_is_the_organisation() -> None:
+    assert read("app_mention_from_organisation").thread.tenant == "E0ORG0001"
+    command = {"team_id": "T1", "enterprise_id": "E1", "is_enterprise_install": "true"}
+    assert tenant(command) == "E1"
+
+
+@pytest.mark.parametrize("kind", ["im", None])
+def test_a_direct_message_is_known_by_its_type_or_else_by_its_channel(kind: str | None) -> None:
+    body = payload("message_im")
+    body["event"]["channel_type"] = kind
+    assert read_mention(body, BOT) is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event": None},
+        {"event": []},
+        {"event": {}},
+        {"authorizations": None},
+        {"authorizations": []},
+        {"authorizations": ["?"]},
+        {"event.ts": None},
+        {"event.ts": "soon"},
+        {"event.user": None},
+        {"event.channel": 7},
+        {"event.text": None},
+        {"event.text": 7},
+        {"event.subtype": {}},
+        {"event.files": "none"},
+        {"event.files": [None, {}]},
+        {"event.blocks": [None, 7, {"type": []}, {"elements": {"type": "text"}}]},
+    ],
+)
+def test_an_odd_payload_is_never_an_error(change: dict[str, Any]) -> None:
+    body = payload("message_im")
+    for path, value in change.items():
+        *parents, name = path.split(".")
+        (body[parents[0]] if parents else body)[name] = value
+    mention = read_mention(body, BOT)
+    assert mention is None or mention.channel == "D024BE91L"
+
+
+def test_a_thread_is_found_again_by_its_key() -> None:
+    assert place(thread_ref("T1", "C1", "1.2")) == ("C1", "1.2")
