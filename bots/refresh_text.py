@@ -33,8 +33,8 @@ def summary(report: RefreshReport) -> str:
         f"{len(report.added)} added, {len(report.changed)} changed, "
         f"{len(report.removed)} removed, {report.unchanged} unchanged, {len(report.failed)} failed"
     )
-    pages = "1 page" if report.total == 1 else f"{report.total} pages"
-    head = f"The documentation is up to date after {report.seconds:.0f} s: {pages}.\n{counts}."
+    but = ", but for what failed" if report.failed else ""
+    head = f"The documentation is up to date{but} ({report.seconds:.0f} s).\n{counts}."
     return "\n".join((head, *_failures(report.failed)))
 
 

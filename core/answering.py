@@ -30,7 +30,7 @@ from core.errors import (
 )
 from core.pacing import look_interval
 from core.ports import AnswerEngine
-from core.replies import Replies
+from core.replies import Replies, is_greeting
 from core.store import Store
 from core.work import Work
 
@@ -55,7 +55,7 @@ class Answering:
 
     async def start(self, work: Work, now: float) -> float:
         """Create the run of a queued turn, opening the conversation where there is none."""
-        if not work.turn.question.strip():
+        if is_greeting(work.turn.question):
             return await self._settle_greeting(work)
         if work.created is None:
             if self._is_overdue(work, now):

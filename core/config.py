@@ -107,7 +107,7 @@ SETTINGS = (
         default="auto",
         about="`text`, `json`, or `auto`: text on a terminal, else JSON",
     ),
-    Setting(name="LOG_LEVEL", default="INFO", about="DEBUG shows what people write"),
+    Setting(name="LOG_LEVEL", default="INFO", about="DEBUG, INFO, WARNING or ERROR"),
 )
 
 

@@ -248,8 +248,3 @@ class RefreshReport:
     unchanged: int
     failed: Sequence[tuple[str, str]]  #: address and reason
     seconds: float
-
-    @property
-    def total(self) -> int:
-        """Pages that the documentation has after the refresh."""
-        return len(self.added) + len(self.changed) + self.unchanged

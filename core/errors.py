@@ -20,6 +20,7 @@
         ├── SourceUnreachable  a source could not be listed; its pages stay as they are
         ├── PageUnreadable     one page could not be read
         ├── IndexRefused       an index did not take a document
+        ├── NoSources          there is nothing to refresh from
         ├── RefreshBusy        a refresh is under way already
         └── NotAdmin           the person may not refresh
 
@@ -130,6 +131,10 @@ class PageUnreadable(DocumentsError):
 
 class IndexRefused(DocumentsError):
     """The index did not take the document."""
+
+
+class NoSources(DocumentsError):
+    """There is no documentation to read: set DOCS_SOURCES."""
 
 
 class RefreshBusy(DocumentsError):

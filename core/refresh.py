@@ -15,6 +15,7 @@ from core.domain import Document, Listed, Page, RefreshProgress, RefreshReport
 from core.errors import (
     EngineError,
     IndexRefused,
+    NoSources,
     PageUnreadable,
     RefreshBusy,
     SourceUnreachable,
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 READERS = 8  # pages that are read at the same time
 PAGES_PER_WRITE = 50
+LAST_ENDED = "refresh_ended_at"  # the name under which the store keeps it
 
 T = TypeVar("T")
 
@@ -51,7 +53,8 @@ class Refresher:
         self._store = store
         self._sources = sources
         self._indexes = indexes
-        self._one_at_a_time = asyncio.Lock()
+        self.idle = asyncio.Event()  #: set while no refresh is under way
+        self.idle.set()
 
     @property
     def has_sources(self) -> bool:
@@ -62,26 +65,41 @@ class Refresher:
         """Bring pages and indexes in line, and say what was done.
 
         A page, source or index that fails is named in the report, and its old copies stay. Raises
-        RefreshBusy where a refresh is under way, StoreError where the database fails.
+        NoSources where there is nothing to read, RefreshBusy where a refresh is under way,
+        StoreError where the database fails.
         """
-        if self._one_at_a_time.locked():
+        if not self._sources:
+            raise NoSources
+        if not self.idle.is_set():
             raise RefreshBusy
-        async with self._one_at_a_time:
-            began = time.monotonic()
-            findings = _Findings()
-            await self._refresh_pages(findings, on_progress)
-            for index in self._indexes:
-                await self._refresh_index(index, findings, on_progress)
-            report = RefreshReport(
-                added=tuple(findings.added),
-                changed=tuple(findings.changed),
-                removed=tuple(findings.removed),
-                unchanged=findings.unchanged,
-                failed=tuple(findings.failed),
-                seconds=time.monotonic() - began,
-            )
+        self.idle.clear()
+        try:
+            report = await self._bring_in_line(on_progress)
+            await self._store.values.put(LAST_ENDED, str(time.time()))
+        finally:
+            self.idle.set()
         _log(report)
         return report
+
+    async def last_ended(self) -> float | None:
+        """When the last refresh ended, of whatever process; None where there was none."""
+        ended = await self._store.values.get(LAST_ENDED)
+        return float(ended) if ended else None
+
+    async def _bring_in_line(self, on_progress: OnProgress) -> RefreshReport:
+        began = time.monotonic()
+        findings = _Findings()
+        await self._refresh_pages(findings, on_progress)
+        for index in self._indexes:
+            await self._refresh_index(index, findings, on_progress)
+        return RefreshReport(
+            added=tuple(findings.added),
+            changed=tuple(findings.changed),
+            removed=tuple(findings.removed),
+            unchanged=findings.unchanged,
+            failed=tuple(findings.failed),
+            seconds=time.monotonic() - began,
+        )
 
     # --- pages ------------------------------------------------------------------------------------
 
@@ -104,8 +122,13 @@ class Refresher:
             mine = [entry for entry in listed if entry.url not in kept]
             kept.update(entry.url for entry in mine)
             await self._read_pages(source, mine, known, findings, on_progress)
+        # The pages of a source that is no longer named go too; but not while a named one cannot be
+        # read, which may be the one that took its place: that would leave nothing.
+        safe = {source.name for source in self._sources} - unreachable if unreachable else None
         gone = [
-            url for url, page in known.items() if url not in kept and page.source not in unreachable
+            url
+            for url, page in known.items()
+            if url not in kept and (safe is None or page.source in safe)
         ]
         await self._store.documents.remove_pages(gone)
         findings.removed += gone
@@ -172,20 +195,31 @@ class Refresher:
     ) -> None:
         """Put in what is missing, then take out what is stale: never the other way round."""
         documents = self._store.documents
-        missing = await documents.missing_urls(index.name)
-        done = 0
+        tried: set[str] = set()
         try:
-            for batch in _batches(missing, index.batch_size):
-                await on_progress(_progress("indexing", done, len(missing), index.name))
-                await self._put(index, await documents.get_pages(batch), findings)
-                done += len(batch)
-            if missing:
-                await on_progress(_progress("indexing", done, len(missing), index.name))
+            # More than once only where an index turns out to be lost, and begins anew.
+            while missing := set(await documents.missing_urls(index.name)) - tried:
+                tried |= missing
+                await self._put_all(index, sorted(missing), findings, on_progress)
             for stale in _batches(await documents.stale(index.name), index.batch_size):
                 await index.remove(stale)
                 await documents.forget(stale)
         except EngineError as error:
             findings.failed.append((f"index {index.name}", str(error)))
+
+    async def _put_all(
+        self,
+        index: DocumentIndex,
+        urls: Sequence[str],
+        findings: _Findings,
+        on_progress: OnProgress,
+    ) -> None:
+        done = 0
+        for batch in _batches(urls, index.batch_size):
+            await on_progress(_progress("indexing", done, len(urls), index.name))
+            await self._put(index, await self._store.documents.get_pages(batch), findings)
+            done += len(batch)
+        await on_progress(_progress("indexing", done, len(urls), index.name))
 
     async def _put(self, index: DocumentIndex, pages: Sequence[Page], findings: _Findings) -> None:
         copies: list[Document] = []

@@ -1,6 +1,7 @@
 """What is said in a thread, in our own words and order, before a platform renders it."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_FALLBACK = "I cannot reply at this time. Reach out to the team on Discord"
 GREETING = "Hello! Ask me anything about the documentation, and I answer in this thread."
+GREETINGS = frozenset({"hi", "hello", "hey", "hallo", "hi there", "hello there", "good morning"})
 HELPFUL_PAGES = 3  # at most, under a fallback
 
 FindPages = Callable[[str, int], Awaitable[Sequence[Citation]]]
@@ -56,6 +58,12 @@ class Replies:
         except DocentError as error:
             log.warning("No pages for the fallback", extra={"turn": turn.id, "error": str(error)})
             return ()
+
+
+def is_greeting(question: str) -> bool:
+    """Whether nothing is asked: a mention alone, or a greeting."""
+    words = " ".join(re.findall(r"\w+", question.lower()))
+    return not question.strip() or words in GREETINGS
 
 
 def _unread_notes(turn: Turn) -> tuple[str, ...]:

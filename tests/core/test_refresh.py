@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -7,6 +8,7 @@ from core.domain import Document, Listed, Page, RefreshProgress, RefreshReport
 from core.errors import (
     EngineUnreachable,
     IndexRefused,
+    NoSources,
     PageUnreadable,
     RefreshBusy,
     SourceUnreachable,
@@ -125,7 +127,6 @@ async def test_the_first_refresh_adds_every_page_to_every_index(
     indexes = [ScriptedIndex("one"), ScriptedIndex("two")]
     report = await Refresher(store=store, sources=[source], indexes=indexes).refresh(unseen)
     assert counts(report) == (3, 0, 0, 0, 0)
-    assert report.total == 3
     assert [index.content for index in indexes] == [source.pages, source.pages]
 
 
@@ -209,6 +210,41 @@ async def test_a_source_that_cannot_be_reached_keeps_its_pages(
     assert [what for what, _ in report.failed] == ["source", "other"]
     assert report.removed == ()
     assert len(index.content) == 4
+
+
+async def test_a_source_put_in_the_place_of_another_must_be_readable_before_the_old_pages_go(
+    store: Store, source: ScriptedSource, index: ScriptedIndex
+) -> None:
+    await Refresher(store=store, sources=[source], indexes=[index]).refresh(unseen)
+    other = ScriptedSource({"https://o/x": "x"}, name="other")
+    other.unreachable = True
+    refresher = Refresher(store=store, sources=[other], indexes=[index])
+    assert (await refresher.refresh(unseen)).removed == ()
+
+    other.unreachable = False
+    assert len((await refresher.refresh(unseen)).removed) == 3
+    assert index.content == other.pages
+
+
+async def test_a_refresh_without_any_source_is_refused_and_removes_nothing(
+    store: Store, source: ScriptedSource, index: ScriptedIndex
+) -> None:
+    await Refresher(store=store, sources=[source], indexes=[index]).refresh(unseen)
+    with pytest.raises(NoSources, match="DOCS_SOURCES"):
+        await Refresher(store=store, sources=[], indexes=[index]).refresh(unseen)
+    assert index.content == source.pages
+
+
+async def test_the_end_of_the_last_refresh_is_known_after_a_restart(
+    store: Store, source: ScriptedSource, index: ScriptedIndex
+) -> None:
+    refresher = Refresher(store=store, sources=[source], indexes=[index])
+    assert await refresher.last_ended() is None
+    await refresher.refresh(unseen)
+    restarted = Refresher(store=store, sources=[source], indexes=[index])
+    last = await restarted.last_ended()
+    assert last is not None
+    assert abs(last - time.time()) < 60
 
 
 async def test_a_source_that_is_no_longer_named_loses_its_pages(

@@ -1,0 +1,96 @@
+"""The command line. Each command is a module of `bots/commands`, loaded only when it is called."""
+
+import argparse
+import asyncio
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from core.errors import ConfigError, DocentError
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2  # as argparse's own for a wrong argument
+
+PLATFORMS = ("slack", "discord")
+
+COMMANDS = {
+    "run": "serve Slack, Discord or both",
+    "chat": "ask at the terminal, or through a pipe",
+    "demo": "see it work, without any account or key",
+    "refresh": "bring the documents in line with their sources",
+    "doctor": "check settings, tokens and connections",
+    "migrate": "bring the database to the version of this Docent",
+    "manifest": "print what a platform needs to know of the app",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    command = importlib.import_module(f"bots.commands.{options.command}")
+    try:
+        return int(asyncio.run(command.main(options)))
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+    except (DocentError, ExceptionGroup) as error:
+        return _explain(error)
+
+
+def _explain(error: DocentError | ExceptionGroup[Exception]) -> int:
+    """Say in plain words why Docent stops; what nobody foresaw keeps its traceback."""
+    problems = list(_leaves(error))
+    for problem in problems:
+        if not isinstance(problem, DocentError):
+            raise error
+    for problem in problems:
+        if isinstance(problem, ConfigError):
+            print(f"These settings need mending:\n{problem}", file=sys.stderr)
+        else:
+            print(f"Docent stops: {problem}", file=sys.stderr)
+    is_config = any(isinstance(problem, ConfigError) for problem in problems)
+    return EXIT_CONFIG if is_config else EXIT_FAILED
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _version() -> str:
+    try:
+        return version("docent")
+    except PackageNotFoundError:
+        return "from a checkout"
+
+
+def _platform(name: str) -> str:
+    # Not argparse's choices: with nargs="*" they refuse an empty list, or show it as one of them.
+    if name not in PLATFORMS:
+        raise argparse.ArgumentTypeError(f"there is no {name!r}, only {' and '.join(PLATFORMS)}")
+    return name
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="docent",
+        description="Answers questions in Slack and Discord threads, from your documentation.",
+    )
+    parser.add_argument("--version", action="version", version=f"docent {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    parsers = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
+    parsers["run"].add_argument(
+        "platforms",
+        nargs="*",
+        type=_platform,
+        metavar="platform",
+        help="slack or discord; without any, each one whose tokens are set",
+    )
+    parsers["manifest"].add_argument("platform", choices=PLATFORMS)
+    parsers["manifest"].add_argument(
+        "--application-id", help="of the Discord application, where DISCORD_TOKEN is not set"
+    )
+    return parser

@@ -1,0 +1,93 @@
+"""`docent demo`: the main job without account or key, over this project's own manual."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+from rich.rule import Rule
+
+from bots.app import Docent, assemble, open_store, talk
+from bots.refresh_text import summary
+from bots.terminal_bot.adapter import TerminalPlatform
+from bots.terminal_bot.events import HELP
+from bots.terminal_bot.progress import showing_progress
+from core.config import Settings
+from core.errors import ConfigError
+from core.log import set_up_logging
+from core.replies import DEFAULT_FALLBACK
+
+DOCS = Path(__file__).parents[2] / "docs"
+THREADS = (
+    (
+        "A thread: a question, and a follow-up that only the thread explains",
+        ("How do I connect Docent to Slack?", "And which token does it need?"),
+    ),
+    (
+        "A second thread, with a memory of its own",
+        ("How often is the documentation refreshed?",),
+    ),
+    (
+        "A question that the documentation does not answer: the fallback",
+        ("What is the weather like in Paris today?",),
+    ),
+)
+
+
+async def main(options: argparse.Namespace) -> int:
+    """Read the manual, ask what is in THREADS, and leave a person at the prompt."""
+    if not DOCS.is_dir():
+        raise ConfigError(["The demo answers from the folder docs/: run it in a checkout."])
+    set_up_logging("WARNING", "text")
+    console = Console()
+    # Not the operator's settings: the demo must work whatever the environment holds.
+    settings = Settings(
+        engine="local",
+        database_url="sqlite:///data/demo.db",
+        docs_sources=(str(DOCS),),
+        fallback_message=DEFAULT_FALLBACK,
+    )
+    platform = TerminalPlatform(console)
+    async with (
+        open_store(settings) as store,
+        assemble(settings, store, [platform]) as docent,
+    ):
+        await _read_docs(docent, console)
+        await _ask_questions(docent, platform, console)
+        if platform.interactive:
+            console.print(Rule("Your turn"))
+            console.print(f"Ask something else. {HELP}", markup=False)
+            await talk(docent, platform)
+    _say_what_next(console)
+    return 0
+
+
+async def _read_docs(docent: Docent, console: Console) -> None:
+    console.print(Rule("Reading the documentation in docs/"))
+    with showing_progress(console) as on_progress:
+        report = await docent.refresher.refresh(on_progress)
+    console.print(summary(report), markup=False, highlight=False)
+
+
+async def _ask_questions(docent: Docent, platform: TerminalPlatform, console: Console) -> None:
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(docent.loop.run(stop))
+        for number, (title, questions) in enumerate(THREADS):
+            console.print()
+            console.print(Rule(title))
+            if number:
+                platform.new_thread()
+            for question in questions:
+                console.print(f"\n> {question}", style="bold", markup=False)
+                await platform.ask(docent.desk, question, stop)
+        stop.set()
+
+
+def _say_what_next(console: Console) -> None:
+    console.print()
+    console.print(Rule("What next"))
+    console.print(
+        "This was the local engine, which shows passages; with OPENAI_API_KEY, answers are written."
+    )
+    console.print("README.md says how to connect Slack and Discord.")

@@ -1,0 +1,80 @@
+"""`docent doctor`: check what can be checked before anybody asks a question."""
+
+import argparse
+from collections.abc import Awaitable, Iterator, Sequence
+
+from bots.app import open_store
+from bots.discord_bot import checkup as discord_checkup
+from bots.slack_bot import checkup as slack_checkup
+from core.config import Settings, load_settings
+from core.domain import Listed
+from core.errors import ConfigError, DocentError
+from core.log import set_up_logging
+from core.openai_engine import checkup as openai_checkup
+from core.sources import make_sources
+
+NOT_USED = "not set up"
+
+
+async def main(options: argparse.Namespace) -> int:
+    """Print one line a check; 0 when all is well, 1 when something needs mending."""
+    settings = load_settings()
+    set_up_logging("ERROR", "text")
+    print("ok    settings       can be read")
+    all_well = True
+    for subject, check in _checks(settings):
+        is_well, said = await _outcome(check)
+        all_well &= is_well
+        print(f"{'ok  ' if is_well else 'MEND'}  {subject:<14} {said}")
+    print("All is well." if all_well else "Mend what is marked, then run `docent doctor` again.")
+    return 0 if all_well else 1
+
+
+def _checks(settings: Settings) -> Iterator[tuple[str, Awaitable[str] | None]]:
+    """What is checked, in order; None for what is not set up."""
+    yield "database", _check_database(settings)
+    yield "documentation", _check_documentation(settings)
+    yield "engine", _check_engine(settings)
+    yield "slack", slack_checkup.check(settings.slack) if settings.slack else None
+    yield "discord", discord_checkup.check(settings.discord) if settings.discord else None
+
+
+async def _outcome(check: Awaitable[str] | None) -> tuple[bool, str]:
+    if check is None:
+        return True, NOT_USED
+    try:
+        return True, await check
+    except DocentError as error:
+        return False, str(error)
+
+
+async def _check_database(settings: Settings) -> str:
+    async with open_store(settings) as store:
+        pages = await store.documents.count()
+    kind = settings.database_url.partition(":")[0]
+    return f"{kind}, with {pages} pages of documentation"
+
+
+async def _check_documentation(settings: Settings) -> str:
+    if not settings.docs_sources:
+        raise ConfigError(["DOCS_SOURCES is not set: there is nothing to answer from."])
+    counts = []
+    for source in make_sources(settings.docs_sources):
+        try:
+            listed = await source.list()
+            counts.append(f"{source.name} has {len(listed)} pages{_hint(listed)}")
+        finally:
+            await source.close()
+    return ", ".join(counts)
+
+
+def _hint(listed: Sequence[Listed]) -> str:
+    if any(entry.url.startswith("file:") for entry in listed):
+        return " (cited as files: write folder=https://… for links that others can open)"
+    return ""
+
+
+async def _check_engine(settings: Settings) -> str:
+    if settings.engine == "local" or settings.openai is None:
+        return "local: answers with passages, without a language model"
+    return f"openai: {await openai_checkup.check(settings.openai)}"

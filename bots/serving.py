@@ -1,0 +1,101 @@
+"""A Docent that serves its platforms until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Iterator
+
+from bots.app import Docent
+from bots.waiting import first_of, stopped_within
+from core.config import Settings
+from core.domain import RefreshProgress
+from core.errors import DocumentsError, StoreError
+from core.refresh import Refresher
+from core.store import Store
+
+log = logging.getLogger(__name__)
+
+DAY = 86_400.0  # seconds
+HOUSEKEEPING = 3_600.0  # seconds between two looks for texts that are to be forgotten
+
+
+async def serve(docent: Docent, settings: Settings, stop: asyncio.Event) -> None:
+    """Run every platform, the loop and the housekeeping until `stop` is set.
+
+    Raises, as an exception group, what a platform raises that is not let in, or StoreError. A task
+    that dies ends the whole, so that a supervisor starts it again.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        for platform in docent.platforms.values():
+            ready = asyncio.Event()
+            tasks.create_task(platform.run(docent.desk, stop, ready), name=platform.name)
+            tasks.create_task(_announce(platform.name, ready, stop))
+        tasks.create_task(docent.loop.run(stop), name="loop")
+        tasks.create_task(_keep_fresh(docent, settings.refresh_every, stop), name="refresh")
+        if settings.retention_days is not None:
+            tasks.create_task(_forget_texts(docent.store, settings.retention_days, stop))
+
+
+@contextlib.contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM or SIGINT; a second signal kills as it would without us."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def on_signal(number: int) -> None:
+        log.info("Stopping", extra={"signal": signal.Signals(number).name})
+        stop.set()
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+    for number in signals:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+async def _announce(name: str, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    await first_of(ready, stop)
+    if ready.is_set():
+        log.info("Connected", extra={"platform": name})
+
+
+async def _keep_fresh(docent: Docent, every: float | None, stop: asyncio.Event) -> None:
+    """Refresh once where there is no documentation yet, then at the chosen interval."""
+    if not docent.refresher.has_sources:
+        log.warning("DOCS_SOURCES is not set: there is no documentation to answer from")
+        return
+    if await docent.store.documents.count() == 0:
+        await _refresh(docent.refresher)
+    if every is None:
+        return
+    # Counted from the last refresh, not from the start: a process that is restarted daily would
+    # else never come to a weekly refresh.
+    wait = (await docent.refresher.last_ended() or 0.0) + every - time.time()
+    while not await stopped_within(max(0.0, wait), stop):
+        await _refresh(docent.refresher)
+        wait = every
+
+
+async def _refresh(refresher: Refresher) -> None:
+    async def unseen(progress: RefreshProgress) -> None:
+        log.debug("Refresh goes on", extra={"phase": progress.phase, "done": progress.done})
+
+    try:
+        await refresher.refresh(unseen)
+    except (DocumentsError, StoreError) as error:
+        log.error("Refresh failed: %s", error)
+
+
+async def _forget_texts(store: Store, days: int, stop: asyncio.Event) -> None:
+    while True:
+        forgotten = await store.turns.forget_texts(before=time.time() - days * DAY)
+        if forgotten:
+            log.info("Texts forgotten", extra={"turns": forgotten, "older_than_days": days})
+        if await stopped_within(HOUSEKEEPING, stop):
+            return

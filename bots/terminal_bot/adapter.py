@@ -1,0 +1,158 @@
+"""The terminal as a platform: what is typed, or comes through a pipe, is asked like a mention.
+
+Questions go through the same desk and loop as those of Slack and Discord.
+"""
+
+import asyncio
+import itertools
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.status import Status
+
+from bots.refresh_text import progress_line, summary
+from bots.terminal_bot.events import Ask, NewThread, Quit, Refresh, read_line
+from bots.terminal_bot.render import drawing, render
+from bots.waiting import first_of
+from core.domain import Mention, MessageId, Post, RefreshProgress, Reply, ThreadRef
+from core.errors import DocumentsError
+from core.ports import Reception
+
+USER = "operator"
+PROMPT = "\n> "
+
+
+class TerminalPlatform:
+    """One talk at a terminal, or one list of questions through a pipe."""
+
+    def __init__(self, console: Console, *, interactive: bool | None = None) -> None:
+        """`interactive`: whether a person is at the input; found out where it is not given."""
+        self.name = "terminal"
+        self.working_seconds = 3600.0  # the spinner turns by itself
+        self.interactive = sys.stdin.isatty() if interactive is None else interactive
+        self._console = console
+        # Part of every identity, so that a session's messages are never those of another.
+        self._session = uuid.uuid4().hex
+        self._numbers = itertools.count(1)
+        self._thread = 1
+        self._replied: dict[MessageId, asyncio.Event] = {}
+        self._status: Status | None = None
+
+    async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        """Ask line by line, each after the reply to the one before; ends with the input."""
+        ready.set()
+        while not stop.is_set():
+            line = await _next_line(PROMPT if self.interactive else "", stop)
+            if line is None:
+                break
+            match read_line(line):
+                case Quit():
+                    break
+                case NewThread():
+                    self.new_thread()
+                    self._console.print("\n— a new thread —", style="dim")
+                case Refresh():
+                    await self._refresh(reception)
+                case Ask(text=text) if text:
+                    if not self.interactive:
+                        self._console.print(f"\n> {text}", style="bold", markup=False)
+                    await self.ask(reception, text, stop)
+
+    async def ask(self, reception: Reception, text: str, stop: asyncio.Event) -> None:
+        """Ask in the present thread, and return when the reply is on the screen."""
+        message = MessageId(str(next(self._numbers)))
+        self._replied[message] = asyncio.Event()
+        await reception.take(
+            Mention(
+                thread=ThreadRef(
+                    platform=self.name, tenant="", key=f"{self._session}/{self._thread}"
+                ),
+                channel=self._session,
+                message=message,
+                author=USER,
+                text=text,
+                at=time.time(),
+            )
+        )
+        await first_of(self._replied[message], stop)
+        del self._replied[message]
+
+    def new_thread(self) -> None:
+        """Leave the present thread: what is asked next has no earlier questions."""
+        self._thread += 1
+
+    async def _refresh(self, reception: Reception) -> None:
+        with self._console.status("Refreshing…") as status:
+
+            async def show(progress: RefreshProgress) -> None:
+                status.update(progress_line(progress))
+
+            try:
+                said = summary(await reception.refresh(self.name, USER, show))
+            except DocumentsError as error:
+                said = str(error)
+        self._console.print(said, markup=False)
+
+    # --- the port ---------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Stop the spinner."""
+        self._stop_status()
+
+    def render(self, reply: Reply) -> Sequence[str]:
+        """The reply as Markdown, in one part."""
+        return render(reply)
+
+    async def post(self, post: Post) -> MessageId:
+        """Print one reply."""
+        self._stop_status()
+        self._console.print()
+        self._console.print(drawing(post.text))
+        if post.reply_to in self._replied:
+            self._replied[post.reply_to].set()
+        return MessageId(post.marker)
+
+    async def find(self, post: Post) -> MessageId | None:
+        """Nothing is ever known to have been printed: a session ends with its process."""
+        return None
+
+    async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        """Turn a spinner, where there is a terminal."""
+        if self._console.is_terminal and self._status is None:
+            self._status = self._console.status("Reading the documentation…")
+            self._status.start()
+
+    async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
+        """Stop the spinner."""
+        self._stop_status()
+
+    def _stop_status(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+async def _next_line(prompt: str, stop: asyncio.Event) -> str | None:
+    """A line of the input; None at its end, or when `stop` is set before it comes.
+
+    Read in a thread of its own that dies with the process: the executor's threads are waited for at
+    the end, and one that sits in `input` would keep a stopped process alive until the next Enter.
+    """
+    loop = asyncio.get_running_loop()
+    came = asyncio.Event()
+    lines: list[str | None] = []
+
+    def read() -> None:
+        try:
+            lines.append(input(prompt))
+        except (EOFError, KeyboardInterrupt, UnicodeDecodeError):
+            lines.append(None)
+        loop.call_soon_threadsafe(came.set)
+
+    threading.Thread(target=read, daemon=True, name="input").start()
+    await first_of(came, stop)
+    return lines[0] if lines else None

@@ -1,0 +1,43 @@
+"""How a terminal shows a reply: as Markdown, which rich draws."""
+
+import re
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+from rich.markdown import Markdown
+
+from bots.rendering.links import address
+from bots.rendering.markdown import closed, printable
+from core.domain import Reply
+
+_parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+def render(reply: Reply) -> list[str]:
+    """Render a reply as Markdown, in one part: terminals have no limit. Never raises."""
+    text = closed(printable(reply.text)).rstrip()
+    return ["\n\n".join(filter(None, (text, *_footer(reply)))) or "…"]
+
+
+def drawing(text: str) -> Markdown:
+    """Make what rich draws of Markdown: links with their address, and HTML as it is written."""
+    markdown = Markdown("", hyperlinks=False)
+    # rich's own parser takes <name> for HTML, and leaves it out.
+    markdown.parsed = _parser.parse(text)
+    return markdown
+
+
+def _footer(reply: Reply) -> Iterator[str]:
+    if reply.links:
+        yield f"**{_escape(reply.links_title)}**"
+        yield "\n".join(
+            f"{number}. [{_escape(link.title)}](<{address(link.url)}>)"
+            for number, link in enumerate(reply.links, start=1)
+        )
+    for note in reply.notes:
+        yield f"*{_escape(note)}*"
+
+
+def _escape(text: str) -> str:
+    """Keep text on one line, and from being read as Markdown."""
+    return re.sub(r"([^\w\s])", r"\\\1", " ".join(printable(text).split()))

@@ -1,0 +1,75 @@
+"""The main job in Discord: discord.py over sockets, from a mention to the answer in its thread."""
+
+from pathlib import Path
+
+from servers.discord_server import DiscordServer
+from servers.discord_world import Channel
+from servers.docent_rig import docent_running, write_docs
+from servers.openai_runs import Script
+from servers.openai_server import OpenAIServer
+
+
+async def replies(discord: DiscordServer, thread: Channel, count: int) -> list[str]:
+    """What the bot wrote in a thread, once there is so much."""
+    await discord.wait_for(lambda: len(discord.posted(thread)) >= count, 15)
+    return [str(message["content"]) for message in discord.posted(thread)]
+
+
+async def test_the_main_job(
+    discord_values: dict[str, str],
+    discord: DiscordServer,
+    openai: OpenAIServer,
+    documentation: Path,
+) -> None:
+    world = discord.world
+    help_channel, asker, admin = world.channel("help"), world.user("alice"), world.user("root")
+    values = {**discord_values, "ADMINS": f"discord:{admin.id}"}
+    async with docent_running(values):
+        await discord.wait_for(lambda: world.commands, 15)
+
+        # An admin refreshes the documentation; somebody else is told how to become one.
+        refused = await discord.slash("refresh-docs", asker, help_channel)
+        await discord.wait_for(lambda: f"discord:{asker.id}" in str(refused.texts))
+        write_docs(documentation, {"limits.md": "# Limits\n\nA project holds forty members.\n"})
+        command = await discord.slash("refresh-docs", admin, help_channel)
+        await discord.wait_for(lambda: "1 added, 0 changed" in str(command.texts), 15)
+
+        # A mention opens a thread, and is answered there with a link to the page.
+        message = await discord.mention(help_channel, asker, "When does an access token expire?")
+        thread = await discord.wait_for(lambda: discord.thread_under(message), 15)
+        (answer,) = await replies(discord, thread, 1)
+        assert "ninety days" in answer
+        assert "[Access tokens](<https://docs.example.com/tokens>)" in answer
+        assert discord.posted(help_channel) == []
+
+        # Asked again in the thread, it is the same conversation.
+        await discord.mention(thread, asker, "How many members does a project hold?")
+        answer = (await replies(discord, thread, 2))[1]
+        assert "forty members" in answer
+        created = openai.sent("POST", "/responses")
+        assert created[0].json["conversation"] == created[1].json["conversation"]
+
+        # A run that fails brings the fallback, with the pages that may help.
+        openai.script(Script(statuses=["failed"], error_code="invalid_prompt"))
+        await discord.mention(thread, asker, "How do I renew an access token?")
+        fallback = (await replies(discord, thread, 3))[2]
+        assert fallback.startswith("I cannot reply at this time. Reach out to the team on Discord")
+        assert discord_values["DISCORD_INVITE_URL"] in fallback
+        assert "https://docs.example.com/tokens" in fallback
+
+
+async def test_ask_shows_the_question_and_answers_in_a_thread_under_it(
+    discord_values: dict[str, str], discord: DiscordServer
+) -> None:
+    world = discord.world
+    help_channel, asker = world.channel("help"), world.user("alice")
+    async with docent_running({**discord_values, "ENGINE": "local"}):
+        await discord.wait_for(lambda: world.commands, 15)
+        question = {"question": "When does an access token expire?"}
+        await discord.slash("ask", asker, help_channel, question)
+        (shown,) = await discord.wait_for(
+            lambda: [m for m in discord.posted(help_channel) if m["content"]], 15
+        )
+        assert "When does an access token expire?" in shown["content"]
+        thread = await discord.wait_for(lambda: discord.thread_under(shown), 15)
+        assert "ninety days" in (await replies(discord, thread, 1))[0]

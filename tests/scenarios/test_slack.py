@@ -1,0 +1,92 @@
+"""The main job in Slack: real SDKs over sockets, from a mention to its threaded answer."""
+
+from pathlib import Path
+
+from servers.docent_rig import docent_running, write_docs
+from servers.openai_runs import Script
+from servers.openai_server import OpenAIServer
+from servers.slack_server import SlackServer
+
+CHANNEL = "C0GENERAL"
+ASKER = "U0ALICE"
+ADMIN = "U0ADMIN"
+
+
+async def replies(slack: SlackServer, root: str, count: int) -> list[str]:
+    """The bot's texts under a root message, once there are so many."""
+
+    def of_the_bot() -> list[str]:
+        return [
+            message["text"] for message in slack.thread(CHANNEL, root)[1:] if "bot_id" in message
+        ]
+
+    await slack.wait_for(lambda: len(of_the_bot()) >= count, 15)
+    return of_the_bot()
+
+
+async def test_the_main_job(
+    slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer, documentation: Path
+) -> None:
+    async with docent_running(slack_values):
+        await slack.wait_for(lambda: slack.connections, 15)
+
+        # An admin refreshes the documentation; somebody else is told how to become one.
+        refused = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ASKER)
+        await slack.wait_for(lambda: any("slack:U0ALICE" in str(a) for a in slack.answers(refused)))
+        write_docs(documentation, {"limits.md": "# Limits\n\nA project holds forty members.\n"})
+        command = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ADMIN)
+        await slack.wait_for(
+            lambda: any("1 added, 0 changed" in str(a) for a in slack.answers(command)), 15
+        )
+
+        # A mention is answered in its thread, with a link to the page.
+        root = slack.mention(CHANNEL, ASKER, "When does an access token expire?")
+        (answer,) = await replies(slack, root, 1)
+        assert "ninety days" in answer
+        assert "<https://docs.example.com/tokens|Access tokens>" in answer
+
+        # Asked again in the thread, it is the same conversation.
+        slack.mention(CHANNEL, ASKER, "How many members does a project hold?", thread_ts=root)
+        answer = (await replies(slack, root, 2))[1]
+        assert "forty members" in answer
+        created = openai.sent("POST", "/responses")
+        assert created[0].json["conversation"] == created[1].json["conversation"]
+
+        # A run that fails brings the fallback, with the pages that may help.
+        openai.script(Script(statuses=["failed"], error_code="invalid_prompt"))
+        slack.mention(CHANNEL, ASKER, "How do I renew an access token?", thread_ts=root)
+        fallback = (await replies(slack, root, 3))[2]
+        assert fallback.startswith("I cannot reply at this time. Reach out to the team on Discord")
+        assert slack_values["DISCORD_INVITE_URL"] in fallback
+        assert "https://docs.example.com/tokens" in fallback
+
+        # And nothing is left behind.
+        await slack.wait_for(lambda: slack.status(CHANNEL, root) == "")
+        assert len(slack.calls_of("chat.postMessage")) == 3
+        assert slack.violations == []
+
+
+async def test_a_direct_message_is_answered_under_it_and_a_file_is_said_to_be_unread(
+    slack_values: dict[str, str], slack: SlackServer
+) -> None:
+    async with docent_running({**slack_values, "ENGINE": "local"}):
+        await slack.wait_for(lambda: slack.connections, 15)
+        root = slack.dm(ASKER, "When does an access token expire?", files=["trace.log"])
+        channel = slack.workspace.direct(ASKER).id
+        await slack.wait_for(lambda: len(slack.thread(channel, root)) > 1, 15)
+        reply = slack.thread(channel, root)[1]["text"]
+        assert "ninety days" in reply
+        assert "trace.log" in reply
+
+
+async def test_ask_puts_the_question_into_the_channel_and_answers_under_it(
+    slack_values: dict[str, str], slack: SlackServer
+) -> None:
+    async with docent_running({**slack_values, "ENGINE": "local"}):
+        await slack.wait_for(lambda: slack.connections, 15)
+        slack.slash("/ask", "When does an access token expire?", channel=CHANNEL, user=ASKER)
+        await slack.wait_for(lambda: len(slack.calls_of("chat.postMessage")) == 2, 15)
+        question, answer = slack.workspace.channels[CHANNEL].messages
+        assert "When does an access token expire?" in question["text"]
+        assert answer["thread_ts"] == question["ts"]
+        assert "ninety days" in answer["text"]

@@ -1,0 +1,97 @@
+"""A whole Docent for scenarios: in this process, or as `docent run` in one of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bots.app import Docent, assemble, make_platforms, open_store
+from bots.serving import serve
+from core.config import parse_settings
+from core.domain import RefreshProgress
+from core.store import migrate_database
+
+DOCENT = Path(sys.executable).with_name("docent")
+BASE_URL = "https://docs.example.com/"
+
+PAGES = {
+    "installing.md": "# Installing Acme\n\nInstall Acme with `pip install acme`.\n",
+    "tokens.md": "# Access tokens\n\nAn access token expires after ninety days. "
+    "Renew it on the page Account.\n",
+}
+
+
+def write_docs(folder: Path, pages: Mapping[str, str] = PAGES) -> str:
+    """Write a small documentation; what DOCS_SOURCES has to say for it."""
+    folder.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return f"{folder}={BASE_URL}"
+
+
+@asynccontextmanager
+async def docent_running(values: Mapping[str, str]) -> AsyncIterator[Docent]:
+    """Serve with these settings while the block lasts; then stop, which must take seconds only.
+
+    The documentation is read before anybody is served.
+    """
+    settings = parse_settings(values)
+    await migrate_database(settings.database_url)
+    stop = asyncio.Event()
+    async with open_store(settings) as store:
+        platforms = make_platforms(settings, store, [])
+        async with assemble(settings, store, platforms) as docent, asyncio.TaskGroup() as tasks:
+            await docent.refresher.refresh(unseen)
+            serving = tasks.create_task(serve(docent, settings, stop))
+            try:
+                yield docent
+            finally:
+                stop.set()
+                async with asyncio.timeout(20):
+                    await asyncio.wait([serving])
+
+
+async def unseen(progress: RefreshProgress) -> None:
+    """Nobody looks."""
+
+
+class DocentProcess:
+    """`docent` with its arguments, in a process of its own and with these settings only."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(
+        cls, folder: Path, values: Mapping[str, str], *arguments: str
+    ) -> "DocentProcess":
+        """Start it in `folder`, where it finds no `.env` but one that a test put there."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251
+        process = await asyncio.create_subprocess_exec(
+            DOCENT,
+            *arguments,
+            cwd=folder,
+            env={**kept, **values},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return cls(process)
+
+    async def end(self, given: str = "", seconds: float = 30) -> tuple[int, str, str]:
+        """Give it its input and wait for its end: exit code, output, errors."""
+        async with asyncio.timeout(seconds):
+            output, errors = await self._process.communicate(given.encode())
+        assert self._process.returncode is not None
+        return self._process.returncode, output.decode(), errors.decode()
+
+    def terminate(self) -> None:
+        """Ask it to stop, as a supervisor does."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self._process.kill()
