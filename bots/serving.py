@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from bots.app import Docent
-from bots.waiting import first_of, stopped_within
+from bots.waiting import first_of, work_until
 from core.config import Settings
 from core.domain import RefreshProgress
 from core.errors import DocumentsError, StoreError
@@ -33,9 +33,11 @@ async def serve(docent: Docent, settings: Settings, stop: asyncio.Event) -> None
             tasks.create_task(platform.run(docent.desk, stop, ready), name=platform.name)
             tasks.create_task(_announce(platform.name, ready, stop))
         tasks.create_task(docent.loop.run(stop), name="loop")
-        tasks.create_task(_keep_fresh(docent, settings.refresh_every, stop), name="refresh")
+        # Cancelled at the stop: what a refresh has not done, the next one does.
+        tasks.create_task(work_until(stop, _keep_fresh(docent, settings.refresh_every)))
         if settings.retention_days is not None:
-            tasks.create_task(_forget_texts(docent.store, settings.retention_days, stop))
+            forgetting = _forget_texts(docent.store, settings.retention_days)
+            tasks.create_task(work_until(stop, forgetting))
 
 
 @contextlib.contextmanager
@@ -65,7 +67,7 @@ async def _announce(name: str, ready: asyncio.Event, stop: asyncio.Event) -> Non
         log.info("Connected", extra={"platform": name})
 
 
-async def _keep_fresh(docent: Docent, every: float | None, stop: asyncio.Event) -> None:
+async def _keep_fresh(docent: Docent, every: float | None) -> None:
     """Refresh once where there is no documentation yet, then at the chosen interval."""
     if not docent.refresher.has_sources:
         log.warning("DOCS_SOURCES is not set: there is no documentation to answer from")
@@ -77,7 +79,8 @@ async def _keep_fresh(docent: Docent, every: float | None, stop: asyncio.Event) 
     # Counted from the last refresh, not from the start: a process that is restarted daily would
     # else never come to a weekly refresh.
     wait = (await docent.refresher.last_ended() or 0.0) + every - time.time()
-    while not await stopped_within(max(0.0, wait), stop):
+    while True:
+        await asyncio.sleep(max(0.0, wait))
         await _refresh(docent.refresher)
         wait = every
 
@@ -92,10 +95,9 @@ async def _refresh(refresher: Refresher) -> None:
         log.error("Refresh failed: %s", error)
 
 
-async def _forget_texts(store: Store, days: int, stop: asyncio.Event) -> None:
+async def _forget_texts(store: Store, days: int) -> None:
     while True:
         forgotten = await store.turns.forget_texts(before=time.time() - days * DAY)
         if forgotten:
             log.info("Texts forgotten", extra={"turns": forgotten, "older_than_days": days})
-        if await stopped_within(HOUSEKEEPING, stop):
-            return
+        await asyncio.sleep(HOUSEKEEPING)

@@ -1,15 +1,7 @@
-"""Waiting for events."""
+"""Waiting for events, and work that ends with one."""
 
 import asyncio
-import contextlib
-
-
-async def stopped_within(seconds: float, stop: asyncio.Event) -> bool:
-    """Wait for so many seconds, or until `stop` is set; whether it is."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    return stop.is_set()
+from collections.abc import Coroutine
 
 
 async def first_of(*events: asyncio.Event) -> None:
@@ -19,3 +11,13 @@ async def first_of(*events: asyncio.Event) -> None:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
+
+
+async def work_until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work until it is done, or cancel it when `stop` is set. Raises what it raises."""
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(work)
+        stopping = tasks.create_task(stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
+        stopping.cancel()

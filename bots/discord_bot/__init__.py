@@ -1,0 +1,16 @@
+"""Discord: mentions in over the gateway, replies out by REST.
+
+    adapter     DiscordPlatform, what the composition root uses
+    checkup     what `docent doctor` finds out
+    commands    /ask and /refresh-docs
+    connection  logging in, the gateway session, REST calls that end; discord.py's internals
+    errors      discord.py's exceptions as ours
+    events      a message -> Mention, pure; the form of a thread's key
+    hints       what people are told where the bot cannot answer
+    intake      what comes in, written down before anything else
+    manifest    the invite URL, with the permissions in use
+    places      the channel a reply goes to; opens threads
+    render      Reply -> the parts that are posted, pure
+
+QUIRKS.md lists the traps of the platform and where each is dealt with.
+"""

@@ -1,0 +1,31 @@
+"""What `docent doctor` finds out about Discord."""
+
+import asyncio
+
+from bots.discord_bot.connection import log_in
+from core.config import DiscordSettings
+from core.errors import PlatformRefused, PlatformUnreachable
+
+PATIENCE = 15.0  # seconds; the login itself would wait until Discord is back
+
+
+async def check(settings: DiscordSettings) -> str:
+    """Log in, and say who Discord takes us for and what we may read. Raises PlatformError."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            client = await log_in(settings, lambda _: None)
+    except TimeoutError:
+        raise PlatformUnreachable("Discord cannot be reached.") from None
+    try:
+        flags = client.application_flags
+        allowed = flags.gateway_message_content or flags.gateway_message_content_limited
+        if settings.message_content and not allowed:
+            raise PlatformRefused(
+                "Discord does not let the bot read message content.",
+                "Switch the Message Content Intent on in the Developer Portal (Bot, Privileged "
+                "Gateway Intents), or set DISCORD_MESSAGE_CONTENT=false.",
+            )
+        content = "is read" if settings.message_content else "is not read, but for mentions"
+        return f"bot {client.user}, message content {content}"
+    finally:
+        await client.close()

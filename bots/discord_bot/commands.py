@@ -1,0 +1,239 @@
+"""The application commands /ask and /refresh-docs: acknowledged within 3 s, answered after that.
+
+A response can be edited for 15 minutes; what comes later goes out as a message.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+import discord
+from discord import app_commands
+
+from bots.discord_bot.connection import CALL_SECONDS, calls
+from bots.discord_bot.events import PLATFORM, thread_of
+from bots.discord_bot.hints import cannot_answer, tell
+from bots.discord_bot.places import Places
+from bots.refresh_text import progress_line, summary
+from core.domain import Mention, MessageId, RefreshProgress
+from core.errors import DocentError, NotAdmin, PlatformError, PlatformUnreachable, StoreError
+from core.ports import Reception
+
+EDIT_EVERY: Final = 2.0  # seconds; Discord takes about five edits in five seconds
+_EDIT_SECONDS: Final = 5.0  # a progress line that takes longer is not worth the wait
+_TRIES: Final = 3
+_QUESTION_LENGTH: Final = 1_500
+_MESSAGE_LENGTH: Final = 2_000
+
+_APOLOGY: Final = "Something went wrong on my side. Please try again in a moment."
+_NOT_TAKEN: Final = "I could not write your question down. Please ask again in a moment."
+_NOT_ADMIN: Final = (
+    "Only admins may refresh the documentation. To become one, have {admin} added to ADMINS in the "
+    "bot's settings."
+)
+_STOPPED: Final = "The bot is stopping, and the refresh with it. Please start it again later."
+
+log = logging.getLogger(__name__)
+
+Start = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class Commands:
+    """What the commands do. `start` runs a piece of work for as long as the bot takes any."""
+
+    def __init__(self, places: Places, reception: Reception, start: Start) -> None:
+        self._places = places
+        self._client = places.client
+        self._reception = reception
+        self._tree = _tree(
+            self._client,
+            ask=lambda interaction, question: start(self._ask(interaction, question)),
+            refresh=lambda interaction: start(self._refresh(interaction)),
+        )
+
+    async def sync(
+        self,
+        remembered: Callable[[], Awaitable[str | None]],
+        remember: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Tell Discord about the commands, where they changed since it was told; never raises.
+
+        Discord takes only so many changes a day, and this runs at every start.
+        """
+        commands = [command.to_dict(self._tree) for command in self._tree.get_commands()]
+        told = json.dumps([self._client.application_id, commands], sort_keys=True)
+        digest = hashlib.sha256(told.encode()).hexdigest()
+        try:
+            if await remembered() == digest:
+                return
+            async with calls(self._client):
+                await self._tree.sync()
+            await remember(digest)
+        except DocentError as error:
+            log.warning("Discord may show old commands", extra={"error": str(error)})
+
+    async def _ask(self, interaction: discord.Interaction, question: str) -> None:
+        where = {"interaction_id": interaction.id}
+        try:
+            await self._take(interaction, question)
+        except StoreError:
+            log.error("A question could not be written down", extra=where)
+            await self._try_edit(interaction, _NOT_TAKEN)
+        except PlatformError as error:
+            log.warning("A question could not be taken", extra={**where, "error": str(error)})
+            await self._try_edit(interaction, _NOT_TAKEN)
+        except Exception:
+            log.exception("A question could not be taken", extra=where)
+            await self._try_edit(interaction, _APOLOGY)
+
+    async def _take(self, interaction: discord.Interaction, question: str) -> None:
+        channel, asker = interaction.channel, interaction.user.display_name
+        if channel is None:
+            return  # of a kind that discord.py does not know yet
+        if missing := self._places.missing(channel):
+            async with calls(self._client):
+                text = cannot_answer(channel.id, missing)
+                await interaction.response.send_message(text, ephemeral=True)
+            return
+        await self._defer(interaction)
+        response = await self._show(interaction, f"**{_plain(asker)}** asks: {_plain(question)}")
+        thread = thread_of(channel, response.id)
+        self._places.asked(thread, interaction.user.id)
+        if not isinstance(channel, discord.Thread | discord.DMChannel):
+            self._places.expect(thread, question, asker)
+        await self._reception.take(
+            Mention(
+                thread=thread,
+                channel=str(channel.id),
+                message=MessageId(str(response.id)),
+                author=str(interaction.user.id),
+                text=question.strip(),
+                at=interaction.created_at.timestamp(),
+            )
+        )
+
+    async def _refresh(self, interaction: discord.Interaction) -> None:
+        user = str(interaction.user.id)
+        try:
+            await self._defer(interaction, ephemeral=True)
+            report = await self._reception.refresh(PLATFORM, user, self._progress(interaction))
+            text = summary(report)
+        except asyncio.CancelledError:
+            await self._try_edit(interaction, _STOPPED)
+            raise
+        except NotAdmin:
+            text = _NOT_ADMIN.format(admin=f"{PLATFORM}:{user}")
+        except DocentError as error:  # written for people
+            text = str(error)
+        except Exception:
+            log.exception("A refresh failed")
+            text = _APOLOGY
+        await self._tell(interaction, _cut(_plain(text)))
+
+    def _progress(
+        self, interaction: discord.Interaction
+    ) -> Callable[[RefreshProgress], Awaitable[None]]:
+        """Show progress in the response, not too often."""
+        shown = -EDIT_EVERY
+
+        async def show(progress: RefreshProgress) -> None:
+            nonlocal shown
+            if time.monotonic() - shown >= EDIT_EVERY and not interaction.is_expired():
+                shown = time.monotonic()
+                await self._try_edit(interaction, _cut(_plain(progress_line(progress))))
+
+        return show
+
+    async def _defer(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> None:
+        """Acknowledge. Without a reply nobody knows whether it worked; the first edit will tell."""
+        with suppress(PlatformUnreachable):
+            async with calls(self._client):
+                await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+
+    async def _show(
+        self, interaction: discord.Interaction, text: str
+    ) -> discord.InteractionMessage:
+        """Show the question, also where the reply is lost a few times: only it tells the id."""
+        for _ in range(_TRIES - 1):
+            with suppress(PlatformUnreachable):
+                return await self._edit(interaction, _cut(text))
+        return await self._edit(interaction, _cut(text))
+
+    async def _edit(
+        self, interaction: discord.Interaction, text: str, seconds: float = CALL_SECONDS
+    ) -> discord.InteractionMessage:
+        async with calls(self._client, seconds):
+            return await interaction.edit_original_response(content=text)
+
+    async def _try_edit(self, interaction: discord.Interaction, text: str) -> None:
+        with suppress(PlatformError):
+            await self._edit(interaction, text, _EDIT_SECONDS)
+
+    async def _tell(self, interaction: discord.Interaction, text: str) -> None:
+        """Say how it ended: in the response, else to the person, else in the channel."""
+        channel = interaction.channel
+        try:
+            if not interaction.is_expired():
+                await self._edit(interaction, text)
+                return
+        except PlatformError as error:
+            log.info("A command's response could not be edited", extra={"error": str(error)})
+        if await tell(self._client, interaction.user.id, text):
+            return
+        if isinstance(channel, discord.abc.Messageable):
+            with suppress(PlatformError):
+                async with calls(self._client):
+                    await channel.send(text, suppress_embeds=True)
+
+
+class _Tree(app_commands.CommandTree[discord.Client]):
+    async def on_error(
+        self, interaction: discord.Interaction, error: app_commands.AppCommandError, /
+    ) -> None:
+        log.error("A command could not be run", extra={"error": type(error).__name__})
+        with suppress(PlatformError):
+            async with calls(self.client):
+                await interaction.response.send_message(_APOLOGY, ephemeral=True)
+
+
+def _tree(
+    client: discord.Client,
+    *,
+    ask: Callable[[discord.Interaction, str], None],
+    refresh: Callable[[discord.Interaction], None],
+) -> _Tree:
+    """Declare the commands, for servers that invited the bot and for its direct messages."""
+    tree = _Tree(
+        client,
+        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True),
+        allowed_installs=app_commands.AppInstallationType(guild=True),
+    )
+
+    @tree.command(name="ask", description="Ask the documentation a question")
+    @app_commands.describe(question="What you want to know")
+    async def _(
+        interaction: discord.Interaction,
+        question: app_commands.Range[str, 1, _QUESTION_LENGTH],
+    ) -> None:
+        ask(interaction, question)
+
+    @tree.command(name="refresh-docs", description="Read the documentation again (admins only)")
+    async def _(interaction: discord.Interaction) -> None:
+        refresh(interaction)
+
+    return tree
+
+
+def _plain(text: str) -> str:
+    """Text that Discord shows as it is, whatever stands in it."""
+    return discord.utils.escape_markdown(text)
+
+
+def _cut(text: str) -> str:
+    """As much of the text as fits into a message."""
+    return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 1] + "…"

@@ -1,0 +1,102 @@
+"""The one place where exceptions of discord.py become ours. No call is made here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import aiohttp
+import discord
+
+from core.errors import (
+    PlatformBusy,
+    PlatformError,
+    PlatformRefused,
+    PlatformUnreachable,
+    ThreadGone,
+)
+
+# Codes of Discord's JSON errors that are dealt with one by one.
+UNKNOWN_CHANNEL: Final = 10003
+MISSING_PERMISSIONS: Final = 50013
+NO_REPLY_WITHOUT_HISTORY: Final = 160002
+THREAD_EXISTS: Final = 160004
+
+_GONE: Final = {
+    UNKNOWN_CHANNEL: "its channel does not exist",
+    10004: "its server does not exist",
+    10008: "its message does not exist",
+    50001: "the bot may not see its channel",
+    50007: "the person takes no messages from the bot",
+    50083: "it is archived",
+    160005: "it is locked",
+}
+#: Close codes of the gateway after which connecting again does not help.
+_TOKEN_REFUSED: Final = 4004
+_INTENT_REFUSED: Final = 4014
+
+_TOKEN_HINT: Final = (
+    "Check DISCORD_TOKEN: it stands in the Discord developer portal under Bot, Reset Token."  # noqa: S105 - no secret
+)
+_INTENT_HINT: Final = (
+    "Switch it on in the Discord developer portal under Bot, Privileged Gateway Intents, Message "
+    "Content Intent, or set DISCORD_MESSAGE_CONTENT=false."
+)
+_PERMISSION_HINT: Final = (
+    "Give the bot's role the permissions that `docent manifest discord` lists, in that channel too."
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what discord.py raises as PlatformBusy, -Unreachable, -Refused or ThreadGone."""
+    try:
+        yield
+    except discord.RateLimited as error:
+        raise PlatformBusy(error.retry_after) from error
+    except discord.HTTPException as error:
+        raise _from_reply(error) from error
+    except discord.LoginFailure as error:
+        raise PlatformRefused("Discord refused the token.", _TOKEN_HINT) from error
+    except discord.PrivilegedIntentsRequired as error:
+        raise closed_for_good(_INTENT_REFUSED) from error
+    except discord.ConnectionClosed as error:
+        raise closed_for_good(error.code) from error
+    except discord.GatewayNotFound as error:
+        raise PlatformUnreachable from error
+    except discord.DiscordException as error:
+        raise PlatformRefused(f"discord.py refused the call ({type(error).__name__}).") from error
+    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        raise PlatformUnreachable from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # discord.py trusts a reply to be what Discord sends; one that is not ends in any of these.
+        raise PlatformUnreachable("Discord's reply cannot be read.") from error
+
+
+def closed_for_good(code: int) -> PlatformRefused:
+    """Say why the gateway closed the socket with a code that will come again."""
+    if code == _TOKEN_REFUSED:
+        return PlatformRefused("Discord refused the token.", _TOKEN_HINT)
+    if code == _INTENT_REFUSED:
+        return PlatformRefused("The message content intent is not switched on.", _INTENT_HINT)
+    return PlatformRefused(f"Discord's gateway refused the bot (close code {code}).")
+
+
+def _from_reply(error: discord.HTTPException) -> PlatformError:
+    if error.status == 429:  # not slept out by discord.py: Cloudflare's, or a webhook's
+        return PlatformBusy(_seconds(error.response.headers.get("Retry-After")))
+    if error.status >= 500:
+        return PlatformUnreachable()
+    if error.status == 401 and not error.code:
+        return PlatformRefused("Discord refused the token.", _TOKEN_HINT)
+    if error.code in _GONE:
+        return ThreadGone(f"The thread cannot be reached: {_GONE[error.code]}.")
+    if error.code == MISSING_PERMISSIONS:
+        return PlatformRefused("The bot lacks a permission on Discord.", _PERMISSION_HINT)
+    return PlatformRefused(f"Discord refused the request (HTTP {error.status}, code {error.code}).")
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header)) if header is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,127 @@
+"""From a message to a Mention, or None where it asks the bot nothing; names of threads. Pure.
+
+A thread made from a message has the message's id. So the thread of a question in a channel has its
+name before it exists, and a question asked inside it later has the same one.
+"""
+
+import re
+from typing import Final
+
+import discord
+
+from core.domain import Mention, MessageId, ThreadRef
+
+PLATFORM: Final = "discord"
+
+Channel = (
+    discord.abc.GuildChannel
+    | discord.Thread
+    | discord.DMChannel
+    | discord.GroupChannel
+    | discord.PartialMessageable
+)
+
+_DIRECT: Final = "@me"
+_THREAD_NAME_LENGTH: Final = 80  # Discord takes 100
+_READ_TYPES: Final = (discord.MessageType.default, discord.MessageType.reply)
+_TOKEN: Final = re.compile(
+    r"<(?:@!?(?P<user>\d+)|@&(?P<role>\d+)|#(?P<channel>\d+)|a?(?P<emoji>:\w+:)\d+)>"
+)
+
+
+def thread_of(channel: Channel, message: int) -> ThreadRef:
+    """Name the thread of a message: the one it stands in, or the one that is made from it."""
+    match channel:
+        case discord.DMChannel() | discord.GroupChannel():
+            return ThreadRef(platform=PLATFORM, tenant="", key=f"{_DIRECT}/{channel.id}")
+        case discord.Thread():
+            key = f"{channel.parent_id}/{channel.id}"
+        case _:
+            key = f"{channel.id}/{message}"
+    return ThreadRef(platform=PLATFORM, tenant=str(_guild_id(channel)), key=key)
+
+
+def place_of(thread: ThreadRef) -> tuple[int | None, int]:
+    """Read a thread's name: the channel it hangs in (None for direct messages), and its own id."""
+    parent, _, place = thread.key.partition("/")
+    return (None if parent == _DIRECT else int(parent)), int(place)
+
+
+def is_addressed(message: discord.Message, me: discord.ClientUser) -> bool:
+    """Say whether a person speaks to the bot: by a mention, a reply that pings, or directly.
+
+    Neither a mention of everyone nor another bot does.
+    """
+    if message.author.bot or message.webhook_id is not None or message.type not in _READ_TYPES:
+        return False
+    if isinstance(message.channel, discord.DMChannel):
+        return bool(message.content or message.attachments)
+    return me in message.mentions or _own_role(message) in message.role_mentions
+
+
+def is_hidden(message: discord.Message) -> bool:
+    """Say whether Discord kept the text back, as it does without the message content intent.
+
+    It never does for a mention by name. A reply that pings is kept back where it replies to a
+    command's response; whether a mention of the bot's role is, Discord does not say.
+    """
+    return not (message.content or message.attachments or message.stickers)
+
+
+def mention_of(message: discord.Message, me: discord.ClientUser) -> Mention | None:
+    """Read a message of a person as what it asks the bot; None where it asks nothing.
+
+    A mention and nothing more is a Mention with an empty text.
+    """
+    if not is_addressed(message, me):
+        return None
+    return Mention(
+        thread=thread_of(message.channel, message.id),
+        channel=str(message.channel.id),
+        message=MessageId(str(message.id)),
+        author=str(message.author.id),
+        text=question_of(message, me),
+        at=message.created_at.timestamp(),
+        unread=tuple(attachment.filename for attachment in message.attachments),
+    )
+
+
+def question_of(message: discord.Message, me: discord.ClientUser) -> str:
+    """The text of a message as people read it: names instead of ids, without the bot's own."""
+    names = {user.id: user.display_name for user in message.mentions}
+    guild, own_role = message.guild, _own_role(message)
+
+    def name(token: re.Match[str]) -> str:
+        match token.lastgroup, token[token.lastgroup or 0]:
+            case "emoji", emoji:
+                return emoji
+            case "user", user:
+                return "" if int(user) == me.id else f"@{names.get(int(user), 'somebody')}"
+            case "role", number:
+                role = guild.get_role(int(number)) if guild else None
+                return "" if role and role == own_role else f"@{role.name if role else 'somebody'}"
+            case _, number:
+                channel = guild.get_channel_or_thread(int(number)) if guild else None
+                return f"#{channel.name if channel else 'channel'}"
+
+    return _TOKEN.sub(name, message.content).strip()
+
+
+def thread_name(question: str, asker: str) -> str:
+    """The name of the thread that is made for a question."""
+    text = " ".join(question.split()) or f"Question from {asker}"
+    if len(text) <= _THREAD_NAME_LENGTH:
+        return text
+    return text[: _THREAD_NAME_LENGTH - 1].rstrip() + "…"
+
+
+def _guild_id(
+    channel: discord.abc.GuildChannel | discord.Thread | discord.PartialMessageable,
+) -> int | None:
+    """The server's id. The message itself does not know it while the server is not in the cache."""
+    return channel.guild_id if isinstance(channel, discord.PartialMessageable) else channel.guild.id
+
+
+def _own_role(message: discord.Message) -> discord.Role | None:
+    """The role that Discord made for the bot when it was invited."""
+    return message.guild.self_role if message.guild else None

@@ -1,0 +1,182 @@
+"""Where a reply goes: the thread, opened where there is none yet, or the channel in line.
+
+Knows the permissions that decide it. Nothing is written to a channel here.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import discord
+
+from bots.discord_bot.errors import THREAD_EXISTS, UNKNOWN_CHANNEL
+from bots.discord_bot.events import place_of, question_of, thread_name
+from bots.discord_bot.manifest import PERMISSIONS
+from core.domain import ThreadRef
+
+_REMEMBERED: Final = 10_000  #: threads; the oldest is forgotten and found again when needed
+_ARCHIVE_MINUTES: Final = 1440
+_FOR_A_THREAD: Final = ("view_channel", "create_public_threads", "send_messages_in_threads")
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A channel or thread that takes messages."""
+
+    channel: int
+    in_line: bool = False  #: not a thread: what is posted names the question that it replies to
+
+
+class Places:
+    """The threads of one bot, and the channel that each of them is reached by.
+
+    Methods raise discord.py's exceptions; the caller translates them.
+    """
+
+    def __init__(self, client: discord.Client) -> None:
+        self.client = client
+        self._known: dict[str, Place] = {}
+        self._expected: dict[str, str] = {}
+        self._askers: dict[str, int] = {}
+        self._refused: set[int] = set()  #: channels in which no thread could be made
+
+    def asked(self, thread: ThreadRef, person: int) -> None:
+        """Note who asked last in a thread."""
+        _keep(self._askers, thread.key, person)
+
+    def asker(self, thread: ThreadRef) -> int | None:
+        """Who asked last in the thread; None after a restart."""
+        return self._askers.get(thread.key)
+
+    def expect(self, thread: ThreadRef, question: str, asker: str) -> None:
+        """Note that a thread does not exist yet, and how it will be called."""
+        if thread.key not in self._known:
+            _keep(self._expected, thread.key, thread_name(question, asker))
+
+    async def reach(self, thread: ThreadRef, act: Callable[[Place], Awaitable[T]]) -> T:
+        """Do something where replies to the thread go. Opens the thread where there is none yet."""
+        parent, number = place_of(thread)
+        if parent is None:
+            return await act(Place(channel=number))
+        place = self._known.get(thread.key)
+        if place is None and thread.key in self._expected:
+            place = await self._open(thread, parent, number)
+        if place is not None:
+            return await act(place)
+        try:  # after a restart nobody knows whether the thread was opened
+            result = await act(Place(channel=number))
+        except discord.NotFound as error:
+            if error.code != UNKNOWN_CHANNEL or self._is_forum(parent):
+                raise
+            return await act(await self._open(thread, parent, number))
+        _keep(self._known, thread.key, Place(channel=number))
+        return result
+
+    def candidates(self, thread: ThreadRef) -> Iterator[Place]:
+        """Where replies to the thread may have gone, the likely place first. Opens nothing."""
+        parent, number = place_of(thread)
+        if thread.key in self._known:
+            yield self._known[thread.key]
+            return
+        yield Place(channel=number)
+        if parent is not None:
+            yield Place(channel=parent, in_line=True)
+
+    def missing(self, channel: discord.abc.Snowflake) -> tuple[str, ...]:
+        """The permissions without which the bot surely cannot answer there, as Discord names them.
+
+        Empty where it can, and where that is not sure: Discord will say then.
+        """
+        granted = self._permissions(channel)
+        if granted is None or not granted.view_channel:  # it was mentioned there, so it sees it
+            return ()
+        in_thread = isinstance(channel, discord.Thread)
+        may_open = in_thread or granted.create_public_threads
+        if granted.send_messages or (granted.send_messages_in_threads and may_open):
+            return ()
+        return _lacking(granted, ("send_messages_in_threads" if in_thread else "send_messages",))
+
+    async def _open(self, thread: ThreadRef, parent: int, number: int) -> Place:
+        """Make the thread from its message; where that is not possible, replies go in line."""
+        name = self._expected.get(thread.key)
+        place = Place(channel=number)
+        if self._is_futile(parent):
+            place = Place(channel=parent, in_line=True)
+        else:
+            try:
+                # discord.py's own create_thread needs the server in its cache.
+                await self.client.http.start_thread_with_message(
+                    parent,
+                    number,
+                    name=name or await self._name(parent, number),
+                    auto_archive_duration=_ARCHIVE_MINUTES,
+                )
+            except discord.HTTPException as error:
+                place = self._settle(parent, place, error)
+        _keep(self._known, thread.key, place)
+        self._expected.pop(thread.key, None)
+        return place
+
+    def _settle(self, parent: int, thread: Place, error: discord.HTTPException) -> Place:
+        """Choose where to reply, now that Discord did not make a thread."""
+        if error.code == THREAD_EXISTS:
+            return thread
+        if error.status not in (400, 403):  # where the question is deleted it is 404
+            raise error
+        if parent not in self._refused:
+            self._refused.add(parent)
+            missing = self._lacking_for_a_thread(parent)
+            log.warning(
+                "Threads cannot be opened in a channel; answers go into it",
+                extra={"channel_id": parent, "code": error.code, "missing": ", ".join(missing)},
+            )
+        return Place(channel=parent, in_line=True)
+
+    def _is_futile(self, parent: int) -> bool:
+        """Say whether Discord will surely not make a thread there: its refusals are counted."""
+        channel = self.client.get_channel(parent)
+        if channel is None or isinstance(channel, discord.TextChannel):
+            return parent in self._refused and bool(self._lacking_for_a_thread(parent))
+        return True
+
+    def _lacking_for_a_thread(self, parent: int) -> tuple[str, ...]:
+        channel = self.client.get_channel(parent)
+        granted = self._permissions(channel) if channel else None
+        return _lacking(granted, _FOR_A_THREAD) if granted else ()
+
+    def _is_forum(self, parent: int) -> bool:
+        """A post of a forum exists before anybody asks in it: one that does not exist is gone."""
+        return isinstance(self.client.get_channel(parent), discord.ForumChannel)
+
+    async def _name(self, parent: int, number: int) -> str:
+        """Name a thread after its question, which nobody remembers any more."""
+        me = self.client.user
+        try:
+            message = await self.client.get_partial_messageable(parent).fetch_message(number)
+        except discord.Forbidden:
+            return "Question"
+        return thread_name(question_of(message, me) if me else "", message.author.display_name)
+
+    def _permissions(self, channel: discord.abc.Snowflake) -> discord.Permissions | None:
+        if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+            return None
+        me = self.client.user and channel.guild.get_member(self.client.user.id)
+        try:
+            return channel.permissions_for(me) if me else None
+        except discord.ClientException:  # a thread whose channel is not in the cache
+            return None
+
+
+def _lacking(granted: discord.Permissions, needed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(PERMISSIONS[name][0] for name in needed if not getattr(granted, name))
+
+
+def _keep(memory: dict[str, T], key: str, value: T) -> None:
+    """Remember something under a key, and forget the oldest where that is too much."""
+    memory[key] = value
+    if len(memory) > _REMEMBERED:
+        del memory[next(iter(memory))]

@@ -1,0 +1,116 @@
+"""Exceptions of discord.py and what is under it become ours, each of them."""
+
+from collections.abc import Iterator
+
+import aiohttp
+import discord
+import discord.app_commands
+import pytest
+from multidict import CIMultiDict
+
+from bots.discord_bot.errors import translated
+from core.errors import (
+    PlatformBusy,
+    PlatformError,
+    PlatformRefused,
+    PlatformUnreachable,
+    ThreadGone,
+)
+
+
+class Response:
+    """As much of aiohttp's response as discord.py looks at."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        self.status = status
+        self.reason = "because"
+        self.headers = CIMultiDict(headers)
+
+
+def reply(status: int, code: int = 0, **headers: str) -> discord.HTTPException:
+    body = {"code": code, "message": "the text of Discord"}
+    return discord.HTTPException(Response(status, **headers), body)
+
+
+def translate(error: BaseException) -> PlatformError:
+    with pytest.raises(PlatformError) as caught, translated():
+        raise error
+    return caught.value
+
+
+def every_exception_of_discord_py() -> Iterator[type[discord.DiscordException]]:
+    found = [discord.DiscordException]
+    while found:
+        kind = found.pop()
+        yield kind
+        found += kind.__subclasses__()
+
+
+@pytest.mark.parametrize("kind", sorted(set(every_exception_of_discord_py()), key=repr))
+def test_every_exception_of_discord_py_is_translated(kind):
+    error = kind.__new__(kind)
+    # What the constructors set, which differ too much to be called alike.
+    error.status, error.code, error.retry_after, error.response = 400, 0, 40.0, Response(400)
+    assert isinstance(translate(error), PlatformError)
+
+
+def test_there_are_exceptions_to_enumerate():
+    assert len(set(every_exception_of_discord_py())) > 30
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientPayloadError(),
+        ConnectionResetError(104, "reset"),
+        TimeoutError(),
+        discord.GatewayNotFound(),
+        TypeError("string indices must be integers"),
+        KeyError("id"),
+        ValueError("no JSON"),
+        reply(500),
+        reply(503),
+    ],
+    ids=repr,
+)
+def test_no_usable_reply_leaves_open_whether_it_worked(error):
+    assert type(translate(error)) is PlatformUnreachable
+
+
+def test_a_rate_limit_says_how_long_to_wait():
+    assert translate(discord.RateLimited(42.5)).retry_after == 42.5
+    assert translate(reply(429, **{"Retry-After": "7"})).retry_after == 7.0
+    assert translate(reply(429)).retry_after is None
+    assert translate(reply(429, **{"Retry-After": "soon"})).retry_after is None
+    assert type(translate(reply(429))) is PlatformBusy
+
+
+@pytest.mark.parametrize("code", [10003, 10004, 10008, 50001, 50007, 50083, 160005])
+def test_a_thread_that_is_gone_or_closed_to_the_bot_is_gone(code):
+    assert type(translate(reply(404, code))) is ThreadGone
+
+
+def test_a_refusal_says_what_to_do():
+    assert "docent manifest discord" in translate(reply(403, 50013)).hint
+    assert "DISCORD_TOKEN" in translate(reply(401)).hint
+    assert "DISCORD_TOKEN" in translate(discord.LoginFailure()).hint
+    intents = translate(discord.PrivilegedIntentsRequired(None))
+    assert "DISCORD_MESSAGE_CONTENT=false" in intents.hint
+    assert "Privileged Gateway Intents" in intents.hint
+
+
+def test_an_expired_interaction_is_not_taken_for_a_bad_token():
+    assert "DISCORD_TOKEN" not in str(translate(reply(401, 50027)))
+
+
+def test_what_discord_wrote_is_not_repeated():
+    for status in (400, 401, 403, 404):
+        error = translate(reply(status))
+        assert type(error) is PlatformRefused
+        assert "the text of Discord" not in str(error)
+
+
+def test_our_own_errors_pass():
+    with pytest.raises(ThreadGone), translated():
+        raise ThreadGone

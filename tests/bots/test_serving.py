@@ -1,0 +1,115 @@
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from bots import serving
+from bots.app import assemble
+from bots.serving import serve, stop_on_signals
+from bots.waiting import work_until
+from core.config import Settings
+from core.domain import Answer, TurnState
+from core.errors import PlatformRefused
+from core.ports import Reception
+from core.store import Store
+from servers.docent_rig import write_docs
+from servers.mentions import mention
+from servers.scripted import RecordingPlatform
+
+
+class ShutOut(RecordingPlatform):
+    """A platform that does not let the bot in."""
+
+    async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        raise PlatformRefused("The token is wrong.")
+
+
+async def test_a_platform_that_does_not_let_the_bot_in_ends_the_whole(sqlite_store: Store) -> None:
+    platforms = [RecordingPlatform("slack"), ShutOut("discord")]
+    async with assemble(Settings(), sqlite_store, platforms) as docent:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with asyncio.timeout(5):
+                await serve(docent, Settings(), asyncio.Event())
+    assert caught.group_contains(PlatformRefused, match="token")
+
+
+async def test_an_empty_documentation_is_read_at_the_start(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),))
+    async with assemble(settings, sqlite_store, []) as docent:
+        await serving._keep_fresh(docent, None)
+    assert await sqlite_store.documents.count() == 2
+
+
+async def test_a_refresh_is_due_one_interval_after_the_last_one_of_any_process(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),), refresh_every=1000.0)
+    async with assemble(settings, sqlite_store, []) as docent:
+        await docent.refresher.refresh(_unseen)
+        waits: list[float] = []
+
+        async def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                raise asyncio.CancelledError
+
+        monkeypatch.setattr(serving.asyncio, "sleep", wait)
+        with pytest.raises(asyncio.CancelledError):
+            await serving._keep_fresh(docent, settings.refresh_every)
+    assert waits[0] == pytest.approx(1000, abs=60)
+    assert waits[1] == 1000
+
+
+async def _unseen(progress: object) -> None:
+    """Nobody looks."""
+
+
+async def test_texts_are_forgotten_after_the_retention_time_and_identities_kept(
+    store: Store,
+) -> None:
+    asked = mention("a private question")
+    turn = await store.turns.take(asked)
+    assert turn is not None
+    answer = Answer(text="a private answer")
+    await store.turns.settle(turn.id, TurnState.ANSWERED, "answered", answer, ["rendered"])
+    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 0  # still open
+
+    await store.turns.close(turn.id, TurnState.DELIVERED, "answered")
+    assert await store.turns.forget_texts(before=turn.asked_at - 1e6) == 0
+    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 1
+    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 0
+
+    kept = await store.turns.get(turn.id)
+    assert kept is not None
+    assert kept.question == ""
+    assert await store.turns.unposted(turn.id) == [(0, "")]
+    assert await store.turns.take(asked) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_sets_the_stop_and_a_second_one_kills(number: signal.Signals) -> None:
+    stop = asyncio.Event()
+    with stop_on_signals(stop):
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(5):
+            await stop.wait()
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        assert signal.getsignal(number) in (default, signal.SIG_DFL)
+
+
+async def test_work_ends_with_the_stop_or_by_itself_and_its_errors_come_out() -> None:
+
+    async def fails() -> None:
+        raise RuntimeError("a bug")
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_soon(stop.set)
+    async with asyncio.timeout(5):
+        await work_until(stop, asyncio.sleep(3600))
+        await work_until(asyncio.Event(), asyncio.sleep(0))
+    with pytest.raises(ExceptionGroup):
+        await work_until(asyncio.Event(), fails())

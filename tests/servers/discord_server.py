@@ -1,0 +1,188 @@
+"""A Discord on the loopback interface: one server with one bot, over real sockets.
+
+    async with DiscordServer() as discord:
+        settings = DiscordSettings(
+            token=discord.token, api_url=discord.api_url, gateway_url=discord.gateway_url
+        )
+        channel, ann = discord.world.channel("help"), discord.world.user("Ann")
+        question = await discord.mention(channel, ann, "How do I start?")
+        thread = await discord.wait_for(lambda: discord.thread_under(question))
+
+Channels and people that are made before the bot connects are in its GUILD_CREATE. How calls go
+wrong is scripted by `fail`, how sockets do by the attributes of `gateway`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from servers.discord_gateway import GUILDS, Gateway
+from servers.discord_http import PREFIX, Call, Fault, Front
+from servers.discord_rest import Interaction, Rest
+from servers.discord_world import PERMISSIONS, Channel, Json, User, World
+
+WAIT_SECONDS: Final = 5.0
+T = TypeVar("T")
+
+
+class DiscordServer:
+    """The loopback Discord. `content_intent` is the switch in the developer portal."""
+
+    def __init__(self, *, content_intent: bool = False, token: str = "bot-token") -> None:
+        self.token = token
+        self.world = World(content_intent=content_intent)
+        self.gateway = Gateway(self.world, token, self._touch)
+        self._front = Front(token, self._touch)
+        self.rest = Rest(self.world, self.gateway, self._front)
+        self._changed = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "DiscordServer":
+        """Listen on a free port."""
+        app = web.Application()
+        app.add_routes(self.rest.routes())
+        app.router.add_get("/gateway/", self.gateway.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        address = site.name.removeprefix("http://")
+        self.api_url = f"http://{address}{PREFIX}"
+        self.gateway_url = self.gateway.resume_url = f"ws://{address}/gateway/"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close every socket."""
+        await self._stack.aclose()
+
+    # --- what people do --------------------------------------------------------------------------
+
+    async def say(self, channel: Channel, user: User, text: str, **more: Any) -> Json:
+        """Write a message; `more` as World.write takes it."""
+        message = self.world.write(channel, user, text, **more)
+        await self.gateway.tell(message)
+        return message
+
+    async def mention(self, channel: Channel, user: User, text: str, **more: Any) -> Json:
+        """Write a message that mentions the bot."""
+        return await self.say(channel, user, f"<@{self.world.bot.id}> {text}", **more)
+
+    async def dm(self, user: User, text: str, **more: Any) -> Json:
+        """Write to the bot directly."""
+        return await self.say(self.world.direct(user), user, text, **more)
+
+    async def reply(self, message: Json, user: User, text: str, *, ping: bool = True) -> Json:
+        """Reply to a message, by default so that its author is pinged."""
+        channel = self.world.channels[int(message["channel_id"])]
+        return await self.say(channel, user, text, reply_to=message, ping=ping)
+
+    async def slash(
+        self,
+        command: str,
+        user: User,
+        channel: Channel,
+        options: Mapping[str, str] | None = None,
+        *,
+        age: float = 0.0,
+    ) -> Interaction:
+        """Run a command, `age` seconds ago by its id."""
+        world = self.world
+        interaction = Interaction(
+            id=world.snowflake(age),
+            token=f"interaction-token-{world.snowflake()}",
+            user=user,
+            channel=channel,
+        )
+        self.rest.interactions[interaction.id] = interaction
+        given = [
+            {"type": 3, "name": name, "value": value} for name, value in (options or {}).items()
+        ]
+        payload: Json = {
+            "id": str(interaction.id),
+            "application_id": str(world.application),
+            "type": 2,
+            "token": interaction.token,
+            "version": 1,
+            "locale": "en-GB",
+            "attachment_size_limit": 10_485_760,
+            "entitlements": [],
+            "authorizing_integration_owners": {"0": str(world.guild)},
+            "app_permissions": str(world.granted(channel)),
+            "channel": world.channel_payload(channel),
+            "channel_id": str(channel.id),
+            "data": {"id": "1", "type": 1, "name": command, "options": given},
+        }
+        if channel.recipient:
+            payload |= {"user": user.payload(), "context": 1}
+        else:
+            member = world.member(user) | {"user": user.payload(), "permissions": "0"}
+            payload |= {"member": member, "guild_id": str(world.guild), "context": 0}
+        await self.gateway.dispatch("INTERACTION_CREATE", payload, 0)
+        return interaction
+
+    async def redeliver(self, message: Json) -> None:
+        """Send a message's event once more."""
+        await self.gateway.tell(message)
+
+    async def open_thread(self, parent: Channel, user: User, name: str) -> Channel:
+        """Open a thread in a channel, or a post in a forum."""
+        thread = self.world.thread(parent, self.world.snowflake(), name, user.id)
+        payload = self.world.channel_payload(thread) | {"newly_created": True}
+        await self.gateway.dispatch("THREAD_CREATE", payload, GUILDS)
+        return thread
+
+    async def deny(self, channel: Channel, *permissions: str, told: bool = True) -> None:
+        """Take permissions of the bot in a channel; the gateway may keep quiet about it."""
+        bits = sum(PERMISSIONS[name] for name in permissions)
+        channel.denied |= bits
+        if told:
+            channel.overwritten |= bits
+            payload = self.world.channel_payload(channel)
+            await self.gateway.dispatch("CHANNEL_UPDATE", payload, GUILDS)
+
+    async def allow(self, channel: Channel) -> None:
+        """Give the bot all permissions in a channel."""
+        channel.denied = channel.overwritten = 0
+        await self.gateway.dispatch("CHANNEL_UPDATE", self.world.channel_payload(channel), GUILDS)
+
+    def fail(self, method: str, route: str, *faults: Fault) -> None:
+        """Let the next calls of a route go wrong, one fault each."""
+        self._front.fail(method, route, *faults)
+
+    # --- what came of it -------------------------------------------------------------------------
+
+    def thread_under(self, message: Json) -> Channel | None:
+        """The thread that was made from a message."""
+        return self.world.channels.get(int(message["id"]))
+
+    def posted(self, channel: Channel) -> list[Json]:
+        """What the bot wrote in a channel or thread, oldest first."""
+        bot = str(self.world.bot.id)
+        messages = [message for _, message in sorted(channel.messages.items())]
+        return [message for message in messages if message["author"]["id"] == bot]
+
+    def calls(self, method: str, route: str) -> list[Call]:
+        """The requests of a route, oldest first."""
+        return [call for call in self._front.calls if (call.method, call.route) == (method, route)]
+
+    async def wait_for(self, found: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
+        """Wait until something is so, looked at whenever anything happens, and return it."""
+        async with asyncio.timeout(seconds):
+            while not (result := found()):
+                await self._changed.wait()
+        return result
+
+    def _touch(self) -> None:
+        """Wake everybody who waits."""
+        self._changed.set()
+        self._changed = asyncio.Event()
