@@ -18,7 +18,9 @@ def function_sizes(module: Path) -> dict[str, int]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             if body:
-                sizes[node.name] = (node.end_lineno or 0) - body[0].lineno + 1
+                sizes[f"{node.name}, line {node.lineno}"] = (
+                    (node.end_lineno or 0) - body[0].lineno + 1
+                )
     return sizes
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Row, and_, delete, exists, func, select
 from core.domain import Citation, Document, Page
 from core.store.database import Database
 from core.store.schema import documents, pages
+from core.store.text import storable
 
 AT_ONCE = 500  # values in one IN (…): SQLite and Postgres both take far more
 
@@ -56,8 +57,8 @@ class Documents:
             {
                 "source": page.source,
                 "url": page.url,
-                "title": page.title,
-                "markdown": page.markdown,
+                "title": storable(page.title),
+                "markdown": storable(page.markdown),
                 "hash": page.hash,
                 "stamp": page.stamp,
                 "fetched_at": now,
@@ -138,6 +139,11 @@ class Documents:
                         documents.c.index_name == document.index, documents.c.ref == document.ref
                     )
                 )
+
+    async def forget_index(self, index: str) -> None:
+        """Drop the record of every copy in an index that was lost as a whole."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(documents).where(documents.c.index_name == index))
 
     async def citations(self, index: str, refs: Sequence[str]) -> Mapping[str, Citation]:
         """What to cite for each of an index's refs whose page the documentation still has."""

@@ -78,95 +78,97 @@ async def _execute(connection: AsyncConnection, sqlite: bool, *statements: str) 
         await connection.execute(text(statement.replace("{identity}", identity)))
 
 
+M001 = (
+    "CREATE TABLE schema_version (version INTEGER NOT NULL)",
+    "INSERT INTO schema_version (version) VALUES (0)",
+    "CREATE TABLE kept_values (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """CREATE TABLE threads (
+        id {identity},
+        platform TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        key TEXT NOT NULL,
+        engine TEXT,
+        conversation TEXT,
+        created_at DOUBLE PRECISION NOT NULL,
+        UNIQUE (platform, tenant, key))""",
+    """CREATE TABLE turns (
+        id {identity},
+        thread_id BIGINT NOT NULL REFERENCES threads (id),
+        platform TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        message TEXT NOT NULL,
+        author TEXT NOT NULL,
+        question TEXT NOT NULL,
+        unread JSON NOT NULL,
+        state TEXT NOT NULL,
+        asked_at DOUBLE PRECISION NOT NULL,
+        started_at DOUBLE PRECISION,
+        attempt INTEGER NOT NULL,
+        run TEXT,
+        outcome TEXT,
+        answer TEXT,
+        citations JSON,
+        finished_at DOUBLE PRECISION,
+        UNIQUE (platform, tenant, channel, message))""",
+    # The open turns are few however many there were: looking for them must not grow.
+    """CREATE INDEX turns_open ON turns (thread_id, id)
+        WHERE state IN ('queued', 'running', 'answered', 'failed')""",
+    "CREATE INDEX turns_of_thread ON turns (thread_id, id)",
+    """CREATE TABLE parts (
+        turn_id BIGINT NOT NULL REFERENCES turns (id),
+        part INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        message TEXT,
+        PRIMARY KEY (turn_id, part))""",
+    """CREATE TABLE pages (
+        id {identity},
+        source TEXT NOT NULL,
+        url TEXT NOT NULL UNIQUE,
+        title TEXT NOT NULL,
+        markdown TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        stamp TEXT,
+        fetched_at DOUBLE PRECISION NOT NULL)""",
+    """CREATE TABLE documents (
+        id {identity},
+        index_name TEXT NOT NULL,
+        url TEXT NOT NULL,
+        title TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        ref TEXT NOT NULL,
+        UNIQUE (index_name, ref))""",
+    "CREATE INDEX documents_by_url ON documents (index_name, url)",
+)
+
+
 @migration
 async def m001_threads_turns_documents(connection: AsyncConnection, sqlite: bool) -> None:
     """Make the tables of the first version."""
-    await _execute(
-        connection,
-        sqlite,
-        "CREATE TABLE schema_version (version INTEGER NOT NULL)",
-        "INSERT INTO schema_version (version) VALUES (0)",
-        "CREATE TABLE kept_values (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        """CREATE TABLE threads (
-            id {identity},
-            platform TEXT NOT NULL,
-            tenant TEXT NOT NULL,
-            key TEXT NOT NULL,
-            engine TEXT,
-            conversation TEXT,
-            created_at DOUBLE PRECISION NOT NULL,
-            UNIQUE (platform, tenant, key))""",
-        """CREATE TABLE turns (
-            id {identity},
-            thread_id BIGINT NOT NULL REFERENCES threads (id),
-            platform TEXT NOT NULL,
-            tenant TEXT NOT NULL,
-            channel TEXT NOT NULL,
-            message TEXT NOT NULL,
-            author TEXT NOT NULL,
-            question TEXT NOT NULL,
-            unread JSON NOT NULL,
-            state TEXT NOT NULL,
-            asked_at DOUBLE PRECISION NOT NULL,
-            started_at DOUBLE PRECISION,
-            attempt INTEGER NOT NULL,
-            run TEXT,
-            outcome TEXT,
-            answer TEXT,
-            citations JSON,
-            finished_at DOUBLE PRECISION,
-            UNIQUE (platform, tenant, channel, message))""",
-        # The open turns are few however many there were: looking for them must not grow.
-        """CREATE INDEX turns_open ON turns (thread_id, id)
-            WHERE state IN ('queued', 'running', 'answered', 'failed')""",
-        "CREATE INDEX turns_of_thread ON turns (thread_id, id)",
-        """CREATE TABLE parts (
-            turn_id BIGINT NOT NULL REFERENCES turns (id),
-            part INTEGER NOT NULL,
-            text TEXT NOT NULL,
-            message TEXT,
-            PRIMARY KEY (turn_id, part))""",
-        """CREATE TABLE pages (
-            id {identity},
-            source TEXT NOT NULL,
-            url TEXT NOT NULL UNIQUE,
-            title TEXT NOT NULL,
-            markdown TEXT NOT NULL,
-            hash TEXT NOT NULL,
-            stamp TEXT,
-            fetched_at DOUBLE PRECISION NOT NULL)""",
-        """CREATE TABLE documents (
-            id {identity},
-            index_name TEXT NOT NULL,
-            url TEXT NOT NULL,
-            title TEXT NOT NULL,
-            hash TEXT NOT NULL,
-            ref TEXT NOT NULL,
-            UNIQUE (index_name, ref))""",
-        "CREATE INDEX documents_by_url ON documents (index_name, url)",
-    )
+    await _execute(connection, sqlite, *M001)
+
+
+M002 = (
+    """CREATE TABLE passages (
+        id {identity},
+        ref TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        url TEXT NOT NULL,
+        title TEXT NOT NULL,
+        headings JSON NOT NULL,
+        text TEXT NOT NULL,
+        title_words TEXT NOT NULL,
+        heading_words TEXT NOT NULL,
+        text_words TEXT NOT NULL)""",
+    "CREATE INDEX passages_by_ref ON passages (ref)",
+    "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, passages INTEGER NOT NULL)",
+)
 
 
 @migration
 async def m002_passages(connection: AsyncConnection, sqlite: bool) -> None:
-    """Make the tables of the local index, and its full-text index in the database's own kind."""
-    await _execute(
-        connection,
-        sqlite,
-        """CREATE TABLE passages (
-            id {identity},
-            ref TEXT NOT NULL,
-            position INTEGER NOT NULL,
-            url TEXT NOT NULL,
-            title TEXT NOT NULL,
-            headings JSON NOT NULL,
-            text TEXT NOT NULL,
-            title_words TEXT NOT NULL,
-            heading_words TEXT NOT NULL,
-            text_words TEXT NOT NULL)""",
-        "CREATE INDEX passages_by_ref ON passages (ref)",
-        "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, passages INTEGER NOT NULL)",
-    )
+    """Make the table of the local index, and its full-text index in the database's own kind."""
+    await _execute(connection, sqlite, *M002)
     if sqlite:
         # The words come split and stemmed; `ascii` keeps every letter beyond ASCII as it is.
         await _execute(

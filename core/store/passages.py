@@ -1,16 +1,35 @@
-"""Full-text search over passages: FTS5 on SQLite, tsvector on Postgres, the same answers from both.
+"""Full-text search over passages: FTS5 on SQLite, tsvector on Postgres, with the same results.
 
-The words of a passage come from the caller, ready to be compared (`core.local_engine.words`), and are
-indexed exactly as they come: neither database stems them or drops any. What is alike enough to be
-found is decided in one place, and both databases find the same.
+The words of a passage come from the caller, ready to be compared (`core.local_engine.words`), and
+are indexed as they come: neither database stems them or drops any. Which words are alike is thus
+decided in one place, and both databases find the same passages.
 """
 
+import operator
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
+from typing import Any, TypeVar
 
-from sqlalchemy import Row, bindparam, delete, insert, select, text, update
+from sqlalchemy import (
+    ColumnClause,
+    Executable,
+    Row,
+    bindparam,
+    cast,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    table,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Passage
@@ -18,15 +37,20 @@ from core.store.database import Database
 from core.store.schema import passages, vocabulary
 
 MOST_WORDS = 32  # of one search, those that weigh most: its cost must not follow what people paste
-AT_ONCE = 500  # values in one IN (…)
+AT_ONCE = 500  # values in one IN (…), or rows in one go: between two, the event loop can turn
 ANY = ""  # the entry of the vocabulary that counts every passage; no passage has an empty word
+
+T = TypeVar("T")
+
+# Of text, headings and title, the last three; as bm25 has them below.
+_FIELD_WEIGHTS: ColumnClause[Any] = literal_column("'{0, 0.25, 0.75, 1}'")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """A passage and the words it is found by, in their order.
 
-    A word is made of letters and digits, as `str.isalnum` says; others are never found.
+    A word is made of lower-case letters and digits; whatever else is given as one is left out.
     """
 
     passage: Passage
@@ -55,11 +79,12 @@ class Passages:
             await self._remove(connection, list(copies))
             if not rows:
                 return
-            statement = insert(passages).returning(passages.c.id, sort_by_parameter_order=True)
-            ids = (await connection.execute(statement, rows)).scalars().all()
-            for id_, row in zip(ids, rows, strict=True):
-                row["id"] = id_
-            await self._index(connection, rows)
+            for some in _batches(rows):
+                statement = insert(passages).returning(passages.c.id, sort_by_parameter_order=True)
+                ids = (await connection.execute(statement, some)).scalars()
+                for id_, row in zip(ids, some, strict=True):
+                    row["id"] = id_
+                await self._index(connection, some)
             await self._count(connection, rows)
 
     async def remove(self, refs: Sequence[str]) -> None:
@@ -73,27 +98,25 @@ class Passages:
         `weights` says how much each word tells; ranks are positive and mean nothing beyond this
         search. Any text may be asked for: nothing in it is read as a query language.
         """
-        words = sorted(filter(str.isalnum, weights), key=weights.__getitem__, reverse=True)
+        words = sorted(filter(_is_word, weights), key=weights.__getitem__, reverse=True)
         if not words:
             return []
         search = _search_sqlite if self._database.is_sqlite else _search_postgres
-        statement, values = search({word: weights[word] for word in words[:MOST_WORDS]})
+        statement = search({word: weights[word] for word in words[:MOST_WORDS]}, limit)
         async with self._database.read() as connection:
-            rows = (await connection.execute(text(statement), values | {"limit": limit})).all()
-            found = {row.id: row.rank for row in rows}
+            found = {row.id: row.rank for row in await connection.execute(statement)}
             query = select(passages).where(passages.c.id.in_(found))
             entries = {row.id: _entry(row) for row in await connection.execute(query)}
-        return [(entries[id_], rank) for id_, rank in found.items()]
+        # On Postgres a refresh may have removed one between the two looks.
+        return [(entries[id_], rank) for id_, rank in found.items() if id_ in entries]
 
     async def frequencies(self, words: Iterable[str]) -> tuple[int, dict[str, int]]:
         """How many passages there are, and how many of them have each of the words that any has."""
         wanted = [ANY, *words]
         counts: dict[str, int] = {}
         async with self._database.read() as connection:
-            for start in range(0, len(wanted), AT_ONCE):
-                query = select(vocabulary.c.word, vocabulary.c.passages).where(
-                    vocabulary.c.word.in_(wanted[start : start + AT_ONCE])
-                )
+            for some in _batches(wanted):
+                query = select(vocabulary).where(vocabulary.c.word.in_(some))
                 counts |= {row.word: row.passages for row in await connection.execute(query)}
         return counts.pop(ANY, 0), counts
 
@@ -111,14 +134,14 @@ class Passages:
     async def _count(self, connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]) -> None:
         new = self._database.insert(vocabulary)
         more = vocabulary.c.passages + new.excluded.passages
-        await connection.execute(
-            new.on_conflict_do_update(index_elements=["word"], set_={"passages": more}),
-            [{"word": word, "passages": n} for word, n in _words_by_passages(rows)],
-        )
+        upsert = new.on_conflict_do_update(index_elements=["word"], set_={"passages": more})
+        counts = [{"word": word, "passages": n} for word, n in _words_by_passages(rows)]
+        for some in _batches(counts):
+            await connection.execute(upsert, some)
 
     async def _remove(self, connection: AsyncConnection, refs: Sequence[str]) -> None:
-        for start in range(0, len(refs), AT_ONCE):
-            batch = passages.c.ref.in_(refs[start : start + AT_ONCE])
+        for some in _batches(refs):
+            batch = passages.c.ref.in_(some)
             result = await connection.execute(select(passages).where(batch))
             rows = [dict(row) for row in result.mappings()]
             if not rows:
@@ -137,8 +160,13 @@ async def _discount(connection: AsyncConnection, rows: Iterable[Mapping[str, Any
     counts = [{"known": word, "fewer": n} for word, n in _words_by_passages(rows)]
     this = vocabulary.c.word == bindparam("known")
     fewer = {"passages": vocabulary.c.passages - bindparam("fewer")}
-    await connection.execute(update(vocabulary).where(this).values(fewer), counts)
-    await connection.execute(delete(vocabulary).where(this, vocabulary.c.passages <= 0), counts)
+    for some in _batches(counts):
+        await connection.execute(update(vocabulary).where(this).values(fewer), some)
+        await connection.execute(delete(vocabulary).where(this, vocabulary.c.passages <= 0), some)
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
 
 
 def _words_by_passages(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
@@ -150,48 +178,61 @@ def _words_by_passages(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int
     return sorted(counts.items())
 
 
-def _search_sqlite(weights: Mapping[str, float]) -> tuple[str, dict[str, Any]]:
+def _search_sqlite(weights: Mapping[str, float], limit: int) -> Executable:
     # bm25 knows by itself how much a word tells. It is the less, the better the passage.
     statement = """SELECT rowid AS id, -bm25(passage_words, 4.0, 3.0, 1.0) AS rank
-        FROM passage_words WHERE passage_words MATCH :query ORDER BY rank DESC, rowid LIMIT :limit"""
-    return statement, {"query": " OR ".join(f'"{word}"' for word in weights)}
-
-
-def _search_postgres(weights: Mapping[str, float]) -> tuple[str, dict[str, Any]]:
-    # ts_rank does not know how much a word tells, so each is ranked alone and weighed by us.
-    ranks = " + ".join(
-        f"CAST(:weight{n} AS float8) * ts_rank('{{0, 0.25, 0.75, 1}}', words, CAST(:word{n} AS tsquery))"
-        for n in range(len(weights))
-    )
-    statement = f"""SELECT rowid AS id, {ranks} AS rank
-        FROM passage_words WHERE words @@ CAST(:query AS tsquery)
+        FROM passage_words WHERE passage_words MATCH :query
         ORDER BY rank DESC, rowid LIMIT :limit"""
-    values: dict[str, Any] = {"query": " | ".join(f"'{word}'" for word in weights)}
-    for n, (word, weight) in enumerate(weights.items()):
-        values |= {f"word{n}": f"'{word}'", f"weight{n}": weight}
-    return statement, values
+    query = " OR ".join(f'"{word}"' for word in weights)
+    return text(statement).bindparams(query=query, limit=limit)
+
+
+def _search_postgres(weights: Mapping[str, float], limit: int) -> Executable:
+    rowid: ColumnClause[int] = column("rowid")
+    words: ColumnClause[str] = column("words")
+    # ts_rank does not know how much a word tells, so each is ranked alone and weighed here.
+    ranks = [
+        literal(weight) * func.ts_rank(_FIELD_WEIGHTS, words, cast(f"'{word}'", TSQUERY))
+        for word, weight in weights.items()
+    ]
+    rank = reduce(operator.add, ranks).label("rank")
+    any_word = cast(" | ".join(f"'{word}'" for word in weights), TSQUERY)
+    query = select(rowid.label("id"), rank).select_from(table("passage_words"))
+    query = query.where(words.bool_op("@@")(any_word))
+    return query.order_by(rank.desc(), rowid).limit(limit)
 
 
 def _columns(ref: str, position: int, entry: Entry) -> dict[str, Any]:
+    passage = entry.passage
     return {
         "ref": ref,
         "position": position,
-        "url": entry.passage.url,
-        "title": entry.passage.title,
-        "headings": list(entry.passage.headings),
-        "text": entry.passage.text,
-        "title_words": " ".join(entry.title),
-        "heading_words": " ".join(entry.headings),
-        "text_words": " ".join(entry.text),
+        "url": _storable(passage.url),
+        "title": _storable(passage.title),
+        "headings": [_storable(heading) for heading in passage.headings],
+        "text": _storable(passage.text),
+        "title_words": " ".join(filter(_is_word, entry.title)),
+        "heading_words": " ".join(filter(_is_word, entry.headings)),
+        "text_words": " ".join(filter(_is_word, entry.text)),
     }
+
+
+def _is_word(text: str) -> bool:
+    # Both query languages read such words as words, and FTS5 would fold the case of others.
+    return text.isalnum() and text == text.lower()
+
+
+def _storable(text: str) -> str:
+    # Postgres has no character zero, and no database half of a surrogate pair.
+    return text.replace("\0", "").encode(errors="ignore").decode()
 
 
 def _vector(row: Mapping[str, Any]) -> str:
     """The words as Postgres writes a tsvector: each with its places and their weights."""
     places: dict[str, list[str]] = {}
     place = 0
-    for weight, column in (("A", "title_words"), ("B", "heading_words"), ("C", "text_words")):
-        for word in row[column].split():
+    for weight, field in (("A", "title_words"), ("B", "heading_words"), ("C", "text_words")):
+        for word in row[field].split():
             place += 1
             places.setdefault(word, []).append(f"{place}{weight}")
     return " ".join(f"'{word}':{','.join(where)}" for word, where in places.items())

@@ -26,6 +26,7 @@ from core.domain import (
 )
 from core.store.database import Database
 from core.store.schema import parts, threads, turns
+from core.store.text import storable
 
 _TURN_COLUMNS = (
     turns.c.id,
@@ -87,8 +88,8 @@ class Turns:
             channel=mention.channel,
             message=mention.message,
             author=mention.author,
-            question=mention.text,
-            unread=list(mention.unread),
+            question=storable(mention.text),
+            unread=[storable(name) for name in mention.unread],
             state=TurnState.QUEUED,
             asked_at=mention.at,
             attempt=0,
@@ -155,7 +156,10 @@ class Turns:
         rendered: Sequence[str],
     ) -> None:
         """Store the outcome and the reply's parts, before any of them is posted."""
-        citations = [{"url": c.url, "title": c.title} for c in answer.citations] if answer else None
+        citations = [
+            {"url": storable(citation.url), "title": storable(citation.title)}
+            for citation in (answer.citations if answer else ())
+        ]
         async with self._database.write() as connection:
             await connection.execute(
                 update(turns)
@@ -163,14 +167,14 @@ class Turns:
                 .values(
                     state=state,
                     outcome=outcome,
-                    answer=answer.text if answer else None,
+                    answer=storable(answer.text) if answer else None,
                     citations=citations,
                 )
             )
             await connection.execute(
                 insert(parts),
                 [
-                    {"turn_id": turn, "part": number, "text": text}
+                    {"turn_id": turn, "part": number, "text": storable(text)}
                     for number, text in enumerate(rendered)
                 ],
             )

@@ -1,12 +1,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import Connection, Inspector, inspect
 
 from core.domain import Answer, Citation, ConversationId, MessageId, RunId, TurnState
 from core.errors import StoreBehind, StoreError, StoreTooNew
 from core.store import Store, migrate_database
 from core.store.database import open_database
 from core.store.migrations import MIGRATIONS, current_version
+from core.store.schema import metadata
 from servers.mentions import mention
 
 
@@ -93,6 +95,43 @@ async def test_history_holds_the_answered_exchanges_before_a_turn_oldest_first(
     history = await store.turns.history(now, limit=2)
     assert [(e.question, e.answer) for e in history] == [("q2", "a2"), ("q3", "a3")]
     assert await store.turns.questions(now.id, limit=3) == ["q2", "q3", "now"]
+
+
+async def test_text_that_a_database_does_not_take_is_mended_and_loses_nothing_else(
+    store: Store,
+) -> None:
+    turn = await store.turns.take(mention("a\0b \ud83d c", unread=("\0x.log",)))
+    assert turn is not None
+    assert turn.question == "ab ? c"
+    answer = Answer(text="\0a", citations=(Citation(url="https://x", title="\udc00"),))
+    await store.turns.settle(turn.id, TurnState.ANSWERED, "answered", answer, ["\0p"])
+    assert await store.turns.unposted(turn.id) == [(0, "p")]
+
+
+async def test_the_schema_is_what_the_migrations_lead_to(database_url: str) -> None:
+    await migrate_database(database_url)
+    database = open_database(database_url)
+    async with database.read() as connection:
+        found = await connection.run_sync(columns_by_table)
+    await database.close()
+    for table in metadata.tables.values():
+        expected = {column.name: column.nullable for column in table.columns}
+        assert found[table.name] == expected, table.name
+
+
+def columns_by_table(connection: Connection) -> dict[str, dict[str, bool]]:
+    inspector = inspect(connection)
+    return {
+        table: {
+            column["name"]: column["nullable"] and column["name"] not in keys(inspector, table)
+            for column in inspector.get_columns(table)
+        }
+        for table in inspector.get_table_names()
+    }
+
+
+def keys(inspector: Inspector, table: str) -> list[str]:
+    return inspector.get_pk_constraint(table)["constrained_columns"]
 
 
 async def test_migrating_twice_changes_nothing(database_url: str) -> None:

@@ -1,0 +1,67 @@
+"""The engine that needs no key and no network: it answers with passages of the documentation."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+from core.domain import (
+    Answered,
+    ConversationId,
+    Exchange,
+    Failed,
+    NotAnswered,
+    Question,
+    RunId,
+    RunState,
+    ThreadRef,
+    TurnId,
+)
+from core.local_engine.answer import write_answer
+from core.local_engine.errors import translated_errors
+from core.local_engine.finder import PageFinder
+
+Questions = Callable[[TurnId], Awaitable[Sequence[str]]]
+
+_CONVERSATION = ConversationId("local")  # the thread's turns are all the memory there is
+_RUN = re.compile(r"local-([0-9]{1,18})")  # no more than a row of the store can have
+
+
+class LocalEngine:
+    """An AnswerEngine without state: any process looks a run up when it is asked for.
+
+    `questions` gives the questions of a turn's thread up to and including that turn's, oldest
+    first; none for a turn that it does not know.
+    """
+
+    name = "local"
+
+    def __init__(self, finder: PageFinder, questions: Questions) -> None:
+        self._finder = finder
+        self._questions = questions
+
+    async def open_conversation(
+        self, thread: ThreadRef, history: Sequence[Exchange]
+    ) -> ConversationId:
+        """Return a name that stands for every conversation. A repeat returns the same."""
+        return _CONVERSATION
+
+    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+        """Name the run after the turn; a repeat names the same run."""
+        return RunId(f"local-{question.turn}")
+
+    async def check(self, run: RunId) -> RunState:
+        """Look the question up and say what was found: never Working. Raises EngineUnreachable."""
+        ours = _RUN.fullmatch(run)
+        with translated_errors():
+            questions = await self._questions(TurnId(int(ours.group(1)))) if ours else ()
+            if not questions:
+                return Failed(reason="run_lost", transient=True)
+            matches, weighted = await self._finder.find(questions)
+        if not matches:
+            return NotAnswered()
+        return Answered(answer=write_answer(matches, weighted))
+
+    async def cancel(self, run: RunId) -> None:
+        """Do nothing: there is no work between two looks at a run."""
+
+    async def close(self) -> None:
+        """Do nothing: the connections are the store's."""

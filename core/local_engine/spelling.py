@@ -1,0 +1,21 @@
+"""Words that somebody may have meant who mistyped one. Pure."""
+
+from collections.abc import Collection
+
+SHORTEST = 5  # letters: shorter words are one slip away from too many others
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def one_slip_away(word: str) -> Collection[str]:
+    """What becomes the word by one slip: a letter too many, too few, wrong, or two swapped.
+
+    The first letter is taken to be right. Nothing for words that are short or not plain letters.
+    """
+    if len(word) < SHORTEST or not (word.isascii() and word.isalpha()):
+        return ()
+    halves = [(word[:at], word[at:]) for at in range(1, len(word) + 1)]
+    dropped = {left + right[1:] for left, right in halves}
+    swapped = {left + right[1] + right[0] + right[2:] for left, right in halves if len(right) > 1}
+    replaced = {left + letter + right[1:] for left, right in halves for letter in _LETTERS}
+    added = {left + letter + right for left, right in halves for letter in _LETTERS}
+    return (dropped | swapped | replaced | added) - {word}

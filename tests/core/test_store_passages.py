@@ -1,0 +1,167 @@
+"""Full-text search in the store. Each test runs on SQLite and on Postgres."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from core.domain import Passage
+from core.store import Store
+from core.store.passages import Entry, Passages
+
+# One store for all examples: what an example leaves behind, the next one replaces.
+on_one_store = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def entry(text: str, *, title: str = "", headings: str = "", url: str = "u") -> Entry:
+    passage = Passage(url=url, title=title, headings=(headings,), text=text)
+    return Entry(passage=passage, title=title.split(), headings=headings.split(), text=text.split())
+
+
+async def found(passages: Passages, *words: str, limit: int = 10) -> list[str]:
+    results = await passages.search(dict.fromkeys(words, 1.0), limit)
+    return [result.passage.url for result, _ in results]
+
+
+async def test_a_passage_comes_back_as_it_was_put(store: Store) -> None:
+    put = entry("refresh the document", title="guide", headings="index", url="u#a")
+    await store.passages.put({"r": [put]})
+    [(got, rank)] = await store.passages.search({"refresh": 1.0}, 10)
+    assert got == put
+    assert rank > 0
+
+
+async def test_any_of_the_words_is_enough(store: Store) -> None:
+    await store.passages.put({"r": [entry("one", url="1"), entry("two", url="2"), entry("six")]})
+    assert sorted(await found(store.passages, "one", "two", "three")) == ["1", "2"]
+
+
+async def test_the_title_tells_more_than_headings_and_these_more_than_the_text(
+    store: Store,
+) -> None:
+    filling = "some more words here"
+    await store.passages.put(
+        {
+            "r": [
+                entry(f"{filling} backup", url="text"),
+                entry(filling, headings="backup", url="headings"),
+                entry(filling, title="backup", url="title"),
+                *(entry(f"{filling} number {n}") for n in range(9)),
+            ]
+        }
+    )
+    assert await found(store.passages, "backup") == ["title", "headings", "text"]
+
+
+async def test_a_rare_word_tells_more_than_a_common_one(store: Store) -> None:
+    common = [entry(f"setting common word {n}", url=f"common{n}") for n in range(9)]
+    await store.passages.put({"r": [*common, entry("setting rare word too", url="rare")]})
+    weights = {"common": 0.1, "rare": 2.0}
+    results = await store.passages.search(weights, 10)
+    assert results[0][0].passage.url == "rare"
+
+
+async def test_no_more_passages_are_returned_than_asked_for(store: Store) -> None:
+    await store.passages.put({"r": [entry(f"word {n}") for n in range(9)]})
+    assert len(await found(store.passages, "word", limit=4)) == 4
+
+
+async def test_words_are_not_stemmed_and_no_word_is_dropped_by_the_database(store: Store) -> None:
+    await store.passages.put({"r": [entry("the refreshing naïve 2fa q1", url="it")]})
+    for word in ("the", "refreshing", "naïve", "2fa", "q1"):
+        assert await found(store.passages, word) == ["it"], word
+    assert await found(store.passages, "refresh", "naive", "fa", "q") == []
+
+
+async def test_frequencies_count_passages_and_not_occurrences(store: Store) -> None:
+    await store.passages.put({"r": [entry("a b b", title="b"), entry("b c")], "s": [entry("c")]})
+    assert await store.passages.frequencies(["a", "b", "x"]) == (3, {"a": 1, "b": 2})
+
+
+async def test_putting_a_ref_again_replaces_what_it_had(store: Store) -> None:
+    await store.passages.put({"r": [entry("old same"), entry("old too")], "s": [entry("same")]})
+    await store.passages.put({"r": [entry("new same", url="new")]})
+    assert await found(store.passages, "old") == []
+    assert await found(store.passages, "new") == ["new"]
+    assert await store.passages.frequencies(["old", "new", "same"]) == (2, {"new": 1, "same": 2})
+
+
+async def test_removing_leaves_no_trace_and_a_repeat_is_no_error(store: Store) -> None:
+    await store.passages.put({"r": [entry("gone word")], "s": [entry("kept word", url="kept")]})
+    for _ in range(2):
+        await store.passages.remove(["r", "never there"])
+        assert await found(store.passages, "gone", "word") == ["kept"]
+        assert await store.passages.frequencies(["gone", "word"]) == (1, {"word": 1})
+    await store.passages.remove(["s"])
+    assert await found(store.passages, "word", "kept") == []
+    assert await store.passages.frequencies(["word"]) == (0, {})
+
+
+async def test_what_was_removed_does_not_take_the_place_of_what_is_there(store: Store) -> None:
+    await store.passages.put({"r": [entry("word"), entry("word")], "s": [entry("word too")]})
+    await store.passages.remove(["r"])
+    assert await found(store.passages, "word", limit=1) == ["u"]
+
+
+async def test_an_empty_index_finds_and_counts_nothing(store: Store) -> None:
+    assert await found(store.passages, "word") == []
+    assert await found(store.passages) == []
+    assert await store.passages.frequencies(["word"]) == (0, {})
+    await store.passages.put({})
+    await store.passages.put({"r": []})
+    await store.passages.remove([])
+
+
+async def test_many_copies_are_put_and_removed_at_once(store: Store) -> None:
+    copies = {f"r{n}": [entry(f"all word{n}"), entry("all")] for n in range(510)}
+    await store.passages.put(copies)
+    wanted = [f"word{n}" for n in range(510)]
+    total, counts = await store.passages.frequencies(["all", *wanted])
+    assert (total, counts["all"], len(counts)) == (1020, 1020, 511)
+    await store.passages.remove(list(copies))
+    assert await store.passages.frequencies(["all"]) == (0, {})
+
+
+async def test_a_put_that_fails_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.passages.put({"r": [entry("old")]})
+    with monkeypatch.context() as broken:
+        broken.setattr("core.store.passages._words_by_passages", lambda rows: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await store.passages.put({"s": [entry("new")]})
+    assert await found(store.passages, "new") == []
+    assert await store.passages.frequencies(["old", "new"]) == (1, {"old": 1})
+
+
+async def test_what_no_database_takes_is_left_out_of_a_page(store: Store) -> None:
+    odd = entry("a\0b\ud800 word", title="t\0", headings="h\0")
+    await store.passages.put({"r": [odd]})
+    [(got, _)] = await store.passages.search({"word": 1.0}, 10)
+    assert got.passage == Passage(url="u", title="t", headings=("h",), text="ab word")
+
+
+HOSTILE = (
+    '"', "'", "''", '""', "*", "NEAR(", "NEAR(a b, 2)", "title_words:a", "-a", "a*", "^a", "a:*",
+    "a & !b", "a | b", "AND", "OR NOT", "a'b", "\\", "a\\'", "\0", "a\0", "(", ")", "{a b}:c",
+    "<->", "';DROP TABLE passages;--", "%s", ":query", "\ud800", " ", "", "a b", "A", "ǅ",
+)  # fmt: skip
+texts = st.lists(st.sampled_from([*HOSTILE, "a", "b", "ab", "é", "9", "中"]) | st.text(max_size=8))
+
+
+@given(asked=texts, indexed=texts)
+@example(asked=list(HOSTILE), indexed=["a", "b"])
+@example(asked=["a", "b"], indexed=list(HOSTILE))
+@on_one_store
+async def test_whatever_is_asked_for_is_taken_as_words_and_nothing_else(
+    store: Store, asked: Sequence[str], indexed: Sequence[str]
+) -> None:
+    passage = Passage(url="u", title="t", headings=(), text="text")
+    entries = [Entry(passage=passage, title=(), headings=(), text=[word]) for word in indexed]
+    await store.passages.put({"r": entries})
+    results = await store.passages.search(dict.fromkeys(asked, 1.0), 1000)
+    words = {word for word in asked if word.isalnum() and word == word.lower()}
+    assert len(results) == sum(word in words for word in indexed)
