@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := check
-.PHONY: demo run test check fix lint types imports lock clean
+.PHONY: demo run test check fix lint types imports bench lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/docent demo
@@ -28,6 +28,9 @@ types: $(VENV)/.installed-dev
 
 imports: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/lag.py
 
 fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

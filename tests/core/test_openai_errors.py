@@ -213,22 +213,26 @@ async def test_a_server_that_is_not_there_is_unreachable(server: OpenAIServer) -
 # --- refused --------------------------------------------------------------------------------------
 
 
+def refusal(status: int, message: str, code: str | None = None) -> Fault:
+    return error(status, message, code, "invalid_request_error")
+
+
 @pytest.mark.parametrize(
     ("fault", "reason", "words"),
     [
-        (error(403, "No.", "unsupported_country", "forbidden"), "forbidden", "permissions"),
-        (error(404, "The model 'x' does not exist", "model_not_found", "x"), "model_not_found", "OPENAI_MODEL"),
-        (error(400, "The requested model 'x' does not exist.", "model_not_found", "x"), "model_not_found", "OPENAI_MODEL"),
-        (error(404, "Vector store with id 'vs_1' not found.", None, "x"), "vector_store_not_found", "docent refresh"),
+        (refusal(403, "No.", "unsupported_country"), "forbidden", "permissions"),
+        (refusal(404, "No model 'x'.", "model_not_found"), "model_not_found", "OPENAI_MODEL"),
+        (refusal(400, "No model 'x'.", "model_not_found"), "model_not_found", "OPENAI_MODEL"),
+        (refusal(404, "Vector store 'vs_1' not found."), "vector_store_not_found", "refresh"),
         (Fault(status=404, body={"detail": "Not Found"}), "not_found", "does not have"),
-        (error(400, "Bad value.", "unsupported_value", "x"), "unsupported_value", "400 unsupported_value"),
+        (refusal(400, "Bad.", "unsupported_value"), "unsupported_value", "400 unsupported_value"),
         (Fault(status=422, body={"detail": [{"msg": "bad"}]}), "bad_request", "422"),
         (Fault(status=400, body="what?"), "bad_request", "400"),
+        (refusal(418, "Teapot.", "a code with spaces"), "bad_request", "418"),
         (out_of_quota(), "insufficient_quota", "billing"),
-        (error(418, "Teapot.", "a code with spaces", "x"), "bad_request", "418"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 async def test_a_refusal_has_a_reason_and_says_what_to_do(
     server: OpenAIServer, client: AsyncOpenAI, fault: Fault, reason: str, words: str
 ) -> None:
@@ -253,7 +257,7 @@ async def test_what_a_server_says_is_never_part_of_our_message(
     server: OpenAIServer, client: AsyncOpenAI
 ) -> None:
     for status in (400, 401, 403, 404, 422, 429, 500):
-        server.fault("GET", "/models/*", error(status, "my password is hunter2", "odd", "odd"))
+        server.fault("GET", "/models/*", refusal(status, "my password is hunter2", "odd"))
         assert "hunter2" not in str(await raised(client))
 
 
@@ -264,20 +268,20 @@ async def test_what_a_server_says_is_never_part_of_our_message(
 async def test_a_locked_conversation_is_known_by_its_code(
     server: OpenAIServer, client: AsyncOpenAI, status: int
 ) -> None:
-    server.fault("GET", "/models/*", error(status, "Busy.", "conversation_locked", "x"))
+    server.fault("GET", "/models/*", refusal(status, "Busy.", "conversation_locked"))
     assert isinstance(await raised(client), ConversationLocked)
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        error(404, "Conversation with id 'conv_1' not found.", None, "invalid_request_error"),
-        error(404, "Not there.", "conversation_not_found", "invalid_request_error"),
-        error(400, "Not there.", "conversation_not_found", "invalid_request_error"),
+        refusal(404, "Conversation with id 'conv_1' not found."),
+        refusal(404, "Not there.", "conversation_not_found"),
+        refusal(400, "Not there.", "conversation_not_found"),
         Fault(status=404, body={"detail": "Conversation conv_1 not found"}),
-        error(400, "No tool output found for function call call_1.", None, "x"),
-        error(400, "No tool call found for function call output with call_id call_1.", None, "x"),
-        error(400, "Item 'rs_1' was provided without its required following item.", None, "x"),
+        refusal(400, "No tool output found for function call call_1."),
+        refusal(400, "No tool call found for function call output with call_id call_1."),
+        refusal(400, "Item 'rs_1' was provided without its required following item."),
     ],
     ids=lambda fault: str(fault.body),
 )
@@ -292,8 +296,8 @@ async def test_something_missing_is_the_conversation_where_the_request_names_one
     server: OpenAIServer, client: AsyncOpenAI
 ) -> None:
     anything = Fault(status=404, body={"detail": "Not Found"})
-    model = error(404, "The model 'x' does not exist", "model_not_found", "x")
-    store = error(404, "Vector store with id 'vs_1' not found.", None, "x")
+    model = refusal(404, "The model 'x' does not exist", "model_not_found")
+    store = refusal(404, "Vector store with id 'vs_1' not found.")
     server.fault("GET", "/models/*", anything, model, store)
     assert isinstance(await raised(client, in_conversation=True), ConversationGone)
     assert isinstance(await raised(client, in_conversation=True), EngineRefused)

@@ -35,9 +35,10 @@ async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
 
 
 async def ask(client: AsyncOpenAI, question: str = "Why?", **more: Any) -> Response:
-    return await client.responses.create(
+    created: Response = await client.responses.create(
         model="gpt-6-luna", input=question, background=True, store=True, **more
     )
+    return created
 
 
 async def end(client: AsyncOpenAI, response: Response, **more: Any) -> Response:
@@ -71,8 +72,9 @@ async def test_a_conversation_and_its_items_are_read_by_the_sdk(client: AsyncOpe
     )
     items = await client.conversations.items.list(conversation.id, order="asc")
     assert [item.role for item in items.data if item.type == "message"] == ["user", "assistant"]
-    await client.conversations.items.retrieve(items.data[0].id, conversation_id=conversation.id)
-    await client.conversations.items.delete(items.data[0].id, conversation_id=conversation.id)
+    first = str(items.data[0].id)
+    await client.conversations.items.retrieve(first, conversation_id=conversation.id)
+    await client.conversations.items.delete(first, conversation_id=conversation.id)
     assert len((await client.conversations.items.list(conversation.id)).data) == 1
     assert (await client.conversations.retrieve(conversation.id)).metadata == {"a": "b"}
     assert (await client.conversations.delete(conversation.id)).deleted

@@ -1,0 +1,16 @@
+"""The engine and the index at OpenAI, and at servers that speak its protocol.
+
+    client        one connection pool, with our timeouts and without hidden retries
+    errors        what the SDK raises, in the words of core
+    engine        runs: background responses in conversations
+    answers       what a response says, as an answer with citations
+    instructions  what the model is told
+    vector_store  which vector store the documents are in
+    index         documents in that vector store
+    documents     a page as a file for the index
+    patience      trying again what may be done twice
+    checkup       what `docent doctor` finds out
+
+Nothing outside this package imports the SDK. Nothing is imported here either: instructions can be
+read without loading it, which takes most of a second.
+"""

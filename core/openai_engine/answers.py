@@ -1,0 +1,195 @@
+"""What a response of OpenAI says, as an answer in our words: its text, and the pages it rests on.
+
+Everything in a response is untrusted: fields may be missing, ids wrong, and marks meant for another
+program left in the text.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from openai.types.responses import (
+    Response,
+    ResponseFileSearchToolCall,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputRefusal,
+    ResponseOutputText,
+)
+from openai.types.responses.response_file_search_tool_call import Result
+from openai.types.responses.response_output_text import AnnotationFileCitation
+
+from core.domain import Answer, Citation
+
+Resolve = Callable[[Sequence[str]], Awaitable[Mapping[str, Citation]]]
+"""Finds the pages of documents by their refs; those of pages that are gone are left out."""
+
+# Citation marks that a model wrote into its text instead of beside it. The private-use characters
+# U+E200, U+E202 and U+E201 open, separate and close them; a proxy may have lost any of the three.
+_MARK = re.compile(
+    r"""
+      \uE200[^\uE200\uE201]{0,400}\uE201
+    | \uE200?(?:file)?cite(?:\uE202?turn\d+[a-z]+\d+)+\uE201?
+    | 【\d+(?::\d+)*†[^】\n]{0,200}】
+    | [\uE200-\uE202]
+    """,
+    re.VERBOSE,
+)
+# Both look only where a run of spaces or of emphasis begins: looking from every place in it would
+# take quadratic time on a long one.
+_MARKS = re.compile(rf"(?<![ \t])(?P<before>[ \t]*+)(?:(?:{_MARK.pattern})[ \t]*+)+", re.VERBOSE)
+_NOT_IN_DOCS = re.compile(
+    r"(?<![`*_])[`*_]*+\[\[\s*not[-_ ]in[-_ ]docs\s*\]\][`*_]*+", re.IGNORECASE
+)
+_NO_SPACE_BEFORE = ".,;:!?)]}\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cited:
+    """A file that the text rests on."""
+
+    ref: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A file that file_search showed to the model."""
+
+    ref: str
+    name: str
+    page: Citation | None  #: what the file's attributes say that it is a copy of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What there is in a response."""
+
+    text: str  #: Markdown, without marks
+    in_docs: bool  #: False: the model says that the documentation has no answer
+    cited: tuple[Cited, ...]
+    found: tuple[Found, ...]
+    open_call: bool  #: the model waits for the output of a function
+
+
+def read_response(response: Response) -> Reading:
+    """Take a response apart."""
+    items = _entries(response.output)
+    messages = _spoken([item for item in items if isinstance(item, ResponseOutputMessage)])
+    text = clean_text("\n\n".join(filter(None, map(_text, messages))))
+    said = _NOT_IN_DOCS.sub("", text)
+    return Reading(
+        text=said.strip(),
+        in_docs=said == text,
+        cited=tuple(cited for message in messages for cited in _cited(message)),
+        found=tuple(found for item in items for found in _found(item)),
+        open_call=any(isinstance(item, ResponseFunctionToolCall) for item in items),
+    )
+
+
+async def answer_of(reading: Reading, resolve: Resolve, *, incomplete: bool = False) -> Answer:
+    """Make the answer: with every page that it cites once, in order of use."""
+    citations = await _pages(reading, resolve) if reading.cited else ()
+    return Answer(text=reading.text, citations=tuple(citations), incomplete=incomplete)
+
+
+def clean_text(text: str) -> str:
+    """Take citation marks out of a text, and the spaces that stood around them."""
+    return _MARKS.sub(_gap, text).strip()
+
+
+def _gap(marks: re.Match[str]) -> str:
+    """Return what stays where marks were: one space between words, else nothing."""
+    text, before = marks.string, marks["before"]
+    line_start = marks.start() == 0 or text[marks.start() - 1] == "\n"
+    if line_start:
+        return before  # the indentation of code or of a list
+    line_end = marks.end() == len(text)
+    if line_end or text[marks.end()] in _NO_SPACE_BEFORE:
+        return ""
+    return " " if before or text[marks.end() - 1] in " \t" else ""
+
+
+def _spoken(messages: Sequence[ResponseOutputMessage]) -> Sequence[ResponseOutputMessage]:
+    """Leave out what the model said to itself on the way, if it said more than that."""
+    final = [message for message in messages if message.phase != "commentary"]
+    return final or messages
+
+
+def _text(message: ResponseOutputMessage) -> str:
+    parts: list[str] = []
+    for part in _entries(message.content):
+        if isinstance(part, ResponseOutputText):
+            parts.append(_words(part.text))
+        elif isinstance(part, ResponseOutputRefusal):
+            parts.append(_words(part.refusal))
+    return "".join(parts)
+
+
+def _cited(message: ResponseOutputMessage) -> Iterator[Cited]:
+    for part in _entries(message.content):
+        if isinstance(part, ResponseOutputText):
+            for annotation in _entries(part.annotations):
+                if isinstance(annotation, AnnotationFileCitation):
+                    yield Cited(ref=_words(annotation.file_id), name=_words(annotation.filename))
+
+
+def _found(item: object) -> Iterator[Found]:
+    if isinstance(item, ResponseFileSearchToolCall):
+        for result in _entries(item.results):
+            if isinstance(result, Result):
+                yield Found(
+                    ref=_words(result.file_id),
+                    name=_words(result.filename),
+                    page=_page_of_attributes(result.attributes),
+                )
+
+
+def _page_of_attributes(attributes: object) -> Citation | None:
+    if not isinstance(attributes, dict):
+        return None
+    url = _words(attributes.get("url"))
+    if not _is_web_address(url):
+        return None
+    return Citation(url=url, title=_words(attributes.get("title")) or url)
+
+
+async def _pages(reading: Reading, resolve: Resolve) -> Iterable[Citation]:
+    refs = [cited.ref for cited in reading.cited] + [found.ref for found in reading.found]
+    known = await resolve(list(dict.fromkeys(filter(None, refs))))
+    pages: dict[str, Citation] = {}
+    for cited in reading.cited:
+        page = _page(cited, reading.found, known)
+        if page is not None:
+            pages.setdefault(page.url, page)
+    return pages.values()
+
+
+def _page(cited: Cited, found: Sequence[Found], known: Mapping[str, Citation]) -> Citation | None:
+    """Find the page of a citation: by our own table, else by what the file says of itself.
+
+    Some servers cite with an id that they do not know themselves; the file's name is right then.
+    """
+    same_ref = [file for file in found if file.ref and file.ref == cited.ref]
+    same_name = [file for file in found if file.name and file.name == cited.name]
+    files = same_ref + same_name
+    ours = (known.get(ref) for ref in (cited.ref, *(file.ref for file in files)))
+    theirs = (file.page for file in files)
+    return next((page for page in (*ours, *theirs) if page is not None), None)
+
+
+def _entries(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,0 +1,30 @@
+"""The connection to OpenAI: one client for the engine and the index of a process."""
+
+from openai import AsyncOpenAI, Timeout
+
+from core.config import OpenAISettings
+
+OPENAI_URL = "https://api.openai.com/v1"
+CONNECT_SECONDS = 5.0
+CREATE_SECONDS = 30.0  # a background response is only put in a queue, a conversation only written
+POLL_SECONDS = 12.0  # the next look comes soon: better to give a slow one up than to wait for it
+UPLOAD_SECONDS = 60.0
+
+POLL_TIMEOUT = Timeout(POLL_SECONDS, connect=CONNECT_SECONDS)
+UPLOAD_TIMEOUT = Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS)
+
+
+def make_client(settings: OpenAISettings) -> AsyncOpenAI:
+    """Make the client of this process; whoever makes it closes it.
+
+    The SDK's own retries are off. OpenAI has no idempotency key, so a repeated request to create a
+    response whose first reply was lost starts a second one, paid for and answering the same
+    question. Who may repeat what is decided by callers, who know what has been stored.
+    """
+    return AsyncOpenAI(
+        api_key=settings.api_key,
+        # Always named: the SDK would otherwise read an address from the environment by itself.
+        base_url=settings.base_url or OPENAI_URL,
+        max_retries=0,
+        timeout=Timeout(CREATE_SECONDS, connect=CONNECT_SECONDS),
+    )

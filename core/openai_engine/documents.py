@@ -1,0 +1,53 @@
+"""A page as OpenAI gets it: a Markdown file, and attributes that come back with search results."""
+
+import hashlib
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from openai.types import FileChunkingStrategyParam
+
+from core.domain import Page
+
+ATTRIBUTE_LENGTH = 256  # characters; today's limit is 512, that of older accounts and servers 256
+NAME_LENGTH = 80  # characters of a file name, without hash and ending
+
+# Sections of documentation are short. OpenAI's default of 800 tokens with half of it repeated puts
+# several of them in one passage, and each of them in two.
+CHUNKING: Final[FileChunkingStrategyParam] = {
+    "type": "static",
+    "static": {"max_chunk_size_tokens": 600, "chunk_overlap_tokens": 150},
+}
+
+
+def file_name(page: Page) -> str:
+    """Name the page's file: readable, the same each time, and unique for its url.
+
+    It ends in `.md`, because OpenAI goes by the ending and refuses what it does not know.
+    """
+    parts = urlsplit(page.url)
+    readable = unquote(f"{parts.hostname or ''}{parts.path}").lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", readable)[:NAME_LENGTH].strip("-")
+    digest = hashlib.sha256(page.url.encode()).hexdigest()[:8]
+    return f"{slug}-{digest}.md" if slug else f"{digest}.md"
+
+
+def file_content(page: Page) -> bytes:
+    """Write the page's file: never empty, and each with the address that answers may link to."""
+    body = page.markdown.strip()
+    heading = f"# {page.title}"
+    body = body.removeprefix(heading).lstrip() if body.startswith(f"{heading}\n") else body
+    return f"{heading}\n\nSource: {page.url}\n\n{body}".strip().encode() + b"\n"
+
+
+def file_attributes(page: Page) -> dict[str, str | float | bool]:
+    """Say which page the file is of, for servers whose file ids do not come back as they were.
+
+    An address that is too long is left out: half of one would lead nowhere.
+    """
+    attributes: dict[str, str | float | bool] = {"hash": page.hash}
+    if page.title:
+        attributes["title"] = page.title[:ATTRIBUTE_LENGTH]
+    if len(page.url) <= ATTRIBUTE_LENGTH:
+        attributes["url"] = page.url
+    return attributes

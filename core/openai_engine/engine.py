@@ -1,0 +1,216 @@
+"""Runs at OpenAI: background responses in conversations, with file_search over the documents.
+
+Lives here: the life of a run, request by request. Not here: when to look at it again, and what to
+do about a locked or lost conversation; callers decide that.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Literal, cast
+
+import openai
+from openai import AsyncOpenAI, omit
+from openai.types import ReasoningEffort
+from openai.types.conversations import Conversation, ConversationItemList
+from openai.types.responses import (
+    EasyInputMessageParam,
+    FileSearchToolParam,
+    Response,
+    ResponseError,
+    ResponseIncludable,
+)
+
+from core.domain import (
+    Answered,
+    ConversationId,
+    Exchange,
+    Failed,
+    NotAnswered,
+    Question,
+    RunId,
+    RunState,
+    ThreadRef,
+    Working,
+)
+from core.openai_engine.answers import Reading, Resolve, answer_of, read_response
+from core.openai_engine.client import POLL_TIMEOUT
+from core.openai_engine.errors import short_code, translate_errors, usable
+
+log = logging.getLogger(__name__)
+
+ITEMS_AT_ONCE = 20  # most items that one request may add to a conversation
+PASSAGES = 8  # shown by a search; OpenAI's 20 make answers slower and dearer, rarely better
+INCLUDE: list[ResponseIncludable] = ["file_search_call.results"]
+METADATA_LENGTH = 512  # most characters in a value of metadata
+
+# Failures that are OpenAI's own, and so may be gone the next time.
+_SERVER_LIKE = re.compile(r"server|timeout|timed_out|unavailable|overload|internal|rate_limit")
+
+
+class OpenAIEngine:
+    """Answers with a model at OpenAI."""
+
+    name = "openai"
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        *,
+        model: str,
+        reasoning_effort: str | None,
+        instructions: str,
+        vector_store: Callable[[], Awaitable[str | None]],
+        resolve: Resolve,
+    ) -> None:
+        """Use `client`, which `close` closes.
+
+        `vector_store` names the vector store to search, None while there is none; `resolve` finds
+        the pages of documents by their refs.
+        """
+        self._client = client
+        self._model = model
+        # Which efforts there are depends on the model; OpenAI says so when one is not among them.
+        self._effort = cast(ReasoningEffort, reasoning_effort)
+        self._instructions = instructions
+        self._vector_store = vector_store
+        self._resolve = resolve
+
+    async def open_conversation(
+        self, thread: ThreadRef, history: Sequence[Exchange]
+    ) -> ConversationId:
+        """Create a conversation that begins with `history`."""
+        items = list(_messages(history))
+        metadata = {
+            "docent_platform": thread.platform,
+            "docent_thread": thread.key[:METADATA_LENGTH],
+        }
+        with translate_errors():
+            conversation = usable(
+                Conversation,
+                await self._client.conversations.create(
+                    items=items[:ITEMS_AT_ONCE], metadata=metadata
+                ),
+            )
+            for start in range(ITEMS_AT_ONCE, len(items), ITEMS_AT_ONCE):
+                usable(
+                    ConversationItemList,
+                    await self._client.conversations.items.create(
+                        conversation.id, items=items[start : start + ITEMS_AT_ONCE]
+                    ),
+                )
+        return ConversationId(conversation.id)
+
+    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+        """Create a background response, in one request that is never repeated here."""
+        tools = await self._tools()
+        with translate_errors(in_conversation=True):
+            response = usable(
+                Response,
+                await self._client.responses.create(
+                    model=self._model,
+                    conversation=conversation,
+                    background=True,
+                    store=True,  # by name: some projects drop a response after minutes without it
+                    input=[_message("user", question.text)],
+                    # Neither is kept from one response of a conversation to the next.
+                    instructions=self._instructions,
+                    tools=tools,
+                    include=INCLUDE,
+                    text={"verbosity": "low"},
+                    reasoning={"effort": self._effort} if self._effort else omit,
+                    truncation="auto",
+                    metadata={"docent_turn": str(question.turn)},
+                    safety_identifier=_safety_identifier(question),
+                ),
+            )
+        return RunId(response.id)
+
+    async def check(self, run: RunId) -> RunState:
+        """Retrieve the response and say what has become of it."""
+        with translate_errors():
+            try:
+                reply = await self._client.responses.retrieve(
+                    run, include=INCLUDE, timeout=POLL_TIMEOUT
+                )
+            except openai.NotFoundError:
+                return Failed(reason="run_lost", transient=True)
+            response = usable(Response, reply)
+        match response.status:
+            case "queued" | "in_progress":
+                return Working()
+            case "completed":
+                return await self._completed(read_response(response))
+            case "incomplete":
+                reason = getattr(response.incomplete_details, "reason", None)
+                return await self._incomplete(read_response(response), reason)
+            case "failed":
+                return _failed(response.error)
+            case "cancelled":
+                return Failed(reason="cancelled", transient=False)
+            case unknown:
+                status = short_code(unknown, "none")
+                log.warning("A run has an unknown status", extra={"run": run, "status": status})
+                return Failed(reason="unknown_status", transient=False)
+
+    async def cancel(self, run: RunId) -> None:
+        """Cancel the response, if it is still at work."""
+        with translate_errors():
+            try:
+                usable(Response, await self._client.responses.cancel(run, timeout=POLL_TIMEOUT))
+            except (openai.BadRequestError, openai.NotFoundError, openai.ConflictError):
+                log.debug("A run had ended before it was cancelled", extra={"run": run})
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._client.close()
+
+    async def _tools(self) -> list[FileSearchToolParam]:
+        store = await self._vector_store()
+        if store is None:
+            return []
+        return [{"type": "file_search", "vector_store_ids": [store], "max_num_results": PASSAGES}]
+
+    async def _completed(self, reading: Reading) -> RunState:
+        if reading.open_call:  # we offer no functions: the model made one up and waits for it
+            return Failed(reason="function_call", transient=True)
+        if not reading.in_docs:
+            return NotAnswered(text=reading.text)
+        if not reading.text:
+            return Failed(reason="empty", transient=True)
+        return Answered(answer=await answer_of(reading, self._resolve))
+
+    async def _incomplete(self, reading: Reading, reason: object) -> RunState:
+        if not reading.in_docs:
+            return NotAnswered(text=reading.text)
+        if not reading.text:
+            return Failed(reason=short_code(reason, "incomplete"), transient=False)
+        return Answered(answer=await answer_of(reading, self._resolve, incomplete=True))
+
+
+def _failed(error: ResponseError | None) -> Failed:
+    code = short_code(getattr(error, "code", None), "server_error")
+    said = str(getattr(error, "message", "")).lower()
+    if "conversation" in said and ("not found" in said or "does not exist" in said):
+        # Some servers take a question for a conversation that they do not have, and fail then.
+        return Failed(reason="conversation_gone", transient=True)
+    return Failed(reason=code, transient=_SERVER_LIKE.search(code) is not None)
+
+
+def _message(role: Literal["user", "assistant"], text: str) -> EasyInputMessageParam:
+    return {"type": "message", "role": role, "content": text}
+
+
+def _messages(history: Sequence[Exchange]) -> Iterator[EasyInputMessageParam]:
+    for exchange in history:
+        if exchange.question and exchange.answer:  # an empty message is refused
+            yield _message("user", exchange.question)
+            yield _message("assistant", exchange.answer)
+
+
+def _safety_identifier(question: Question) -> str:
+    """Name the author for OpenAI's abuse detection: always the same, and telling nothing."""
+    thread = question.thread
+    identity = "\n".join((thread.platform, thread.tenant, question.author))
+    return hashlib.sha256(identity.encode()).hexdigest()

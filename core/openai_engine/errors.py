@@ -1,0 +1,155 @@
+"""What the OpenAI SDK raises, in the words of core.
+
+The messages that leave here are our own: those of a server may quote a key or a question.
+"""
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import openai
+
+from core.errors import (
+    ConversationGone,
+    ConversationLocked,
+    EngineBusy,
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+)
+
+T = TypeVar("T")
+
+OUT_OF_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+
+# A conversation in which a run stopped half way refuses every question from then on: a call without
+# its output, an output without its call, or a reasoning item without what it led to.
+POISONED = re.compile(r"no tool (output|call) found for|without its required", re.IGNORECASE)
+
+
+@contextmanager
+def translate_errors(*, in_conversation: bool = False) -> Iterator[None]:
+    """Let nothing out but errors of core.
+
+    Raises EngineBusy, EngineUnreachable, EngineRefused, ConversationLocked or ConversationGone,
+    with the SDK's error as the cause. `in_conversation` says that the request names a conversation:
+    something missing is taken for that then, unless the server says what else it is.
+    """
+    try:
+        yield
+    except openai.APIStatusError as error:
+        raise _of_status(error, in_conversation) from error
+    except openai.APIError as error:  # no connection, no reply in time, or not a usable one
+        raise EngineUnreachable from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:  # the SDK lets broken JSON through
+        raise EngineUnreachable from error
+    except (openai.OpenAIError, openai.InvalidWebhookSignatureError) as error:
+        kind = type(error).__name__
+        raise EngineRefused(f"The OpenAI SDK gave up: {kind}.", reason="sdk_error") from error
+
+
+def usable(expected: type[T], reply: object) -> T:
+    """Return `reply` if it is what was asked for, else raise EngineUnreachable.
+
+    The SDK checks little: a body that is not JSON (an error page of a proxy, with status 200) comes
+    back as a `str`, and missing fields as None.
+    """
+    if isinstance(reply, expected) and getattr(reply, "id", True):
+        return reply
+    raise EngineUnreachable
+
+
+def short_code(code: object, default: str) -> str:
+    """Return a server's error code if it is fit for logs and reports, else `default`."""
+    return code if isinstance(code, str) and re.fullmatch(r"[\w.-]{1,64}", code) else default
+
+
+def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineError:
+    # Busy conversations are 400 at OpenAI and 409 elsewhere: the code is what they share.
+    if error.code == "conversation_locked":
+        return ConversationLocked()
+    if {error.code, error.type} & OUT_OF_QUOTA:
+        return EngineRefused(
+            "The OpenAI account has no quota left: check its plan and billing.",
+            reason="insufficient_quota",
+        )
+    match error.status_code:
+        case 409 | 429:
+            return EngineBusy(_retry_after(error.response.headers))
+        case 408:
+            return EngineUnreachable()
+        case status if status >= 500:
+            return EngineUnreachable()
+        case 401:
+            return EngineRefused(
+                "OpenAI does not accept the key: check OPENAI_API_KEY.", reason="unauthorized"
+            )
+        case 403:
+            return EngineRefused(
+                "OpenAI does not let this key do that: check the permissions of the key and of its "
+                "project, and whether OpenAI serves your region.",
+                reason="forbidden",
+            )
+        case 404:
+            return _of_missing(error, in_conversation)
+        case _:
+            return _of_bad_request(error)
+
+
+def _of_missing(error: openai.APIStatusError, in_conversation: bool) -> EngineError:
+    about = f"{error.code} {error.param} {_message(error)}".lower()
+    if re.search(r"\bmodel", about):
+        return EngineRefused(
+            "OpenAI has no such model for this key: check OPENAI_MODEL.", reason="model_not_found"
+        )
+    if "vector store" in about or "vector_store" in about:
+        return EngineRefused(
+            "The vector store with the documentation is gone: check OPENAI_VECTOR_STORE_ID, "
+            "then run `docent refresh`.",
+            reason="vector_store_not_found",
+        )
+    if in_conversation or "conversation" in about:
+        return ConversationGone()
+    return EngineRefused("OpenAI does not have what was asked for.", reason="not_found")
+
+
+def _of_bad_request(error: openai.APIStatusError) -> EngineError:
+    if error.code == "conversation_not_found" or POISONED.search(_message(error)):
+        return ConversationGone()
+    if error.code == "model_not_found":
+        return _of_missing(error, in_conversation=False)
+    reason = short_code(error.code, "bad_request")
+    param = short_code(error.param, "")
+    hint = f" Check the setting behind `{param}`." if param else ""
+    return EngineRefused(
+        f"OpenAI refused the request ({error.status_code} {reason}).{hint}", reason=reason
+    )
+
+
+def _message(error: openai.APIStatusError) -> str:
+    """Return what the server says, to look for words in; it is never shown."""
+    body = error.body
+    if isinstance(body, dict):
+        body = body.get("message") or body.get("detail")
+    return body if isinstance(body, str) else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a server asks to wait, however long, or None where it names none."""
+    for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[header]) * unit
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return max(0.0, until.timestamp() - time.time())

@@ -1,0 +1,361 @@
+"""The index at OpenAI: pages become files in a vector store, and leave no rest behind."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from openai import AsyncOpenAI
+
+from core.config import OpenAISettings
+from core.domain import Document, Page
+from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, IndexRefused
+from core.openai_engine.client import make_client
+from core.openai_engine.documents import file_attributes, file_content, file_name
+from core.openai_engine.index import OpenAIIndex, Timing
+from servers.openai_faults import Fault, error, html_page, out_of_quota, rate_limited, server_error
+from servers.openai_rig import Remembered, make_vector_store, page
+from servers.openai_server import OpenAIServer
+
+AT_ONCE = Timing(pauses=(0.0, 0.0), first_look=0.0, longest_look=0.0, patience=5.0)
+IMPATIENT = Timing(pauses=(), first_look=0.0, patience=0.05, patience_per_file=0.0)
+
+
+def pages(count: int) -> list[Page]:
+    return [page(f"https://docs.example/page-{number}") for number in range(count)]
+
+
+def document(ref: str) -> Document:
+    return Document(index="openai", url="https://docs.example/", title="", hash="", ref=ref)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OpenAIServer]:
+    async with OpenAIServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
+    async with make_client(OpenAISettings(api_key=server.api_key, base_url=server.url)) as ours:
+        yield ours
+
+
+@pytest.fixture
+def remembered() -> Remembered:
+    return Remembered()
+
+
+@pytest.fixture
+def index(client: AsyncOpenAI, remembered: Remembered) -> OpenAIIndex:
+    return make_index(client, remembered)
+
+
+def make_index(
+    client: AsyncOpenAI, remembered: Remembered, timing: Timing = AT_ONCE
+) -> OpenAIIndex:
+    return OpenAIIndex(client, vector_store=make_vector_store(client, remembered), timing=timing)
+
+
+def held(server: OpenAIServer) -> dict[str, str]:
+    """Names of the files in vector stores, with their statuses."""
+    stores = server.vector_stores.all.values()
+    return {file.file.name: file.status for store in stores for file in store.files.values()}
+
+
+def uploaded(server: OpenAIServer) -> list[str]:
+    return sorted(file.name for file in server.files.all.values())
+
+
+# --- putting pages --------------------------------------------------------------------------------
+
+
+async def test_a_page_is_uploaded_attached_and_found(
+    server: OpenAIServer, client: AsyncOpenAI, index: OpenAIIndex, remembered: Remembered
+) -> None:
+    (ref,) = await index.put([page()])
+    assert isinstance(ref, str)
+    assert server.files.all[ref].content == file_content(page())
+    assert server.files.all[ref].purpose == "assistants"
+    assert remembered.id is not None
+    found = await client.vector_stores.search(remembered.id, query="Installing")
+    assert [(hit.file_id, hit.attributes) for hit in found.data] == [(ref, file_attributes(page()))]
+
+
+async def test_many_pages_are_one_batch_and_come_back_in_order(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    given = pages(index.batch_size)
+    refs = await index.put(given)
+    names = [server.files.all[ref].name for ref in refs if isinstance(ref, str)]
+    assert names == [file_name(one) for one in given]
+    (batch,) = server.sent("POST", "/vector_stores/*/file_batches")
+    chunking = [file["chunking_strategy"]["type"] for file in batch.json["files"]]
+    assert chunking == ["static"] * len(given)
+
+
+async def test_nothing_to_put_asks_openai_nothing(server: OpenAIServer, index: OpenAIIndex) -> None:
+    assert await index.put([]) == []
+    assert server.requests == []
+
+
+async def test_a_page_without_text_is_put_too(index: OpenAIIndex) -> None:
+    (ref,) = await index.put([page(markdown="", title="")])
+    assert isinstance(ref, str)
+
+
+async def test_the_batch_is_looked_at_until_it_is_done(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    server.indexing.looks = 4
+    (ref,) = await index.put([page()])
+    assert isinstance(ref, str)
+    assert len(server.sent("GET", "/vector_stores/*/file_batches/vsfb_*")) >= 4
+
+
+async def test_the_server_may_say_when_to_look_again(
+    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
+) -> None:
+    server.indexing.looks = 3
+    server.indexing.poll_after_ms = 1
+    hourly = Timing(first_look=3600.0, longest_look=3600.0, patience=7200.0)
+    (ref,) = await make_index(client, remembered, hourly).put([page()])
+    assert isinstance(ref, str)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [rate_limited(retry_after="0"), html_page()],
+    ids=["busy", "html"],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/vector_stores/vs_*"),
+        ("POST", "/vector_stores"),
+        ("POST", "/files"),
+        ("POST", "/vector_stores/*/file_batches"),
+        ("GET", "/vector_stores/*/file_batches/*"),
+        ("GET", "/vector_stores/*/file_batches/*/files"),
+    ],
+)
+async def test_a_request_that_fails_once_is_made_again(
+    server: OpenAIServer, index: OpenAIIndex, fault: Fault, method: str, path: str
+) -> None:
+    server.fault(method, path, fault)
+    (ref,) = await index.put([page()])
+    assert isinstance(ref, str)
+    assert uploaded(server) == [file_name(page())]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "tries"),
+    [
+        (rate_limited(retry_after="0"), EngineBusy, 3),
+        (rate_limited(retry_after="61"), EngineBusy, 1),
+        (server_error(), EngineUnreachable, 3),
+        (out_of_quota(), EngineRefused, 1),
+        (error(401, "No.", "invalid_api_key", "x"), EngineRefused, 1),
+    ],
+    ids=["busy", "busy for long", "500", "quota", "401"],
+)
+async def test_patience_has_an_end_and_what_cannot_get_better_is_not_repeated(
+    server: OpenAIServer,
+    index: OpenAIIndex,
+    fault: Fault,
+    expected: type[EngineError],
+    tries: int,
+) -> None:
+    server.fault("POST", "/files", *[fault] * 10)
+    with pytest.raises(expected):
+        await index.put([page()])
+    assert len(server.sent("POST", "/files")) == tries
+
+
+async def test_what_was_uploaded_is_deleted_where_attaching_fails(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    server.fault("POST", "/vector_stores/*/file_batches", *[server_error()] * 3)
+    with pytest.raises(EngineUnreachable):
+        await index.put(pages(3))
+    assert len(server.sent("POST", "/files")) == 3
+    assert uploaded(server) == []
+
+
+async def test_an_error_that_comes_out_of_many_uploads_keeps_its_cause(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    server.fault("POST", "/files", *[error(401, "No.", "invalid_api_key", "x")] * 20)
+    with pytest.raises(EngineRefused) as refused:
+        await index.put(pages(20))
+    assert refused.value.__cause__ is not None
+    assert len(server.sent("POST", "/files")) < 20
+
+
+async def test_a_file_that_is_refused_does_not_stop_the_others(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    odd = [error(status, "Too odd.", f"odd_{status}", "x") for status in (400, 413, 415, 422)]
+    server.fault("POST", "/files", *odd)
+    results = await index.put(pages(6))
+    refused = {str(result) for result in results if isinstance(result, IndexRefused)}
+    assert refused == {f"OpenAI did not take the file (odd_{n})." for n in (400, 413, 415, 422)}
+    assert list(held(server).values()) == ["completed", "completed"]
+
+
+async def test_if_every_file_is_refused_nothing_is_attached(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    server.fault("POST", "/files", *[error(400, "Too odd.", None, "x")] * 2)
+    results = await index.put(pages(2))
+    assert [str(result) for result in results] == ["OpenAI did not take the file (400)."] * 2
+    assert server.sent("POST", "/vector_stores/*/file_batches") == []
+
+
+async def test_a_page_that_cannot_be_indexed_says_why_and_leaves_nothing_behind(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    server.indexing.fail["page-1-"] = "invalid_file"
+    first, second, third = await index.put(pages(3))
+    assert isinstance(first, str)
+    assert isinstance(second, IndexRefused)
+    assert str(second) == "OpenAI could not index it (invalid_file)."
+    assert isinstance(third, str)
+    assert not any("page-1-" in name for name in [*held(server), *uploaded(server)])
+    assert len(held(server)) == len(uploaded(server)) == 2
+
+
+async def test_a_page_that_is_lost_on_the_way_is_noticed(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    server.indexing.lose.add("page-0-")
+    lost, kept = await index.put(pages(2))
+    assert isinstance(lost, IndexRefused)
+    assert isinstance(kept, str)
+    assert len(uploaded(server)) == 1
+
+
+async def test_a_page_that_is_never_done_is_given_up_and_taken_back(
+    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
+) -> None:
+    server.indexing.stuck.add("page-1-")
+    done, stuck = await make_index(client, remembered, IMPATIENT).put(pages(2))
+    assert isinstance(done, str)
+    assert isinstance(stuck, IndexRefused)
+    assert "still being indexed" in str(stuck)
+    assert list(held(server).values()) == ["completed"]
+    assert len(uploaded(server)) == 1
+
+
+async def test_looking_goes_on_while_looks_fail_and_then_ends_in_an_error(
+    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
+) -> None:
+    server.fault("GET", "/vector_stores/*/file_batches/*", *[server_error()] * 1000)
+    with pytest.raises(EngineUnreachable):
+        await make_index(client, remembered, IMPATIENT).put([page()])
+    assert uploaded(server) == []
+
+
+@pytest.mark.parametrize("body", ["null", "[]", "3"])
+async def test_a_reply_that_is_no_list_is_asked_for_again(
+    server: OpenAIServer, index: OpenAIIndex, body: str
+) -> None:
+    fault = Fault(status=200, body=body, content_type="application/json")
+    server.fault("GET", "/vector_stores/*/file_batches/*/files", fault)
+    (ref,) = await index.put([page()])
+    assert isinstance(ref, str)
+
+
+@pytest.mark.parametrize("body", ['{"data": [null, "x"], "has_more": true}', '{"data": null}'])
+async def test_a_list_without_the_file_means_that_it_was_not_taken(
+    server: OpenAIServer, index: OpenAIIndex, body: str
+) -> None:
+    fault = Fault(status=200, body=body, content_type="application/json")
+    server.fault("GET", "/vector_stores/*/file_batches/*/files", fault)
+    (refused,) = await index.put([page()])
+    assert isinstance(refused, IndexRefused)
+    assert uploaded(server) == []
+
+
+async def test_a_server_that_repeats_the_first_page_of_a_list_does_not_hold_us(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    entry = {"id": "file-other", "object": "vector_store.file", "status": "completed"}
+    listed = Fault(status=200, body={"object": "list", "data": [entry], "has_more": True})
+    server.fault("GET", "/vector_stores/*/file_batches/*/files", *[listed] * 100)
+    await index.put([page()])
+    assert len(server.sent("GET", "/vector_stores/*/file_batches/*/files")) == 2
+
+
+async def test_cleaning_up_that_fails_does_not_hide_the_result(
+    server: OpenAIServer, index: OpenAIIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.indexing.fail["page-0-"] = "server_error"
+    server.fault("DELETE", "/vector_stores/*/files/*", *[server_error()] * 3)
+    refused, kept = await index.put(pages(2))
+    assert isinstance(refused, IndexRefused)
+    assert isinstance(kept, str)
+    assert "Files were left behind" in caplog.text
+
+
+async def test_an_old_copy_stays_until_it_is_removed(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    (old,) = await index.put([page()])
+    (new,) = await index.put([page(markdown="Run uv.")])
+    assert old != new
+    assert set(server.files.all) == {old, new}
+
+
+async def test_more_files_than_a_list_shows_at_once_are_all_accounted_for(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    results = await index.put(pages(205))
+    assert all(isinstance(result, str) for result in results)
+    assert len(server.sent("GET", "/vector_stores/*/file_batches/*/files")) == 3
+
+
+# --- removing documents ---------------------------------------------------------------------------
+
+
+async def test_removing_detaches_and_deletes(server: OpenAIServer, index: OpenAIIndex) -> None:
+    keep, *drop = await index.put(pages(20))
+    await index.remove([document(str(ref)) for ref in drop])
+    assert list(server.files.all) == [keep]
+    assert len(held(server)) == 1
+
+
+async def test_removing_what_is_gone_is_no_error(server: OpenAIServer, index: OpenAIIndex) -> None:
+    (ref,) = await index.put([page()])
+    for _ in range(2):
+        await index.remove([document(str(ref)), document("file-never-seen")])
+    assert uploaded(server) == []
+
+
+async def test_a_file_is_deleted_where_only_the_vector_store_has_let_go_of_it(
+    server: OpenAIServer, index: OpenAIIndex, remembered: Remembered
+) -> None:
+    (ref,) = await index.put([page()])
+    remembered.id = "vs_gone"
+    await index.remove([document(str(ref))])
+    assert uploaded(server) == []
+    (ref,) = await index.put([page()])
+    remembered.id = None
+    await index.remove([document(str(ref))])
+    assert uploaded(server) == []
+
+
+async def test_removing_is_tried_again_and_then_raises(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    (ref,) = await index.put([page()])
+    server.fault("DELETE", "/files/*", server_error())
+    await index.remove([document(str(ref))])
+    assert uploaded(server) == []
+    server.fault("DELETE", "/files/*", *[server_error()] * 3)
+    with pytest.raises(EngineUnreachable):
+        await index.remove([document(str(ref))])
+
+
+async def test_closing_twice_is_no_error(index: OpenAIIndex) -> None:
+    await index.put([page()])
+    await index.close()
+    await index.close()
