@@ -1,8 +1,8 @@
 """How long after its run is done an answer is in the thread, and how many looks that takes.
 
-Docent and a reference loop answer the same questions, from the same loopback servers in one run. The
-reference polls every run each 500 ms and keeps its mapping in memory. Run lengths vary: a length
-that is a multiple of the interval would hide the lag.
+Docent and a reference loop answer the same questions, from the same loopback servers in one run.
+The reference polls every run each 500 ms and keeps its mapping in memory. Run lengths vary: a
+length that is a multiple of the interval would hide the lag.
 
     make bench
 """

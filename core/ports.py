@@ -176,6 +176,13 @@ class DocumentIndex(Protocol):
         """How many pages `put` takes at once."""
         ...
 
+    async def prepare(self) -> None:
+        """Make sure that the index is there; one that was lost begins anew, without documents.
+
+        Called before its documents are compared with the pages. Raises EngineError as engines do.
+        """
+        ...
+
     async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
         """Copy pages into the index and wait until they can be found, within a bounded time.
 

@@ -195,12 +195,10 @@ class Refresher:
     ) -> None:
         """Put in what is missing, then take out what is stale: never the other way round."""
         documents = self._store.documents
-        tried: set[str] = set()
         try:
-            # More than once only where an index turns out to be lost, and begins anew.
-            while missing := set(await documents.missing_urls(index.name)) - tried:
-                tried |= missing
-                await self._put_all(index, sorted(missing), findings, on_progress)
+            await index.prepare()
+            if missing := await documents.missing_urls(index.name):
+                await self._put_all(index, missing, findings, on_progress)
             for stale in _batches(await documents.stale(index.name), index.batch_size):
                 await index.remove(stale)
                 await documents.forget(stale)

@@ -21,6 +21,9 @@ class LocalIndex:
     def __init__(self, passages: Passages) -> None:
         self._passages = passages
 
+    async def prepare(self) -> None:
+        """Do nothing: the passages are in our own database."""
+
     async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
         """Index pages, all of a call or, on an error, none; a page without text is refused.
 

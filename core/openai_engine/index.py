@@ -66,6 +66,10 @@ class OpenAIIndex:
         self._vector_store = vector_store
         self._timing = timing or Timing()
 
+    async def prepare(self) -> None:
+        """Make sure that the vector store can be written to."""
+        await self._vector_store.ensure()
+
     async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
         """Upload the pages' files, attach them in one batch, and wait for that.
 

@@ -103,6 +103,13 @@ async def test_removing_twice_does_nothing(subject: Subject) -> None:
     assert await subject.found("zebra") == 0
 
 
+async def test_preparing_an_index_leaves_what_is_in_it(subject: Subject) -> None:
+    await subject.index.prepare()
+    await put(subject, page("one", "A zebra."))
+    await subject.index.prepare()
+    assert await subject.found("zebra") == 1
+
+
 async def test_putting_and_removing_nothing_does_nothing(subject: Subject) -> None:
     assert list(await subject.index.put([])) == []
     await subject.index.remove([])

@@ -69,6 +69,9 @@ class ScriptedIndex:
         self.fail_after: int | None = None
         self.urls_at_removal: list[set[str]] = []
 
+    async def prepare(self) -> None:
+        """It is there."""
+
     async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
         results: list[str | IndexRefused] = []
         for page in pages:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from servers.docent_rig import docent_running, write_docs
+from servers.docent_rig import docent_running, unseen, write_docs
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 from servers.slack_server import SlackServer
@@ -64,6 +64,18 @@ async def test_the_main_job(
         await slack.wait_for(lambda: slack.status(CHANNEL, root) == "")
         assert len(slack.calls_of("chat.postMessage")) == 3
         assert slack.violations == []
+
+
+async def test_a_vector_store_that_was_deleted_is_filled_again_by_the_next_refresh(
+    slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer
+) -> None:
+    async with docent_running(slack_values) as docent:
+        await slack.wait_for(lambda: slack.connections, 15)
+        openai.vector_stores.all.clear()
+        report = await docent.refresher.refresh(unseen)
+        assert (report.unchanged, report.failed) == (2, ())
+        root = slack.mention(CHANNEL, ASKER, "When does an access token expire?")
+        assert "ninety days" in (await replies(slack, root, 1))[0]
 
 
 async def test_a_direct_message_is_answered_under_it_and_a_file_is_said_to_be_unread(

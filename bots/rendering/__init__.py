@@ -1,0 +1,8 @@
+"""Turns a reply, which is untrusted Markdown, into messages that a platform can show.
+
+Reading order: `blocks` (the values), `markdown` (text -> blocks), `links` (which are shown as such,
+and how), `tables` (what a table becomes), `dialect` (what platforms do differently), `prose` and
+`parts` (writing, and cutting to messages), `compose` (all of it put together).
+
+Nothing here knows a platform; the `render` module of each adapter brings its own dialect.
+"""

@@ -1,0 +1,154 @@
+"""Puts a reply together: reads its text, writes it in a platform's dialect and cuts it to parts."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from bots.rendering.blocks import Block, Container, Fence, Item, Mark, Prose, Quote, Span, Table
+from bots.rendering.dialect import Dialect
+from bots.rendering.links import LONGEST_LABEL, same_page, show
+from bots.rendering.markdown import parse, printable
+from bots.rendering.parts import Headed, Lines, Piece, pack
+from bots.rendering.prose import Words, atoms, without_blanks, written
+from bots.rendering.tables import without_table
+from core.domain import Reply
+
+NOTHING = "…"  # what an empty reply shows: platforms refuse an empty message
+DEEPEST_QUOTE = 4  # what is nested deeper looks like this deep: words need room, too
+DEEPEST_LIST = 8
+
+
+def compose(reply: Reply, dialect: Dialect) -> list[str]:
+    """Render a reply as parts: each within the dialect's limit, whole in itself and not empty.
+
+    There is at least one part. The same reply gives the same parts, always. Never raises.
+    """
+    allowed = frozenset(same_page(link.url) for link in reply.links)
+    pieces = list(_headed(_pieces(_prepared(parse(reply.text), allowed), dialect)))
+    if footer := tuple(_footer(reply, allowed, dialect)):
+        pieces.append(("\n\n", Lines(lines=footer).narrowed(dialect.limit)))
+    return [part for part in pack(pieces, dialect.limit) if _visible(part)] or [NOTHING]
+
+
+def _prepared(blocks: Iterable[Block], allowed: frozenset[str]) -> Iterator[Block]:
+    """Settle what links become, and make something else of tables."""
+
+    def shown(spans: Iterable[Span]) -> tuple[Span, ...]:
+        return tuple(part for span in spans for part in show(span, allowed))
+
+    for block in blocks:
+        match block.content:
+            case Prose() as prose if prose.spans or not prose.heading:
+                yield replace(block, content=replace(prose, spans=shown(prose.spans)))
+            case Table() as table:
+                rows = tuple(tuple(map(shown, row)) for row in table.rows)
+                yield from without_table(block, replace(table, rows=rows))
+            case Fence() as fence if fence.code.strip():
+                yield block
+
+
+def _pieces(blocks: Iterable[Block], dialect: Dialect) -> Iterator[tuple[str, Piece]]:
+    """Write blocks, each with the gap before it."""
+    before: tuple[Container, ...] = ()
+    quote = ""
+    for block in blocks:
+        last, quote = quote, _quote(block, dialect)
+        goes_on = last and any(isinstance(c, Quote) and c in before for c in block.within)
+        gap = f"\n{quote if goes_on else ''}\n" if block.spaced else "\n"
+        first, rest = _indents(block.within, before, dialect)
+        match block.content:
+            case Prose() as prose:
+                yield gap, _words(prose, quote + first, quote + rest, dialect)
+            case Fence() as fence:
+                if first != rest:  # the fence begins an item, whose sign gets a line of its own
+                    yield gap, Words(atoms=(), dialect=dialect, first=quote + first)
+                    gap = "\n"
+                yield gap, _lines(fence, quote, dialect)
+        before = block.within
+
+
+def _headed(pieces: Iterable[tuple[str, Piece]]) -> Iterator[tuple[str, Piece]]:
+    """Tie each heading to the piece after it."""
+    heading: tuple[str, Piece] | None = None
+    for gap, piece in pieces:
+        if heading:
+            yield heading[0], Headed(heading=heading[1], gap=gap, body=piece)
+            heading = None
+        elif isinstance(piece, Words) and piece.heading:
+            heading = gap, piece
+        else:
+            yield gap, piece
+    if heading:
+        yield heading
+
+
+def _quote(block: Block, dialect: Dialect) -> str:
+    """What begins each line of a block in quotes: platforms know no quote within a quote."""
+    depth = sum(isinstance(container, Quote) for container in block.within)
+    if not depth or (isinstance(block.content, Fence) and not dialect.quotes_hold_fences):
+        return ""
+    return "> " + dialect.escape("> ") * (min(depth, DEEPEST_QUOTE) - 1)
+
+
+def _indents(
+    within: tuple[Container, ...], before: tuple[Container, ...], dialect: Dialect
+) -> tuple[str, str]:
+    """What begins the first line of a block in lists, and the further ones."""
+    first = rest = ""
+    items = [container for container in within if isinstance(container, Item)]
+    for depth, item in enumerate(items[-DEEPEST_LIST:]):
+        marker = dialect.bullet(depth) if item.number is None else f"{item.number}. "
+        indent = dialect.indent(marker)
+        first += indent if item in before else marker
+        rest += indent
+    return first, rest
+
+
+def _words(prose: Prose, first: str, rest: str, dialect: Dialect) -> Words:
+    spans, heading = prose.spans, prose.heading > 0
+    sign = dialect.heading(prose.heading) if heading else ""
+    if heading and not sign:
+        spans = tuple(replace(span, marks=_bold(span.marks)) for span in spans)
+    words = without_blanks(atoms(spans, dialect))
+    return Words(atoms=words, dialect=dialect, first=first + sign, rest=rest, heading=heading)
+
+
+def _bold(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    return (Mark.BOLD, *(mark for mark in marks if mark is not Mark.BOLD))
+
+
+def _lines(fence: Fence, quote: str, dialect: Dialect) -> Lines:
+    lines = [dialect.escape_fenced(line) for line in fence.code.split("\n")]
+    return Lines(
+        opening=(dialect.fence(fence.language), *lines[: fence.heading]),
+        lines=tuple(lines[fence.heading :]),
+        closing=("```",),
+        prefix=quote,
+    ).narrowed(dialect.limit)
+
+
+def _footer(reply: Reply, allowed: frozenset[str], dialect: Dialect) -> Iterator[str]:
+    """Write the pages that the reply rests on, then its small print."""
+
+    def line(*spans: Span) -> str:
+        return written(atoms(spans, dialect), dialect)
+
+    if reply.links:
+        yield dialect.small + line(Span(text=_one_line(reply.links_title), marks=(Mark.BOLD,)))
+    for number, link in enumerate(reply.links, start=1):
+        title = _one_line(link.title)
+        if len(title) > LONGEST_LABEL:
+            title = title[: LONGEST_LABEL - 1] + "…"
+        shown = show(Span(text=title, url=_one_line(link.url)), allowed)
+        yield f"{dialect.small}{number}. {line(*shown)}"
+    for note in reply.notes:
+        yield dialect.small + line(Span(text=_one_line(note), marks=dialect.notes))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def _visible(part: str) -> bool:
+    """Whether there is anything to see: platforms refuse a message that only holds space."""
+    return any(unicodedata.category(character)[0] not in "ZC" for character in part)
