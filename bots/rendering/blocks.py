@@ -44,7 +44,7 @@ class Fence:
 
     code: str
     language: str = ""
-    heading: int = 0  #: how many of its first lines every part repeats
+    heading: int = 0  #: how many of its first lines every part repeats; there are more lines
 
 
 Cell = tuple[Span, ...]

@@ -53,7 +53,7 @@ class Piece(Protocol):
 class Lines:
     """Lines that belong together in a frame, which each part repeats: a fence, a table, a list."""
 
-    lines: tuple[str, ...]  #: escaped
+    lines: tuple[str, ...]  #: escaped; at least one
     opening: tuple[str, ...] = ()
     closing: tuple[str, ...] = ()
     prefix: str = ""  #: stands before every line

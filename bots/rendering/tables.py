@@ -13,7 +13,8 @@ LONGEST_LINE = 160  # characters: a line may be narrow and long, as many charact
 def without_table(block: Block, table: Table) -> tuple[Block, ...]:
     """Make blocks of a table, whose links have been through `links.show`."""
     if lines := _columns(table):
-        return (replace(block, content=Fence(code="\n".join(lines), heading=2)),)
+        heading = 2 if len(table.rows) > 1 else 0
+        return (replace(block, content=Fence(code="\n".join(lines), heading=heading)),)
     return tuple(_records(block, table))
 
 

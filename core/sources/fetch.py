@@ -57,7 +57,7 @@ class Fetcher:
             async with asyncio.timeout(TOTAL_SECONDS):
                 return await self._follow(URL(url), max_bytes, headers or {}, accept)
         except TimeoutError as problem:
-            raise PageUnreadable(f"no reply within {TOTAL_SECONDS:g} s") from problem
+            raise PageUnreadable("no reply in time") from problem
         except (aiohttp.ClientError, ValueError, OSError) as problem:
             # The name only: messages of these hold addresses and what the site wrote.
             raise PageUnreadable(f"no usable reply ({type(problem).__name__})") from problem

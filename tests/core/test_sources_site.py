@@ -318,7 +318,7 @@ async def test_a_site_that_does_not_reply_is_given_up(
 ) -> None:
     monkeypatch.setattr(fetch, "TOTAL_SECONDS", 0.05)
     site.fault("/a", Stall())
-    with pytest.raises(PageUnreadable, match=r"no reply within 0.05 s"):
+    with pytest.raises(PageUnreadable, match="no reply in time"):
         await read(site, source, "/a")
 
 
