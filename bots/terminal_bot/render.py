@@ -11,6 +11,8 @@ from bots.rendering.markdown import closed, printable
 from core.domain import Reply
 
 _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+# Every address is shown in full and none can be clicked unseen, so that of a file is one too.
+_parser.validateLink = lambda _: True  # type: ignore[method-assign,assignment]
 
 
 def render(reply: Reply) -> list[str]:
@@ -31,7 +33,7 @@ def _footer(reply: Reply) -> Iterator[str]:
     if reply.links:
         yield f"**{_escape(reply.links_title)}**"
         yield "\n".join(
-            f"{number}. [{_escape(link.title)}](<{address(link.url)}>)"
+            f"{number}. {_escape(link.title)}\\\n   {_escape(address(link.url))}"
             for number, link in enumerate(reply.links, start=1)
         )
     for note in reply.notes:
@@ -40,4 +42,4 @@ def _footer(reply: Reply) -> Iterator[str]:
 
 def _escape(text: str) -> str:
     """Keep text on one line, and from being read as Markdown."""
-    return re.sub(r"([^\w\s])", r"\\\1", " ".join(printable(text).split()))
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(printable(text).split()))
