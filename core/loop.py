@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 GRACE = 10.0  # seconds that running steps get to end after a stop
 MISHAPS = 5  # unforeseen errors after which a turn is given up
+AT_WORK = (TurnState.QUEUED, TurnState.RUNNING)  # the engine is at work, or will be
 IDLE = 60.0  # seconds of sleep when nothing is due
 
 
@@ -140,6 +141,8 @@ class Loop:
                 await work.sign.clear()
                 await self._go_on_after(work)
                 return
+            if work.turn.state in AT_WORK:
+                work.sign.keep(tasks, time.time(), wait)
         except StoreError as error:
             log.error("Turn waits for the database: %s", error, extra={"turn": work.turn.id})
             wait = work.set_back()
@@ -155,7 +158,6 @@ class Loop:
                 work.sign.keep(tasks, now)
                 return await self._answering.start(work, now)
             case TurnState.RUNNING:
-                work.sign.keep(tasks, now)
                 return await self._answering.look(work, now)
             case TurnState.ANSWERED | TurnState.FAILED:
                 return await self._delivery.deliver(work, now)
@@ -168,7 +170,7 @@ class Loop:
         try:
             if work.mishaps > MISHAPS:
                 await self._delivery.abandon(work, "internal")
-            elif work.turn.state in (TurnState.QUEUED, TurnState.RUNNING):
+            elif work.turn.state in AT_WORK:
                 return await self._answering.fall_back(work, "internal")
         except Exception:
             log.exception("Unforeseen error in an apology", extra={"turn": work.turn.id})

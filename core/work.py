@@ -17,11 +17,15 @@ class WorkingSign:
         self._shown_at: float | None = None
         self._showing: asyncio.Task[None] | None = None
 
-    def keep(self, tasks: asyncio.TaskGroup, now: float) -> None:
-        """Show the sign, or show it again before it ends. Nobody waits for the platform here."""
+    def keep(self, tasks: asyncio.TaskGroup, now: float, wait: float = 0.0) -> None:
+        """Show the sign, or show it again where it would end within the next `wait` seconds.
+
+        Nobody waits for the platform here.
+        """
         if self._showing and not self._showing.done():
             return
-        if self._shown_at is None or now - self._shown_at >= self._platform.working_seconds:
+        ends_at = (self._shown_at or 0.0) + self._platform.working_seconds
+        if self._shown_at is None or now + wait >= ends_at:
             self._shown_at = now
             self._showing = tasks.create_task(
                 self._platform.show_working(self._turn.thread, self._turn.message)

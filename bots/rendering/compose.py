@@ -38,7 +38,7 @@ def _prepared(blocks: Iterable[Block], allowed: frozenset[str]) -> Iterator[Bloc
 
     for block in blocks:
         match block.content:
-            case Prose() as prose if prose.spans or not prose.heading:
+            case Prose() as prose:
                 yield replace(block, content=replace(prose, spans=shown(prose.spans)))
             case Table() as table:
                 rows = tuple(tuple(map(shown, row)) for row in table.rows)
@@ -58,7 +58,9 @@ def _pieces(blocks: Iterable[Block], dialect: Dialect) -> Iterator[tuple[str, Pi
         first, rest = _indents(block.within, before, dialect)
         match block.content:
             case Prose() as prose:
-                yield gap, _words(prose, quote + first, quote + rest, dialect)
+                words = _words(prose, quote + first, quote + rest, dialect)
+                if words.atoms or first != rest:  # the sign of an empty item is shown
+                    yield gap, words
             case Fence() as fence:
                 if first != rest:  # the fence begins an item, whose sign gets a line of its own
                     yield gap, Words(atoms=(), dialect=dialect, first=quote + first)

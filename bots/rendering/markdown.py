@@ -27,7 +27,7 @@ from bots.rendering.blocks import (
 )
 from bots.rendering.links import bare_addresses, linkable
 
-LONGEST_MARKDOWN = 50_000  # characters; the parser takes up to 2 s for hostile text of this length
+LONGEST_MARKDOWN = 40_000  # characters; the parser takes up to a second for hostile ones
 DEEPEST_NESTING = 50  # containers; the parser drops what is nested deeper, and recurses for each
 
 RULE = "─" * 10

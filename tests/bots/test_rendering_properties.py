@@ -149,7 +149,7 @@ def assert_presentable(parts: list[str], platform: Shown) -> None:
         assert part.strip()
         assert size(part) <= platform.limit
         assert part.count("```") % 2 == 0
-        left = platform.understood.sub("", part)
+        left = platform.understood.sub(" ", part)
         assert not platform.dangerous.search(left), left
 
 

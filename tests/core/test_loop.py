@@ -429,6 +429,18 @@ async def test_the_working_sign_is_shown_and_cleared_whatever_happens(
     assert platform.working == set()
 
 
+async def test_the_working_sign_is_shown_again_before_it_ends(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    platform.working_seconds = 0.0
+    engine.script("a", *[Working()] * 5, Answered(answer=Answer(text="x")))
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.signs > 3
+    assert platform.working == set()
+
+
 async def test_a_question_taken_while_the_one_before_it_ends_is_not_stranded(
     running: Running,
     platform: RecordingPlatform,
