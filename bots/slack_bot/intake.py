@@ -43,7 +43,14 @@ def build_app(
         attaching_function_token_enabled=False,
     )
 
-    # Every event comes here: one that matches no listener is never acknowledged by bolt.
+    _listen(app, bot, reception, commands)
+    app.error(_complain)
+    return app
+
+
+def _listen(app: AsyncApp, bot: Bot, reception: Reception, commands: Commands) -> None:
+    """Say who takes what. Bolt acknowledges nothing that matches no listener."""
+
     @app.event(re.compile(""))
     async def take(body: dict[str, Any]) -> None:
         mention = read_mention(body, bot.user)
@@ -57,18 +64,21 @@ def build_app(
     async def unknown(ack: AsyncAck) -> None:
         await ack(text=UNKNOWN_COMMAND, response_type="ephemeral")
 
-    @app.error
-    async def failed(error: Exception) -> None:
-        if isinstance(error, StoreError):
-            # Without its causes: a database's error quotes the row.
-            log.error(
-                "mention not written down, so Slack delivers it again",
-                extra={"reason": str(error)},
-            )
-        else:
-            log.error("a request of Slack failed", exc_info=error)
+    # No message of ours has a button, but one of an app that had this token before may.
+    @app.action(re.compile(""))
+    @app.shortcut(re.compile(""))
+    async def nothing(ack: AsyncAck) -> None:
+        await ack()
 
-    return app
+
+async def _complain(error: Exception) -> None:
+    if isinstance(error, StoreError):
+        # Without its causes: a database's error quotes the row.
+        log.error(
+            "mention not written down, so Slack delivers it again", extra={"reason": str(error)}
+        )
+    else:
+        log.error("a request of Slack failed", exc_info=error)
 
 
 class _Installed(AsyncAuthorize):

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from core.errors import StoreError
 from servers.slack_rig import FakeReception, running, slack_settings
 from servers.slack_server import BOT_USER, SlackServer
+from servers.slack_workspace import Json
 
 
 async def test_a_mention_is_taken_once_although_it_is_delivered_twice() -> None:
@@ -80,6 +82,21 @@ async def test_events_that_ask_nothing_are_acknowledged_and_not_taken() -> None:
         await server.wait_for(lambda: sum(d.acked_at is not None for d in server.deliveries) == 6)
 
         assert reception.offered == 0
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "block_actions", "actions": [{"type": "button", "action_id": "old"}]},
+        {"type": "message_action", "callback_id": "old"},
+    ],
+)
+async def test_interactions_that_nobody_expects_are_acknowledged(payload: Json) -> None:
+    async with SlackServer() as slack, running(slack_settings(slack), FakeReception()):
+        delivery = slack.interact(payload)
+        async with asyncio.timeout(5):
+            await delivery.done.wait()
+        assert delivery.acked_at is not None
 
 
 async def test_the_message_events_of_our_own_posts_are_ignored() -> None:

@@ -262,6 +262,11 @@ class SlackServer:
         """Deliver any event, with an event id of its own."""
         return self._deliveries.send("events_api", self._callback(event))
 
+    def interact(self, payload: Json) -> Delivery:
+        """Deliver an interaction, such as a click on a button."""
+        who = {"user": {"id": "U0ALICE", "team_id": TEAM}, "team": {"id": TEAM}}
+        return self._deliveries.send("interactive", {**who, "api_app_id": APP, **payload})
+
     def redeliver(self, delivery: Delivery) -> Delivery:
         """Deliver an event once more, as Slack does when it missed the acknowledgement."""
         return self._deliveries.send(delivery.kind, delivery.payload, delivery.attempt + 1)
