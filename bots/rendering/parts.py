@@ -10,11 +10,9 @@ from typing import Protocol
 
 # What is never cut: an entity, an escaped character, a flag, a character with its accents, its
 # skin tone and whatever a joiner ties to it (up to a bound: text may pile up accents for ever).
-_UNIT = re.compile(
-    r"(?:&(?:amp|lt|gt);|\\\S|[\U0001F1E6-\U0001F1FF]{2}|.)"
-    r"(?:[\u0300-\u036f\u200b\ufe00-\ufe0f\u20d0-\u20ff\U0001F3FB-\U0001F3FF]|\u200d.){0,15}",
-    re.DOTALL,
-)
+_SIGN = r"(?:&(?:amp|lt|gt);|\\\S|[\U0001F1E6-\U0001F1FF]{2}|.)"
+_ACCENT = r"[\u0300-\u036f\u200b\ufe00-\ufe0f\u20d0-\u20ff\U0001F3FB-\U0001F3FF]"
+_UNIT = re.compile(rf"{_SIGN}(?:{_ACCENT}|\u200d{_SIGN}){{0,15}}", re.DOTALL)
 
 
 def size(text: str) -> int:
@@ -114,6 +112,8 @@ def pack(pieces: Iterable[tuple[str, Piece]], limit: int) -> list[str]:
             lead = gap if part else ""
             room = limit - size(part + lead)
             text, after = left.cut(room)
+            if not part and not text:
+                raise RuntimeError("A piece does not fit into a part of its own.")
             if part and after and (room < limit // 2 or not text or not left.cut(limit)[1]):
                 parts.append(part)
                 part = ""

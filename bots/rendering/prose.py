@@ -11,7 +11,9 @@ from bots.rendering.parts import chunks, size
 LONGEST_ATOM = 40  # UTF-16 code units of a word that stay together when nothing else helps
 GUARD = 2  # what Dialect.guard may add to a line
 
-_WORD = re.compile(r"\n|[ \t]+|[^ \t\n。！？]*[。！？]+|[^ \t\n。！？]+")
+_ANYWHERE, _WORD, _SENTENCE, _LINE = range(4)  # after what a cut comes, from worst to best
+
+_WORDS = re.compile(r"\n|[ \t]+|[^ \t\n。！？]*[。！？]+|[^ \t\n。！？]+")
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"')\]”’»]*$")
 
 
@@ -36,7 +38,7 @@ def _atoms(span: Span, dialect: Dialect) -> Iterator[Atom]:
         return
     code = Mark.CODE in span.marks
     text = dialect.escape_code(span.text) if code else dialect.escape(span.text)
-    for word in _WORD.findall(text):
+    for word in _WORDS.findall(text):
         for chunk in chunks(word, LONGEST_ATOM):
             yield Atom(text=chunk, marks=marks)
 
@@ -78,7 +80,7 @@ class Words:
     def _fitting(self, room: int) -> int:
         """How many atoms to take: all, or as many as end well in the second half of the room."""
         spent, marks = size(self.first) + GUARD, tuple[str, ...]()
-        best: dict[int, tuple[int, int]] = {}  # how well it ends: number of atoms, their size
+        best: dict[int, tuple[int, int]] = {}  # by what a cut comes after: atoms, and their size
         for index, atom in enumerate(self.atoms):
             spent += self._cost(atom, marks)
             marks = atom.marks
@@ -87,7 +89,7 @@ class Words:
             best[self._ending(index)] = index + 1, spent
         else:
             return len(self.atoms)
-        for ending in (3, 2, 1):
+        for ending in (_LINE, _SENTENCE, _WORD):
             count, end = best.get(ending, (0, 0))
             if 2 * end >= room:
                 return count
@@ -105,10 +107,11 @@ class Words:
     def _ending(self, index: int) -> int:
         text = self.atoms[index].text
         if text == "\n":
-            return 3
+            return _LINE
         if not text.isspace():
-            return 2 if text[-1] in "。！？" else 0
-        return 2 if index and _SENTENCE_END.search(self.atoms[index - 1].text) else 1
+            return _SENTENCE if text[-1] in "。！？" else _ANYWHERE
+        ended = index and _SENTENCE_END.search(self.atoms[index - 1].text)
+        return _SENTENCE if ended else _WORD
 
     def _write(self, taken: Sequence[Atom]) -> str:
         lines: list[list[Atom]] = [[]]

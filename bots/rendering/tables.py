@@ -21,7 +21,7 @@ def without_table(block: Block, table: Table) -> tuple[Block, ...]:
 def _columns(table: Table) -> list[str]:
     """Lay the table out in a monospaced font, a ruler under its header; empty if it is too wide."""
     rows = [[_text(cell) for cell in row] for row in table.rows]
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(1, *map(_width, column)) for column in zip(*rows, strict=True)]
     if sum(widths) + len(" | ") * (len(widths) - 1) > WIDEST:
         return []
     lines = [" | ".join(map(_pad, row, widths, table.aligns)).rstrip() for row in rows]

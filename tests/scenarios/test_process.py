@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from servers.discord_server import DiscordServer
 from servers.docent_rig import DocentProcess, write_docs
 from servers.openai_runs import Script
@@ -10,6 +12,15 @@ from servers.openai_server import OpenAIServer
 from servers.slack_server import SlackServer
 
 CHANNEL = "C0GENERAL"
+
+
+on_both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLite, unless a test asks for both kinds: a process takes seconds to start."""
+    return str(request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url"))
 
 
 async def run(folder: Path, values: dict[str, str], *arguments: str, given: str = "") -> str:
@@ -20,6 +31,7 @@ async def run(folder: Path, values: dict[str, str], *arguments: str, given: str 
     return output
 
 
+@on_both_databases
 async def test_both_platforms_are_served_until_sigterm_which_ends_it_with_0(
     slack_values: dict[str, str],
     discord_values: dict[str, str],
@@ -51,6 +63,7 @@ async def test_both_platforms_are_served_until_sigterm_which_ends_it_with_0(
     assert values["SLACK_BOT_TOKEN"] not in errors
 
 
+@on_both_databases
 async def test_a_run_that_was_under_way_when_the_process_was_killed_is_answered_by_the_next(
     slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer, tmp_path: Path
 ) -> None:

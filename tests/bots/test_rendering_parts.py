@@ -1,0 +1,181 @@
+"""Where a reply is cut: between blocks, after lines, sentences or words, never inside a sign."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+
+from bots.discord_bot.render import render as render_for_discord
+from bots.rendering.parts import Lines, chunks, pack
+from bots.slack_bot.render import render as render_for_slack
+from core.domain import Citation, Reply
+
+WORDS = "Some words of a sentence that says little. "
+SETUP = Citation(url="https://docs.example.com/setup", title="Setup")
+
+
+def discord(text: str) -> list[str]:
+    return render_for_discord(Reply(text=text))
+
+
+def lines(*texts: str) -> Lines:
+    return Lines(lines=texts)
+
+
+def test_a_block_that_fits_into_a_part_is_not_cut() -> None:
+    parts = pack(
+        [("", lines("a" * 6)), ("\n\n", lines("b" * 6)), ("\n\n", lines("c" * 2))], limit=10
+    )
+    assert parts == ["aaaaaa", "bbbbbb\n\ncc"]
+    assert pack([("", lines("aaa")), ("\n", lines("bbb", "bbb"))], limit=10) == ["aaa", "bbb\nbbb"]
+
+
+def test_a_block_that_fits_into_no_part_begins_where_half_a_part_is_left() -> None:
+    begun = pack([("", lines("aaaa")), ("\n", lines(*"bbbbbbbb"))], limit=10)
+    assert begun == ["aaaa\nb\nb\nb", "b\nb\nb\nb\nb"]
+    not_begun = pack([("", lines("aaaaaa")), ("\n", lines(*"bbbbbbbb"))], limit=10)
+    assert not_begun == ["aaaaaa", "b\nb\nb\nb\nb", "b\nb\nb"]
+
+
+def test_a_paragraph_is_cut_after_a_sentence() -> None:
+    parts = discord(WORDS * 100)
+    assert len(parts) > 2
+    assert all(part.endswith("little.") for part in parts)
+    assert " ".join(parts) == (WORDS * 100).strip()
+
+
+def test_a_paragraph_without_sentences_is_cut_after_a_word() -> None:
+    text = " ".join(f"word{number}" for number in range(800))
+    parts = discord(text)
+    assert " ".join(parts) == text
+    assert all(len(part) > 1_800 for part in parts[:-1])
+
+
+def test_a_short_first_sentence_does_not_end_a_part() -> None:
+    parts = discord("Yes. " + "word " * 800)
+    assert len(parts[0]) > 1_800
+
+
+def test_chinese_is_cut_after_a_sentence() -> None:
+    parts = discord("这是一个没有空格的句子。" * 300)
+    assert all(part.endswith("。") for part in parts)
+    assert "".join(parts) == "这是一个没有空格的句子。" * 300
+
+
+def test_a_word_longer_than_a_part_is_cut_but_no_sign_in_it() -> None:
+    family = "👨‍👩‍👧"
+    for text, sign in [(family * 900, family), ("é" * 4_000, "é"), ("🇩🇪" * 900, "🇩🇪")]:
+        parts = discord(text)
+        assert "".join(parts) == text
+        assert all(re.fullmatch(f"(?:{sign})+", part) for part in parts)
+
+
+def test_an_entity_is_never_cut() -> None:
+    parts = render_for_slack(Reply(text="<" * 3_000))
+    assert "".join(parts) == "&lt;" * 3_000
+    assert all(re.fullmatch("(?:&lt;)+", part) for part in parts)
+
+
+def test_a_link_is_never_cut() -> None:
+    link = "[setup](https://docs.example.com/setup)"
+    *parts, last = render_for_slack(Reply(text=link * 300, links=(SETUP,)))
+    assert len(parts) > 1
+    assert all(re.fullmatch(r"(?:<https://docs\.example\.com/setup\|setup>)+", p) for p in parts)
+    assert sum(part.count("|setup>") for part in (*parts, last)) == 300
+
+
+def test_a_mark_is_closed_in_one_part_and_opened_again_in_the_next() -> None:
+    parts = discord(f"**{(WORDS * 100).strip()}**")
+    assert all(part.startswith("**") and part.endswith("**") for part in parts)
+
+
+def test_a_long_fence_is_closed_and_opened_again_with_its_language() -> None:
+    code = "\n".join(f"line {number}" for number in range(600))
+    parts = discord(f"```py\n{code}\n```")
+    assert all(part.startswith("```py\n") and part.endswith("\n```") for part in parts)
+    bodies = [part.removeprefix("```py\n").removesuffix("\n```") for part in parts]
+    assert "\n".join(bodies) == code
+
+
+def test_a_line_of_code_longer_than_a_part_gets_no_line_break_inside_a_part() -> None:
+    line = "x" * 5_000
+    parts = discord(f"```\nshort\n{line}\nlast\n```")
+    assert "".join(part.removeprefix("```\n").removesuffix("\n```") for part in parts) == (
+        f"short{line}\nlast"
+    )
+
+
+def test_a_long_table_repeats_its_header() -> None:
+    rows = "\n".join(f"| row {number} | value |" for number in range(300))
+    parts = discord(f"| Name | Worth |\n|---|---|\n{rows}")
+    assert len(parts) > 2
+    assert all(part.startswith("```\nName    | Worth\n--------+------\nrow ") for part in parts)
+    assert re.findall(r"row \d+", "".join(parts)) == [f"row {number}" for number in range(300)]
+
+
+def test_a_long_list_goes_on_counting() -> None:
+    parts = discord("\n".join(f"{number}. {WORDS}" for number in range(1, 101)))
+    numbers = [int(number) for part in parts for number in re.findall(r"^(\d+)\. ", part, re.M)]
+    assert numbers == list(range(1, 101))
+
+
+def test_every_part_of_a_long_quote_is_a_quote() -> None:
+    parts = discord(f"> {WORDS * 100}\n>\n> {WORDS * 20}")
+    assert all(line.startswith("> ") for part in parts for line in part.split("\n"))
+
+
+def test_a_heading_goes_with_what_it_heads() -> None:
+    parts = discord(f"{WORDS * 42}\n\n# Heading\n\n{WORDS * 10}")
+    assert len(parts) == 2
+    assert parts[1].startswith("# Heading\n\nSome words")
+
+
+def test_a_footer_that_does_not_fit_is_a_part_of_its_own() -> None:
+    links = tuple(Citation(url=f"https://docs.example.com/{n}", title="A page") for n in range(9))
+    text = (WORDS * 42).strip()
+    *parts, footer = render_for_discord(Reply(text=text, links=links, notes=("small",)))
+    assert parts == [text]
+    assert footer.startswith("-# **Sources**\n-# 1. [A page]")
+    assert footer.endswith("\n-# small")
+
+
+def test_chunks_keep_what_belongs_together() -> None:
+    assert list(chunks("a&amp;b", 3)) == ["a", "&amp;", "b"]
+    assert list(chunks(r"a\*b", 2)) == ["a", r"\*", "b"]
+    assert list(chunks("a\u200d&lt;b", 2)) == ["a\u200d&lt;", "b"]
+
+
+def test_a_text_too_long_for_markdown_is_shown_as_it_is() -> None:
+    parts = discord("**a** b\n\n" * 8_000)
+    assert parts[0].startswith("\\*\\*a\\*\\* b\n\n\\*\\*a")
+
+
+# --- hostile texts -------------------------------------------------------------------------------
+
+HOSTILE = {
+    "quotes": "> " * 10_000 + "x",
+    "brackets": "[" * 10_000 + "x",
+    "lists": "\n".join("  " * depth + "- x" for depth in range(300)),
+    "stars": "**a" * 10_000,
+    "columns": "|a" * 1_500 + "\n" + "|-" * 1_500 + "\n" + "|x" * 1_500,
+    "headers only": "|a|b|\n|-|-|\n\n" * 500,
+    "empty items": "1. \n" * 5_000,
+    "accents": "a" + "\u0301" * 30_000,
+    "an address": "https://docs.example.com/" + ")" * 30_000,
+    "a megabyte of words": WORDS * 24_000,
+    "a megabyte without a space": "x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("render", [render_for_slack, render_for_discord])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_text_is_rendered_soon_and_whole(
+    name: str, render: Callable[[Reply], list[str]]
+) -> None:
+    text = HOSTILE[name]
+    started = time.process_time()
+    parts = render(Reply(text=text))
+    assert time.process_time() - started < 20  # seconds; a few hundred milliseconds as a rule
+    assert max(map(len, parts)) <= 3_900
+    assert sum(part.count("x") for part in parts) >= text.count("x")
