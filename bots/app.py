@@ -106,7 +106,13 @@ async def assemble(
         )
         # Whoever sits at the machine may refresh: nobody else reaches the terminal platform.
         admins = {*settings.admins, f"terminal:{USER}"}
-        desk = Desk(store=store, refresher=refresher, admins=admins, on_turn=loop.notice)
+        desk = Desk(
+            store=store,
+            refresher=refresher,
+            admins=admins,
+            on_turn=loop.notice,
+            on_doubt=loop.scan_soon,
+        )
         yield Docent(
             store=store,
             engine=engine,

@@ -12,12 +12,14 @@ from bots.waiting import first_of, work_until
 from core.config import Settings
 from core.domain import RefreshProgress
 from core.errors import DocumentsError, StoreError
+from core.mishaps import log_mishap
 from core.refresh import Refresher
 from core.store import Store
 
 log = logging.getLogger(__name__)
 
 DAY = 86_400.0  # seconds
+FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3_600.0  # seconds after a refresh that achieved nothing
 HOUSEKEEPING = 3_600.0  # seconds between two looks for texts that are to be forgotten
 
 
@@ -72,32 +74,52 @@ async def _keep_fresh(docent: Docent, every: float | None) -> None:
     if not docent.refresher.has_sources:
         log.warning("DOCS_SOURCES is not set: there is no documentation to answer from")
         return
-    if await docent.store.documents.count() == 0:
-        await _refresh(docent.refresher)
-    if every is None:
-        return
-    # Counted from the last refresh, not from the start: a process that is restarted daily would
-    # else never come to a weekly refresh.
-    wait = (await docent.refresher.last_ended() or 0.0) + every - time.time()
-    while True:
-        await asyncio.sleep(max(0.0, wait))
-        await _refresh(docent.refresher)
-        wait = every
+    pause = FIRST_PAUSE
+    while (wait := await _until_refresh(docent, every)) is not None:
+        await asyncio.sleep(max(wait, 0.0))
+        if not await _refresh(docent.refresher):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
 
-async def _refresh(refresher: Refresher) -> None:
+async def _until_refresh(docent: Docent, every: float | None) -> float | None:
+    """Seconds until the next refresh is due; None where none will be."""
+    try:
+        if await docent.store.documents.count() == 0:
+            return 0.0
+        if every is None:
+            return None
+        # Counted from the last refresh, not from the start: a process that is restarted daily
+        # would else never come to a weekly refresh.
+        return (await docent.refresher.last_ended() or 0.0) + every - time.time()
+    except StoreError as error:
+        log.error("The state of the documentation cannot be read: %s", error)
+        return FIRST_PAUSE
+
+
+async def _refresh(refresher: Refresher) -> bool:
+    """Refresh; whether anything was read."""
+
     async def unseen(progress: RefreshProgress) -> None:
         log.debug("Refresh goes on", extra={"phase": progress.phase, "done": progress.done})
 
     try:
-        await refresher.refresh(unseen)
+        report = await refresher.refresh(unseen)
     except (DocumentsError, StoreError) as error:
         log.error("Refresh failed: %s", error)
+        return False
+    except Exception as error:  # noqa: BLE001 (old documentation is better than no bot)
+        log_mishap(log, "Unforeseen error in a refresh", error)
+        return False
+    return bool(report.added or report.changed or report.unchanged)
 
 
 async def _forget_texts(store: Store, days: int) -> None:
     while True:
-        forgotten = await store.turns.forget_texts(before=time.time() - days * DAY)
-        if forgotten:
-            log.info("Texts forgotten", extra={"turns": forgotten, "older_than_days": days})
+        try:
+            forgotten = await store.turns.forget_texts(before=time.time() - days * DAY)
+            if forgotten:
+                log.info("Texts forgotten", extra={"turns": forgotten, "older_than_days": days})
+        except StoreError as error:
+            log.error("Texts cannot be forgotten now: %s", error)
         await asyncio.sleep(HOUSEKEEPING)

@@ -5,6 +5,9 @@ When a step is due is decided in `loop.py`; how the reply gets into the thread, 
 
 import asyncio
 import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from core.domain import (
@@ -39,6 +42,7 @@ log = logging.getLogger(__name__)
 RUNS_PER_TURN = 2  # the first, and one more where the first failed for a passing reason
 HISTORY = 10  # exchanges that a rebuilt conversation begins with
 NOW = 0.0  # seconds until the next step
+LAST_CALL = 3.0  # seconds for a call at or after the deadline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,10 +62,11 @@ class Answering:
         if is_greeting(work.turn.question):
             return await self._settle_greeting(work)
         if work.created is None:
-            if self._is_overdue(work, now):
+            if self.is_overdue(work, now):
                 return await self.fall_back(work, "overdue")
             try:
-                work.created = await self._create_run(work)
+                async with self._in_time(work, now):
+                    work.created = await self._create_run(work)
             except ConversationLocked:
                 return self._bounded(work, now, work.set_back())
             except ConversationGone:
@@ -81,18 +86,19 @@ class Answering:
         """Ask how far the run is. A look that fails ends nothing: it is only taken again."""
         assert work.turn.run is not None  # noqa: S101 (a running turn has a run)
         try:
-            state = await self.engine.check(work.turn.run)
+            async with self._in_time(work, now):
+                state = await self.engine.check(work.turn.run)
         except EngineRefused as error:
             return await self._refused(work, error)
         except EngineError as error:
-            if self._is_overdue(work, now):
+            if self.is_overdue(work, now):
                 return await self._give_up(work)
             asked = error.retry_after if isinstance(error, EngineBusy) else None
             return self._bounded(work, now, work.set_back(asked))
         work.setbacks = 0
         match state:
             case Working():
-                if self._is_overdue(work, now):
+                if self.is_overdue(work, now):
                     return await self._give_up(work)
                 age = now - work.looking_since
                 return self._bounded(work, now, look_interval(age))
@@ -145,7 +151,7 @@ class Answering:
     async def _failed(self, work: Work, now: float, reason: str, transient: bool) -> float:
         await self._unlink(work)
         another = transient and work.turn.attempt < RUNS_PER_TURN
-        if not another or self._is_overdue(work, now):
+        if not another or self.is_overdue(work, now):
             return await self.fall_back(work, reason)
         log.info("Run failed, starting another", extra={"turn": work.turn.id, "reason": reason})
         await self.store.turns.requeue(work.turn.id)
@@ -156,8 +162,9 @@ class Answering:
         """Cancel a run that is past its deadline, and reply without it."""
         assert work.turn.run is not None  # noqa: S101 (a running turn has a run)
         try:
-            await self.engine.cancel(work.turn.run)
-        except EngineError as error:
+            async with asyncio.timeout(LAST_CALL):
+                await self.engine.cancel(work.turn.run)
+        except (EngineError, TimeoutError) as error:
             fields = {"turn": work.turn.id, "run": work.turn.run, "error": type(error).__name__}
             log.warning("Run past its deadline could not be cancelled", extra=fields)
         await self._unlink(work)
@@ -192,8 +199,23 @@ class Answering:
     def _deadline_of(self, turn: Turn, since: float) -> float:
         return (turn.started_at or since) + self.deadline
 
-    def _is_overdue(self, work: Work, now: float) -> bool:
-        return now >= self._deadline_of(work.turn, work.since)
+    def is_overdue(self, work: Work, now: float | None = None) -> bool:
+        """Whether the asker should have heard by now."""
+        return (now or time.time()) >= self._deadline_of(work.turn, work.since)
+
+    @asynccontextmanager
+    async def _in_time(self, work: Work, now: float) -> AsyncIterator[None]:
+        """Let the engine take what is left until the deadline: a call must not outlast it.
+
+        The clients have time limits too, but theirs are for each read; a server that sends a byte
+        now and then keeps within them for ever.
+        """
+        left = self._deadline_of(work.turn, work.since) - now
+        try:
+            async with asyncio.timeout(max(left, LAST_CALL)):
+                yield
+        except TimeoutError:
+            raise EngineUnreachable from None
 
     def _bounded(self, work: Work, now: float, wait: float) -> float:
         """At the deadline there is a step in any case: the asker hears by then."""

@@ -4,8 +4,10 @@ The only module that reads the environment. `SETTINGS` is the list that README, 
 `.env.example` are held to by a test.
 """
 
+import contextlib
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +25,9 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "de
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """One name that may stand in the environment or in `.env`."""
+    """One name that may stand in the environment or in `.env`: a row of SETTINGS."""
 
     name: str
     default: str  #: as it would be written; "" where there is none
@@ -33,81 +35,55 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(name="OPENAI_API_KEY", default="", about="Key of the OpenAI project that answers"),
-    Setting(name="OPENAI_BASE_URL", default="", about="Another server that speaks OpenAI's API"),
-    Setting(name="OPENAI_MODEL", default="gpt-6-luna", about="Model that writes the answers"),
+    Setting("OPENAI_API_KEY", "", "Key of the OpenAI project that answers"),
+    Setting("OPENAI_BASE_URL", "", "Another server that speaks OpenAI's API"),
+    Setting("OPENAI_MODEL", "gpt-6-luna", "Model that writes the answers"),
     Setting(
-        name="OPENAI_REASONING_EFFORT",
-        default="low",
-        about="none … max, as the model allows; `default` leaves it to the model",
+        "OPENAI_REASONING_EFFORT",
+        "low",
+        "none … max, as the model allows; `default` leaves it to the model",
     ),
     Setting(
-        name="OPENAI_VECTOR_STORE_ID",
-        default="",
-        about="Vector store for the documents; without it, one is made at the first refresh",
+        "OPENAI_VECTOR_STORE_ID",
+        "",
+        "Vector store for the documents; without it, one is made at the first refresh",
     ),
     Setting(
-        name="ENGINE",
-        default="",
-        about="`openai` or `local`; without it, `openai` where a key is set, else `local`",
+        "ENGINE", "", "`openai` or `local`; without it, `openai` where a key is set, else `local`"
     ),
-    Setting(name="INSTRUCTIONS", default="", about="Replaces the model's default instructions"),
-    Setting(name="INSTRUCTIONS_FILE", default="", about="The same, from a file"),
+    Setting("INSTRUCTIONS", "", "Replaces the model's default instructions"),
+    Setting("INSTRUCTIONS_FILE", "", "The same, from a file"),
+    Setting("DATABASE_URL", "sqlite:///data/docent.db", "SQLite file, or `postgres://…`"),
     Setting(
-        name="DATABASE_URL",
-        default="sqlite:///data/docent.db",
-        about="SQLite file, or `postgres://…`",
+        "DOCS_SOURCES", "", "Folders and sites with the documentation, separated by commas or lines"
     ),
+    Setting("REFRESH_EVERY", "", "Refresh by itself, every `30m`, `6h` or `1d`"),
+    Setting("SLACK_BOT_TOKEN", "", "`xoxb-…` of the Slack app"),
+    Setting("SLACK_APP_TOKEN", "", "`xapp-…`: connect by Socket Mode"),
+    Setting("SLACK_SIGNING_SECRET", "", "Take events over HTTP instead"),
+    Setting("PORT", "3000", "Port for Slack's events over HTTP"),
+    Setting("SLACK_API_URL", "", "Another server that speaks Slack's Web API"),
+    Setting("DISCORD_TOKEN", "", "Token of the Discord bot"),
+    Setting("DISCORD_API_URL", "", "Another server that speaks Discord's API"),
+    Setting("DISCORD_GATEWAY_URL", "", "The gateway of that server"),
     Setting(
-        name="DOCS_SOURCES",
-        default="",
-        about="Folders and sites with the documentation, separated by commas or lines",
+        "DISCORD_MESSAGE_CONTENT",
+        "false",
+        "Whether the message-content intent is switched on for the bot",
     ),
+    Setting("FALLBACK_MESSAGE", DEFAULT_FALLBACK, "What is said when there is no answer"),
+    Setting("DISCORD_INVITE_URL", "", "Invite link that the fallback adds"),
+    Setting("ADMINS", "", "Who may refresh: `slack:U…`, `discord:1234…`, separated by commas"),
     Setting(
-        name="REFRESH_EVERY",
-        default="",
-        about="Refresh by itself, every `30m`, `6h` or `1d`",
-    ),
-    Setting(name="SLACK_BOT_TOKEN", default="", about="`xoxb-…` of the Slack app"),
-    Setting(name="SLACK_APP_TOKEN", default="", about="`xapp-…`: connect by Socket Mode"),
-    Setting(name="SLACK_SIGNING_SECRET", default="", about="Take events over HTTP instead"),
-    Setting(name="PORT", default="3000", about="Port for Slack's events over HTTP"),
-    Setting(name="SLACK_API_URL", default="", about="Another server that speaks Slack's Web API"),
-    Setting(name="DISCORD_TOKEN", default="", about="Token of the Discord bot"),
-    Setting(name="DISCORD_API_URL", default="", about="Another server that speaks Discord's API"),
-    Setting(name="DISCORD_GATEWAY_URL", default="", about="The gateway of that server"),
-    Setting(
-        name="DISCORD_MESSAGE_CONTENT",
-        default="false",
-        about="Whether the message-content intent is switched on for the bot",
+        "RUN_DEADLINE_SECONDS", "120", "After this long without an answer, the fallback is posted"
     ),
     Setting(
-        name="FALLBACK_MESSAGE",
-        default=DEFAULT_FALLBACK,
-        about="What is said when there is no answer",
+        "RETENTION_DAYS",
+        "",
+        "Delete the text of questions and answers after so many days; empty keeps it",
     ),
-    Setting(name="DISCORD_INVITE_URL", default="", about="Invite link that the fallback adds"),
-    Setting(
-        name="ADMINS",
-        default="",
-        about="Who may refresh: `slack:U…`, `discord:1234…`, separated by commas",
-    ),
-    Setting(
-        name="RUN_DEADLINE_SECONDS",
-        default="120",
-        about="After this long without an answer, the fallback is posted",
-    ),
-    Setting(
-        name="RETENTION_DAYS",
-        default="",
-        about="Delete the text of questions and answers after so many days; empty keeps it",
-    ),
-    Setting(
-        name="LOG_FORMAT",
-        default="auto",
-        about="`text`, `json`, or `auto`: text on a terminal, else JSON",
-    ),
-    Setting(name="LOG_LEVEL", default="INFO", about="DEBUG, INFO, WARNING or ERROR"),
+    Setting("LOG_FORMAT", "auto", "`text`, `json`, or `auto`: text on a terminal, else JSON"),
+    Setting("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"),
 )
 
 
@@ -169,8 +145,16 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
 
     Raises ConfigError, naming every problem and how to mend it.
     """
-    from_file = dotenv_values(env_file) if env_file.is_file() else {}
-    return parse_settings({**from_file, **os.environ})  # noqa: TID251 (here, and only here)
+    try:
+        # Editors on Windows begin UTF-8 with a mark that would become part of the first name.
+        from_file = dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"{env_file} cannot be read ({_reason(error)}): save it as UTF-8 text."
+        raise ConfigError([problem]) from None
+    environment = os.environ.items()  # noqa: TID251 (here, and only here)
+    # Compose files and hosts pass on empty variables, which must not hide what the file says.
+    present = {name: text for name, text in environment if text.strip()}
+    return parse_settings({**from_file, **present})
 
 
 def parse_settings(values: Mapping[str, str | None]) -> Settings:
@@ -219,16 +203,15 @@ class _Reader:
     def list(self, name: str) -> Sequence[str]:
         return [part.strip() for part in re.split(r"[,\n]", self.text(name)) if part.strip()]
 
-    def number(self, name: str, least: float) -> float:
-        """A number of at least `least`; 0 where nothing is set."""
+    def number(self, name: str, least: float, most: float = sys.float_info.max) -> float:
+        """A number from `least` to `most`; 0 where nothing is set or it was refused."""
         text = self.text(name)
-        try:
-            number = float(text or 0)
-        except ValueError:
-            number = -1
-        if text and not least <= number < float("inf"):
-            self.problem(f"{name} is {text!r}: write a number, {least:g} or more.")
-        return number
+        with contextlib.suppress(ValueError):
+            if not text or least <= float(text) <= most:
+                return float(text or 0)
+        upper = "or more" if most == sys.float_info.max else f"to {most:g}"
+        self.problem(f"{name} is {text!r}: write a number, {least:g} {upper}.")
+        return 0
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         text = self.text(name)
@@ -295,17 +278,48 @@ def _instructions(reader: _Reader) -> str | None:
         return inline
     try:
         return Path(file).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        reader.problem(f"INSTRUCTIONS_FILE {file!r} cannot be read ({reason}): correct the path.")
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
+        reader.problem(
+            f"INSTRUCTIONS_FILE {file!r} cannot be read ({_reason(error)}): correct the path."
+        )
         return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _database_url(reader: _Reader) -> str:
     url = reader.text("DATABASE_URL")
-    if not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", url):
+    if re.match(r"sqlite(\+\w+)?://", url):
+        if not re.match(r"[^:]+:///[^?]", url) or re.search(":memory:|mode=memory", url):
+            reader.problem(
+                "DATABASE_URL names no file, so nothing would be remembered: "
+                "write sqlite:///data/docent.db, or sqlite:////var/lib/docent.db from the root."
+            )
+    elif not re.match(r"postgres(ql)?(\+\w+)?://", url):
         reader.problem("DATABASE_URL: write sqlite:///data/docent.db or postgres://….")
+    elif not _is_unambiguous(url):
+        reader.problem(
+            "DATABASE_URL cannot be read: write postgres://user:password@host:5432/name, with "
+            "special characters in user and password percent-encoded (@ as %40, / as %2F)."
+        )
     return url
+
+
+def _is_unambiguous(url: str) -> bool:
+    """Whether it is plain where the password ends: a part of it, taken for a host, would be shown.
+
+    An @, / or ? of a password leaves a second @, an @ behind the host, or a port that is none.
+    """
+    try:
+        parsed = urlsplit(url)
+        (parsed.hostname or "").encode("idna")  # a name that cannot be looked up raises, too
+        return parsed.port != 0 and url.count("@") == parsed.netloc.count("@") <= 1
+    except ValueError:
+        return False
 
 
 def _refresh_every(reader: _Reader) -> float | None:
@@ -322,7 +336,7 @@ def _refresh_every(reader: _Reader) -> float | None:
 def _slack(reader: _Reader) -> SlackSettings | None:
     bot, app = reader.optional("SLACK_BOT_TOKEN"), reader.optional("SLACK_APP_TOKEN")
     secret = reader.optional("SLACK_SIGNING_SECRET")
-    port = int(reader.number("PORT", least=0))
+    port = int(reader.number("PORT", least=0, most=65535))
     api_url = reader.url("SLACK_API_URL")
     if bot is None:
         if app or secret:

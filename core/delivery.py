@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 
-from core.domain import Post, TurnState, post_marker
+from core.domain import MessageId, Post, TurnState, post_marker
 from core.errors import PlatformBusy, PlatformRefused, PlatformUnreachable, ThreadGone
 from core.store import Store
 from core.work import Work
@@ -28,10 +28,8 @@ class Delivery:
         try:
             await self._post_parts(work)
         except PlatformBusy as error:
-            work.doubtful = False  # refused at the door: nothing was posted
             return work.set_back(error.retry_after)
         except PlatformUnreachable:
-            work.doubtful = True
             if now - work.since < PATIENCE:
                 return work.set_back()
             await self.abandon(work, "undeliverable")
@@ -55,12 +53,19 @@ class Delivery:
             )
             message = await work.platform.find(post) if work.doubtful else None
             if message is None:
-                # From here until the id is on record, nobody knows whether it was posted.
-                work.doubtful = True
-                message = await work.platform.post(post)
+                message = await self._post(work, post)
             last = number == waiting[-1][0]
             await self.store.turns.posted(turn.id, number, message, last=last)
             work.doubtful, work.setbacks = False, 0
+
+    async def _post(self, work: Work, post: Post) -> MessageId:
+        # From here until the id is on record, nobody knows whether it was posted ...
+        work.doubtful = True
+        try:
+            return await work.platform.post(post)
+        except PlatformBusy:
+            work.doubtful = False  # ... unless it was refused at the door
+            raise
 
     async def abandon(self, work: Work, outcome: str) -> None:
         """End a turn whose reply cannot be posted."""

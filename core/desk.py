@@ -22,16 +22,26 @@ class Desk:
         refresher: Refresher,
         admins: Collection[str],
         on_turn: Callable[[Turn], None],
+        on_doubt: Callable[[], None],
     ) -> None:
-        """`admins` are written `platform:user`; `on_turn` hears of each turn that is on record."""
+        """`admins` are written `platform:user`.
+
+        `on_turn` hears of each turn that is on record, `on_doubt` when one may be of which
+        `on_turn` did not hear.
+        """
         self._store = store
         self._refresher = refresher
         self._admins = frozenset(admins)
         self._on_turn = on_turn
+        self._on_doubt = on_doubt
 
     async def take(self, mention: Mention) -> bool:
         """See `Reception.take`."""
-        turn = await self._store.turns.take(mention)
+        try:
+            turn = await self._store.turns.take(mention)
+        except BaseException:
+            self._on_doubt()  # it may have been written all the same, and only the reply lost
+            raise
         if turn is None:
             log.debug("Mention was taken before", extra={"platform": mention.thread.platform})
             return False

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
 
+from core.text import storable
+
 ThreadId = NewType("ThreadId", int)  #: row of a thread in the store
 TurnId = NewType("TurnId", int)  #: row of a turn; grows in the order in which questions were taken
 MessageId = NewType("MessageId", str)  #: a platform's id of one message, unique in its channel
@@ -203,8 +205,9 @@ class Page:
     hash: str = field(init=False)
 
     def __post_init__(self) -> None:
-        content = f"{self.title}\n{self.markdown}".encode()
-        object.__setattr__(self, "hash", hashlib.sha256(content).hexdigest())
+        # Of the text as it is stored: a page that comes back from the store has the same hash.
+        content = storable(f"{self.title}\n{self.markdown}")
+        object.__setattr__(self, "hash", hashlib.sha256(content.encode()).hexdigest())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from core.answering import NOW, Answering
 from core.delivery import Delivery
 from core.domain import ThreadId, Turn, TurnState
 from core.errors import StoreError
+from core.mishaps import log_mishap
 from core.pacing import RequestBudget
 from core.ports import Platform
 from core.store import Store
@@ -26,7 +27,10 @@ log = logging.getLogger(__name__)
 GRACE = 10.0  # seconds that running steps get to end after a stop
 MISHAPS = 5  # unforeseen errors after which a turn is given up
 AT_WORK = (TurnState.QUEUED, TurnState.RUNNING)  # the engine is at work, or will be
-IDLE = 60.0  # seconds of sleep when nothing is due
+IDLE = 60.0  # seconds of sleep when nothing is due, and between two scans for unnoticed turns
+HELD_BACK = 0.25  # seconds, at most, that the loop sleeps while looks wait for the budget
+RESCAN = 5.0  # seconds after a scan that failed
+FAREWELL = 3.0  # seconds to take the working signs away at the end
 
 
 class Loop:
@@ -50,6 +54,7 @@ class Loop:
         self._due: list[tuple[float, int, Work]] = []  # a heap; the number settles ties
         self._numbers = itertools.count()
         self._woken = asyncio.Event()
+        self._scan_wanted = asyncio.Event()
         self.idle = asyncio.Event()  #: set while every turn that is known has come to its end
         self.idle.set()
 
@@ -62,19 +67,17 @@ class Loop:
         if head is not None:
             head.more = True
             return
-        self._take_up(turn, platform, doubtful=False)
+        self._take_up(turn, platform, unfamiliar=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then end what is being done, within `GRACE` seconds.
 
         Raises StoreError where the open turns cannot be read at the start.
         """
-        for turn in await self._store.turns.heads():
-            platform = self._platforms.get(turn.thread.platform)
-            if platform is not None and turn.thread_id not in self._heads:
-                self._take_up(turn, platform, doubtful=True)
+        await self._scan()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._wake_at(stop))
+            scanning = tasks.create_task(self._keep_scanning())
             steps: set[asyncio.Task[None]] = set()
             while not stop.is_set():
                 for work in self._take_due():
@@ -82,16 +85,58 @@ class Loop:
                     steps.add(step)
                     step.add_done_callback(steps.discard)
                 await self._sleep()
+            scanning.cancel()
             if steps:
                 await asyncio.wait(steps, timeout=GRACE)
             for step in steps:
                 step.cancel()
+        await self._clear_signs()
+
+    def scan_soon(self) -> None:
+        """Look for turns in the store that were not noticed: their taking went wrong half way."""
+        self._scan_wanted.set()
+
+    async def _keep_scanning(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE):
+                    await self._scan_wanted.wait()
+            self._scan_wanted.clear()
+            try:
+                await self._scan()
+            except StoreError as error:
+                log.error("Open turns cannot be read: %s", error)
+                await asyncio.sleep(RESCAN)
+                self._scan_wanted.set()
+
+    async def _scan(self) -> None:
+        """Take up the heads in the store that are not in hand."""
+        for turn in await self._store.turns.heads():
+            platform = self._platforms.get(turn.thread.platform)
+            if platform is not None and turn.thread_id not in self._heads:
+                # Since it was read, it may have come to its end: the first step reads it again.
+                self._take_up(turn, platform, unfamiliar=True)
+
+    async def _clear_signs(self) -> None:
+        """Take the signs of what is left open away; the next process shows them again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL), asyncio.TaskGroup() as tasks:
+                for work in self._heads.values():
+                    tasks.create_task(work.sign.clear())
 
     # --- which turn is due when -------------------------------------------------------------------
 
-    def _take_up(self, turn: Turn, platform: Platform, *, doubtful: bool) -> None:
+    def _take_up(self, turn: Turn, platform: Platform, *, unfamiliar: bool) -> None:
+        """Take a turn in hand; an unfamiliar one may have been in other hands before."""
         now = time.time()
-        work = Work(turn=turn, platform=platform, since=now, doubtful=doubtful, looking_since=now)
+        work = Work(
+            turn=turn,
+            platform=platform,
+            since=now,
+            doubtful=unfamiliar,
+            stale=unfamiliar,
+            looking_since=now,
+        )
         self._heads[turn.thread_id] = work
         self.idle.clear()
         self._schedule(work, NOW)
@@ -108,11 +153,12 @@ class Loop:
         held_back: list[tuple[float, int, Work]] = []
         while self._due and self._due[0][0] <= now:
             entry = heapq.heappop(self._due)
-            is_look = entry[2].turn.state is TurnState.RUNNING
+            work = entry[2]
+            is_look = work.turn.state is TurnState.RUNNING and not self._answering.is_overdue(work)
             if is_look and (held_back or not self._budget.take(now)):
                 held_back.append(entry)
             else:
-                ready.append(entry[2])
+                ready.append(work)
         for entry in held_back:
             heapq.heappush(self._due, entry)
         return ready
@@ -122,7 +168,8 @@ class Loop:
         wait = IDLE
         if self._due:
             overdue = self._due[0][0] <= time.monotonic()
-            wait = self._budget.wait if overdue else self._due[0][0] - time.monotonic()
+            held_back = min(self._budget.wait, HELD_BACK)  # a deadline may come meanwhile
+            wait = held_back if overdue else self._due[0][0] - time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(wait, IDLE)):
                 await self._woken.wait()
@@ -145,14 +192,17 @@ class Loop:
                 work.sign.keep(tasks, time.time(), wait)
         except StoreError as error:
             log.error("Turn waits for the database: %s", error, extra={"turn": work.turn.id})
+            work.stale = True  # what went wrong may have taken effect
             wait = work.set_back()
-        except Exception:  # one turn must never end the loop, whatever went wrong in it
-            log.exception("Unforeseen error in a turn", extra={"turn": work.turn.id})
+        except Exception as error:  # noqa: BLE001 (one turn must never end the loop)
+            log_mishap(log, "Unforeseen error in a turn", error, turn=work.turn.id)
             wait = await self._give_up(work)
         self._schedule(work, wait)
 
     async def _progress(self, work: Work, tasks: asyncio.TaskGroup) -> float | None:
         now = time.time()
+        if work.stale:
+            await self._read_again(work)
         match work.turn.state:
             case TurnState.QUEUED:
                 work.sign.keep(tasks, now)
@@ -164,6 +214,14 @@ class Loop:
             case TurnState.DELIVERED | TurnState.CANCELLED:
                 return None
 
+    async def _read_again(self, work: Work) -> None:
+        turn = await self._store.turns.get(work.turn.id)
+        if turn is not None:
+            work.turn = turn
+            if turn.run == work.created:
+                work.created = None  # the store has it after all
+        work.stale = False
+
     async def _give_up(self, work: Work) -> float:
         """Apologise for an unforeseen error; where even that fails on and on, end the turn."""
         work.mishaps += 1
@@ -172,8 +230,8 @@ class Loop:
                 await self._delivery.abandon(work, "internal")
             elif work.turn.state in AT_WORK:
                 return await self._answering.fall_back(work, "internal")
-        except Exception:
-            log.exception("Unforeseen error in an apology", extra={"turn": work.turn.id})
+        except Exception as error:  # noqa: BLE001 (nor must its apology)
+            log_mishap(log, "Unforeseen error in an apology", error, turn=work.turn.id)
         return work.set_back()
 
     async def _go_on_after(self, work: Work) -> None:
@@ -183,7 +241,7 @@ class Loop:
             work.more = False
             turn = await self._store.turns.next_open(thread)
             if turn is not None:
-                self._take_up(turn, work.platform, doubtful=False)
+                self._take_up(turn, work.platform, unfamiliar=False)
                 break
             # A question that was taken while we asked the store set `more`: it is not forgotten.
             if not work.more:

@@ -20,6 +20,7 @@ from core.errors import (
     RefreshBusy,
     SourceUnreachable,
 )
+from core.mishaps import log_mishap
 from core.ports import DocumentIndex, OnProgress, PageSource
 from core.store import Store
 from core.store.documents import KnownPage
@@ -75,14 +76,15 @@ class Refresher:
         self.idle.clear()
         try:
             report = await self._bring_in_line(on_progress)
-            await self._store.values.put(LAST_ENDED, str(time.time()))
+            if report.added or report.changed or report.unchanged:  # else nothing was achieved
+                await self._store.values.put(LAST_ENDED, str(time.time()))
         finally:
             self.idle.set()
         _log(report)
         return report
 
     async def last_ended(self) -> float | None:
-        """When the last refresh ended, of whatever process; None where there was none."""
+        """When the last refresh that achieved something ended, of whatever process; or None."""
         ended = await self._store.values.get(LAST_ENDED)
         return float(ended) if ended else None
 
@@ -173,6 +175,11 @@ class Refresher:
                     page = await source.read(listed, stamp)
                 except PageUnreadable as error:
                     findings.failed.append((listed.url, str(error)))
+                    return
+                except Exception as error:  # noqa: BLE001 (one odd page must not end it all)
+                    log_mishap(log, "Unforeseen error in a page", error, url=listed.url)
+                    kind = type(error).__name__
+                    findings.failed.append((listed.url, f"cannot be read ({kind})"))
                     return
             if page is None or (before and before.hash == page.hash):
                 findings.unchanged += 1

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from core.domain import Answer, Citation, Reply, Turn
-from core.errors import DocentError
+from core.mishaps import log_mishap
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class Replies:
     async def _helpful_pages(self, turn: Turn) -> Sequence[Citation]:
         try:
             return await self.find_pages(turn.question, HELPFUL_PAGES)
-        except DocentError as error:
-            log.warning("No pages for the fallback", extra={"turn": turn.id, "error": str(error)})
+        except Exception as error:  # noqa: BLE001 (the fallback is the last resort)
+            log_mishap(log, "No pages for the fallback", error, turn=turn.id)
             return ()
 
 

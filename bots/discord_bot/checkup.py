@@ -2,20 +2,20 @@
 
 import asyncio
 
-from bots.discord_bot.connection import log_in
+from bots.discord_bot.connection import log_in_once
 from core.config import DiscordSettings
 from core.errors import PlatformRefused, PlatformUnreachable
 
-PATIENCE = 15.0  # seconds; the login itself would wait until Discord is back
+PATIENCE = 15.0  # seconds
 
 
 async def check(settings: DiscordSettings) -> str:
     """Log in, and say who Discord takes us for and what we may read. Raises PlatformError."""
     try:
         async with asyncio.timeout(PATIENCE):
-            client = await log_in(settings, lambda _: None)
+            client = await log_in_once(settings, lambda _: None)
     except TimeoutError:
-        raise PlatformUnreachable("Discord cannot be reached.") from None
+        raise PlatformUnreachable(f"Discord does not answer within {PATIENCE:.0f} s.") from None
     try:
         flags = client.application_flags
         allowed = flags.gateway_message_content or flags.gateway_message_content_limited

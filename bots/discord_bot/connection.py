@@ -2,15 +2,17 @@
 
 The only module that relies on what discord.py calls internal. Its own `Client.connect` ends on one
 event that it cannot read and loses the session then, connects again without a pause, and closes the
-REST session together with the socket. What comes in and goes out is none of this module's business.
+REST session together with the socket; its own rate limits refuse calls that Discord would take.
+What comes in and goes out is none of this module's business.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +20,7 @@ import aiohttp
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
-from discord.http import Route
+from discord.http import Ratelimit, Route
 
 from bots.discord_bot.errors import closed_for_good, translated
 from core.config import DiscordSettings
@@ -38,6 +40,8 @@ _API_URL: Final = "https://discord.com/api/v10"
 #: The session is lost, says the gateway with these; with all other codes it may be resumed.
 _SESSION_LOST: Final = (4007, 4009)
 
+_patience: ContextVar[float] = ContextVar("_patience", default=_LONGEST_SLEEP)
+
 log = logging.getLogger(__name__)
 
 
@@ -53,26 +57,38 @@ class _Session:
 async def log_in(
     settings: DiscordSettings, prepare: Callable[[discord.Client], None]
 ) -> discord.Client:
-    """Make a client, prepare it and log it in; REST calls work then. Waits while Discord is away.
+    """Log in as `log_in_once` does, and wait while Discord is away.
 
     Raises PlatformRefused where Discord does not accept the token.
     """
     failures = 0
     while True:
-        client = _client(settings)  # a client that failed to log in cannot do it again
-        prepare(client)
         try:
-            async with calls(client):
-                await client.login(settings.token)
-            return client
-        except (PlatformBusy, PlatformUnreachable):
-            await client.close()
+            return await log_in_once(settings, prepare)
+        except (PlatformBusy, PlatformUnreachable) as error:
             pause, failures = _pause(failures), failures + 1
-            log.warning("Discord cannot be reached", extra={"again_in": round(pause, 1)})
+            log.warning(
+                "Logging in to Discord failed: %s", error, extra={"again_in": round(pause, 1)}
+            )
             await asyncio.sleep(pause)
-        except BaseException:
-            await client.close()
-            raise
+
+
+async def log_in_once(
+    settings: DiscordSettings, prepare: Callable[[discord.Client], None]
+) -> discord.Client:
+    """Make a client, prepare it and log it in; REST calls work then. The caller closes it.
+
+    Raises PlatformBusy, PlatformUnreachable, or PlatformRefused where the token is not accepted.
+    """
+    client = _client(settings)  # a client that failed to log in cannot do it again
+    prepare(client)
+    try:
+        async with calls(client):
+            await client.login(settings.token)
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 async def listen(client: discord.Client, gateway_url: str | None) -> None:
@@ -125,12 +141,27 @@ async def calls(client: discord.Client, seconds: float = CALL_SECONDS) -> AsyncI
             raise
 
 
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Raise RateLimited where a call would wait longer than this for a rate limit we know of.
+
+    A rate limit that only Discord's refusal tells of is slept out for up to 30 s all the same.
+    """
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 def _client(settings: DiscordSettings) -> discord.Client:
     intents = discord.Intents.none()
     intents.guilds = intents.guild_messages = intents.dm_messages = True
     intents.message_content = settings.message_content
     # discord.py has no option for it: the address of the API is a constant of its class.
     Route.BASE = settings.api_url.rstrip("/") if settings.api_url else _API_URL
+    # Nor for this: its HTTP client makes whatever stands under the name.
+    discord.http.Ratelimit = _Bucket  # type: ignore[misc]
     # It warns that voice will not work, to everybody who does not miss it.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     return discord.Client(
@@ -140,6 +171,51 @@ def _client(settings: DiscordSettings) -> discord.Client:
         heartbeat_timeout=SILENCE_SECONDS,
         max_ratelimit_timeout=_LONGEST_SLEEP,
     )
+
+
+class _Bucket(Ratelimit):
+    """The calls that Discord takes in a window of time, all of which may be made.
+
+    discord.py's own raises RateLimited while calls remain, where the window is longer than
+    `max_ratelimit_timeout`: a channel's threads have minutes, so every second question would go
+    without. Without that option the call that takes the last place sleeps until the window ends,
+    its thread or message made and its reply in hand; with it, a long window is forgotten instead,
+    and every call that follows is refused by Discord. Here only calls without a place wait.
+    """
+
+    def __init__(self, max_ratelimit_timeout: float | None) -> None:
+        super().__init__(max_ratelimit_timeout)
+        self._call_ended = asyncio.Event()
+
+    async def acquire(self) -> None:
+        """Take a place, when there is one. Raises RateLimited where that takes too long."""
+        self._last_request = self._loop.time()
+        while True:
+            if self.is_expired():
+                self.reset()  # type: ignore[no-untyped-call]
+            if self.remaining > 0:
+                break
+            # Without an end of the window the first call is under way, which will bring it.
+            wait = None if self.expires is None else self.expires - self._loop.time()
+            if wait is not None and wait > _patience.get():
+                raise discord.RateLimited(wait)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._call_ended.wait()
+        self.remaining -= 1
+        self.outgoing += 1
+
+    def update(self, response: aiohttp.ClientResponse, *, use_clock: bool = False) -> None:
+        """Note what Discord says is left, which the other calls under way may still take."""
+        self.dirty = False  # so that discord.py does not make a guess of its own at them
+        super().update(response, use_clock=use_clock)
+        self.remaining -= self.outgoing - 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self.outgoing -= 1
+        if self.expires is None:  # the call failed, or Discord named no limit
+            self.reset()  # type: ignore[no-untyped-call]
+        pass
 
 
 async def _one_socket(client: discord.Client, session: _Session) -> None:

@@ -1,7 +1,10 @@
 """The one place where exceptions of discord.py become ours. No call is made here."""
 
+import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import Final
 
 import aiohttp
@@ -45,6 +48,9 @@ _PERMISSION_HINT: Final = (
     "Give the bot's role the permissions that `docent manifest discord` lists, in that channel too."
 )
 
+# The address of a response to a command holds a token, with which anybody can write there.
+_TOKEN: Final = re.compile(r"(?<=/)((?:webhooks|interactions)/[^/]+)/[^/]+")
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -62,14 +68,14 @@ def translated() -> Iterator[None]:
     except discord.ConnectionClosed as error:
         raise closed_for_good(error.code) from error
     except discord.GatewayNotFound as error:
-        raise PlatformUnreachable from error
+        raise PlatformUnreachable(_no_way(error)) from error
     except discord.DiscordException as error:
         raise PlatformRefused(f"discord.py refused the call ({type(error).__name__}).") from error
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-        raise PlatformUnreachable from error
+        raise PlatformUnreachable(_no_way(error)) from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # discord.py trusts a reply to be what Discord sends; one that is not ends in any of these.
-        raise PlatformUnreachable("Discord's reply cannot be read.") from error
+        raise PlatformUnreachable(f"Discord's reply cannot be read ({_origin(error)}).") from error
 
 
 def closed_for_good(code: int) -> PlatformRefused:
@@ -85,14 +91,31 @@ def _from_reply(error: discord.HTTPException) -> PlatformError:
     if error.status == 429:  # not slept out by discord.py: Cloudflare's, or a webhook's
         return PlatformBusy(_seconds(error.response.headers.get("Retry-After")))
     if error.status >= 500:
-        return PlatformUnreachable()
+        return PlatformUnreachable(f"Discord is out of order ({_call(error)}).")
     if error.status == 401 and not error.code:
         return PlatformRefused("Discord refused the token.", _TOKEN_HINT)
     if error.code in _GONE:
         return ThreadGone(f"The thread cannot be reached: {_GONE[error.code]}.")
     if error.code == MISSING_PERMISSIONS:
         return PlatformRefused("The bot lacks a permission on Discord.", _PERMISSION_HINT)
-    return PlatformRefused(f"Discord refused the request (HTTP {error.status}, code {error.code}).")
+    return PlatformRefused(f"Discord refused the request ({_call(error)}, code {error.code}).")
+
+
+def _no_way(error: Exception) -> str:
+    return f"Discord cannot be reached ({type(error).__name__})."
+
+
+def _origin(error: Exception) -> str:
+    """Say where a reply lacked something; the error's own text may be somebody's words."""
+    *_, frame = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} in {PurePath(frame.filename).name}, line {frame.lineno}"
+
+
+def _call(error: discord.HTTPException) -> str:
+    """Name the call that Discord did not do, and its status, without tokens."""
+    request = error.response
+    path = _TOKEN.sub(r"\1/…", request.url.path)
+    return f"{request.method} {path}: HTTP {error.status}"
 
 
 def _seconds(header: str | None) -> float | None:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import discord
 
+from bots.discord_bot.connection import patience
 from bots.discord_bot.errors import THREAD_EXISTS, UNKNOWN_CHANNEL
 from bots.discord_bot.events import place_of, question_of, thread_name
 from bots.discord_bot.manifest import PERMISSIONS
@@ -17,6 +18,7 @@ from core.domain import ThreadRef
 
 _REMEMBERED: Final = 10_000  #: threads; the oldest is forgotten and found again when needed
 _ARCHIVE_MINUTES: Final = 1440
+_PATIENCE: Final = 5.0  #: seconds; an answer in line is better than one that comes late
 _FOR_A_THREAD: Final = ("view_channel", "create_public_threads", "send_messages_in_threads")
 
 log = logging.getLogger(__name__)
@@ -108,13 +110,18 @@ class Places:
             place = Place(channel=parent, in_line=True)
         else:
             try:
-                # discord.py's own create_thread needs the server in its cache.
-                await self.client.http.start_thread_with_message(
-                    parent,
-                    number,
-                    name=name or await self._name(parent, number),
-                    auto_archive_duration=_ARCHIVE_MINUTES,
+                name = name or await self._name(parent, number)
+                with patience(_PATIENCE):
+                    # discord.py's own create_thread needs the server in its cache.
+                    await self.client.http.start_thread_with_message(
+                        parent, number, name=name, auto_archive_duration=_ARCHIVE_MINUTES
+                    )
+            except discord.RateLimited as error:
+                log.info(
+                    "Discord lets no thread be opened for now; the answer goes into the channel",
+                    extra={"channel_id": parent, "seconds": round(error.retry_after)},
                 )
+                place = Place(channel=parent, in_line=True)
             except discord.HTTPException as error:
                 place = self._settle(parent, place, error)
         _keep(self._known, thread.key, place)

@@ -2,13 +2,16 @@
 
     client        one connection pool, with our timeouts and without hidden retries
     errors        what the SDK raises, in the words of core
+    outage        what happened to a server that gave no usable reply
     engine        runs: background responses in conversations
     answers       what a response says, as an answer with citations
     instructions  what the model is told
     vector_store  which vector store the documents are in
     index         documents in that vector store
+    attachment    uploaded files on their way into it
     documents     a page as a file for the index
     patience      trying again what may be done twice
+    parallel      doing the same to many things, some at once
     checkup       what `docent doctor` finds out
 
 Nothing outside this package imports the SDK. Nothing is imported here either: instructions can be

@@ -55,10 +55,13 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A file that file_search showed to the model."""
+    """A file that file_search showed to the model.
 
-    ref: str
-    name: str
+    Some servers call it by ids and names of their own, and put ours into its attributes.
+    """
+
+    refs: tuple[str, ...]
+    names: tuple[str, ...]
     page: Citation | None  #: what the file's attributes say that it is a copy of
 
 
@@ -139,16 +142,17 @@ def _found(item: object) -> Iterator[Found]:
     if isinstance(item, ResponseFileSearchToolCall):
         for result in _entries(item.results):
             if isinstance(result, Result):
+                attributes = result.attributes if isinstance(result.attributes, dict) else {}
+                refs = (result.file_id, attributes.get("file_id"))
+                names = (result.filename, attributes.get("filename"))
                 yield Found(
-                    ref=_words(result.file_id),
-                    name=_words(result.filename),
-                    page=_page_of_attributes(result.attributes),
+                    refs=tuple(filter(None, map(_words, refs))),
+                    names=tuple(filter(None, map(_words, names))),
+                    page=_page_of_attributes(attributes),
                 )
 
 
-def _page_of_attributes(attributes: object) -> Citation | None:
-    if not isinstance(attributes, dict):
-        return None
+def _page_of_attributes(attributes: Mapping[str, object]) -> Citation | None:
     url = _words(attributes.get("url"))
     if not _is_web_address(url):
         return None
@@ -156,7 +160,8 @@ def _page_of_attributes(attributes: object) -> Citation | None:
 
 
 async def _pages(reading: Reading, resolve: Resolve) -> Iterable[Citation]:
-    refs = [cited.ref for cited in reading.cited] + [found.ref for found in reading.found]
+    refs = [cited.ref for cited in reading.cited]
+    refs += [ref for found in reading.found for ref in found.refs]
     known = await resolve(list(dict.fromkeys(filter(None, refs))))
     pages: dict[str, Citation] = {}
     for cited in reading.cited:
@@ -171,10 +176,10 @@ def _page(cited: Cited, found: Sequence[Found], known: Mapping[str, Citation]) -
 
     Some servers cite with an id that they do not know themselves; the file's name is right then.
     """
-    same_ref = [file for file in found if file.ref and file.ref == cited.ref]
-    same_name = [file for file in found if file.name and file.name == cited.name]
+    same_ref = [file for file in found if cited.ref in file.refs]
+    same_name = [file for file in found if cited.name in file.names]
     files = same_ref + same_name
-    ours = (known.get(ref) for ref in (cited.ref, *(file.ref for file in files)))
+    ours = (known.get(ref) for ref in (cited.ref, *(ref for file in files for ref in file.refs)))
     theirs = (file.page for file in files)
     return next((page for page in (*ours, *theirs) if page is not None), None)
 

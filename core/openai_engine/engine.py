@@ -36,7 +36,7 @@ from core.domain import (
 )
 from core.openai_engine.answers import Reading, Resolve, answer_of, read_response
 from core.openai_engine.client import POLL_TIMEOUT
-from core.openai_engine.errors import short_code, translate_errors, usable
+from core.openai_engine.errors import is_missing, short_code, translate_errors, usable
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +134,10 @@ class OpenAIEngine:
                 reply = await self._client.responses.retrieve(
                     run, include=INCLUDE, timeout=POLL_TIMEOUT
                 )
-            except openai.NotFoundError:
-                return Failed(reason="run_lost", transient=True)
+            except openai.APIStatusError as error:
+                if is_missing(error):
+                    return Failed(reason="run_lost", transient=True)
+                raise
             response = usable(Response, reply)
         match response.status:
             case "queued" | "in_progress":

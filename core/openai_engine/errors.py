@@ -22,14 +22,17 @@ from core.errors import (
     EngineRefused,
     EngineUnreachable,
 )
+from core.openai_engine.outage import NOT_USABLE, describe
 
 T = TypeVar("T")
 
+REFUSES_THE_FILE = {400, 413, 415, 422}  # statuses that are about one file, not about all of them
 OUT_OF_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
 # A conversation in which a run stopped half way refuses every question from then on: a call without
 # its output, an output without its call, or a reasoning item without what it led to.
 POISONED = re.compile(r"no tool (output|call) found for|without its required", re.IGNORECASE)
+NOT_THERE = re.compile(r"not found|does not exist|no such", re.IGNORECASE)
 
 
 @contextmanager
@@ -45,9 +48,9 @@ def translate_errors(*, in_conversation: bool = False) -> Iterator[None]:
     except openai.APIStatusError as error:
         raise _of_status(error, in_conversation) from error
     except openai.APIError as error:  # no connection, no reply in time, or not a usable one
-        raise EngineUnreachable from error
+        raise EngineUnreachable(describe(error)) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:  # the SDK lets broken JSON through
-        raise EngineUnreachable from error
+        raise EngineUnreachable(NOT_USABLE) from error
     except (openai.OpenAIError, openai.InvalidWebhookSignatureError) as error:
         kind = type(error).__name__
         raise EngineRefused(f"The OpenAI SDK gave up: {kind}.", reason="sdk_error") from error
@@ -61,7 +64,13 @@ def usable(expected: type[T], reply: object) -> T:
     """
     if isinstance(reply, expected) and getattr(reply, "id", True):
         return reply
-    raise EngineUnreachable
+    raise EngineUnreachable(NOT_USABLE)
+
+
+def is_missing(error: openai.APIStatusError) -> bool:
+    """Return whether a server says that it does not have something: some do so with 400."""
+    said_so = error.status_code == 400 and NOT_THERE.search(_message(error)) is not None
+    return error.status_code == 404 or said_so
 
 
 def short_code(code: object, default: str) -> str:
@@ -81,10 +90,8 @@ def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineErr
     match error.status_code:
         case 409 | 429:
             return EngineBusy(_retry_after(error.response.headers))
-        case 408:
-            return EngineUnreachable()
-        case status if status >= 500:
-            return EngineUnreachable()
+        case status if status == 408 or status >= 500:
+            return EngineUnreachable(describe(error))
         case 401:
             return EngineRefused(
                 "OpenAI does not accept the key: check OPENAI_API_KEY.", reason="unauthorized"
@@ -96,12 +103,18 @@ def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineErr
                 reason="forbidden",
             )
         case 404:
-            return _of_missing(error, in_conversation)
+            missing = _of_missing(error)
+            if missing is None and in_conversation:
+                return ConversationGone()
+            return missing or EngineRefused(
+                "OpenAI does not have what was asked for.", reason="not_found"
+            )
         case _:
             return _of_bad_request(error)
 
 
-def _of_missing(error: openai.APIStatusError, in_conversation: bool) -> EngineError:
+def _of_missing(error: openai.APIStatusError) -> EngineError | None:
+    """Return the error for what a server names as missing; None where it names nothing we know."""
     about = f"{error.code} {error.param} {_message(error)}".lower()
     if re.search(r"\bmodel", about):
         return EngineRefused(
@@ -113,16 +126,15 @@ def _of_missing(error: openai.APIStatusError, in_conversation: bool) -> EngineEr
             "then run `docent refresh`.",
             reason="vector_store_not_found",
         )
-    if in_conversation or "conversation" in about:
-        return ConversationGone()
-    return EngineRefused("OpenAI does not have what was asked for.", reason="not_found")
+    return ConversationGone() if "conversation" in about else None
 
 
 def _of_bad_request(error: openai.APIStatusError) -> EngineError:
-    if error.code == "conversation_not_found" or POISONED.search(_message(error)):
+    if POISONED.search(_message(error)):
         return ConversationGone()
-    if error.code == "model_not_found":
-        return _of_missing(error, in_conversation=False)
+    names_it = error.code in ("model_not_found", "conversation_not_found") or is_missing(error)
+    if names_it and (missing := _of_missing(error)):
+        return missing
     reason = short_code(error.code, "bad_request")
     param = short_code(error.param, "")
     hint = f" Check the setting behind `{param}`." if param else ""

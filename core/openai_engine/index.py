@@ -4,52 +4,31 @@ A document is known by the id of its file. Lives here: copying pages there and t
 here: which pages, and what has been copied already; the refresh and the store know that.
 """
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
 
 import openai
 from openai import AsyncOpenAI
-from openai.pagination import AsyncCursorPage
 from openai.types import FileDeleted, FileObject
-from openai.types.vector_stores import (
-    VectorStoreFile,
-    VectorStoreFileBatch,
-    VectorStoreFileDeleted,
-)
-from openai.types.vector_stores.file_batch_create_params import File
+from openai.types.vector_stores import VectorStoreFile, VectorStoreFileDeleted
 
 from core.domain import Document, Page
-from core.errors import EngineBusy, EngineError, EngineUnreachable, IndexRefused
+from core.errors import EngineBusy, EngineError, IndexRefused
+from core.openai_engine.attachment import Attachment, States
 from core.openai_engine.client import POLL_TIMEOUT, UPLOAD_TIMEOUT
-from core.openai_engine.documents import CHUNKING, file_attributes, file_content, file_name
-from core.openai_engine.errors import short_code, translate_errors, usable
-from core.openai_engine.patience import PAUSES, patiently
+from core.openai_engine.documents import file_content, file_name
+from core.openai_engine.errors import (
+    REFUSES_THE_FILE,
+    is_missing,
+    short_code,
+    translate_errors,
+    usable,
+)
+from core.openai_engine.parallel import each
+from core.openai_engine.patience import Timing, patiently
 from core.openai_engine.vector_store import VectorStore
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-FilesPage = AsyncCursorPage[VectorStoreFile]
-
-PARALLEL = 8  # requests at once: some 1,000 uploads a minute, which is what OpenAI allows
-LIST_AT_ONCE = 100  # most files that one request lists
-REFUSES_THE_FILE = {400, 413, 415, 422}  # statuses that are about one file, not about all of them
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
-    """How long the index waits, in seconds."""
-
-    pauses: Sequence[float] = PAUSES  #: between tries of a request
-    first_look: float = 0.5  #: from one look at a batch to the next, growing by half each time
-    longest_look: float = 5.0
-    patience: float = 120.0  #: for a batch to be indexed, and as much more for each file as:
-    patience_per_file: float = 2.0
 
 
 class OpenAIIndex:
@@ -65,6 +44,7 @@ class OpenAIIndex:
         self._client = client
         self._vector_store = vector_store
         self._timing = timing or Timing()
+        self._attachment = Attachment(client, self._timing)
 
     async def prepare(self) -> None:
         """Make sure that the vector store can be written to."""
@@ -79,32 +59,37 @@ class OpenAIIndex:
             return []
         store = await self._vector_store.ensure()
         uploaded: list[str] = []
+        attached_to: str | None = None
+        states: States = {}
         try:
-            outcomes = await _each(pages, lambda page: self._upload(page, uploaded))
+            outcomes = await each(pages, lambda page: self._upload(page, uploaded))
             taken = [
                 (page, ref)
                 for page, ref in zip(pages, outcomes, strict=True)
                 if isinstance(ref, str)
             ]
-            states = await self._attach(store, taken) if taken else {}
+            if taken:
+                attached_to = store
+                states = await self._attachment.attach(store, taken)
         except EngineError:
-            await self._discard(store, uploaded)
+            await self._discard(attached_to, set(uploaded))
             raise
         results = [
             ref if isinstance(ref, IndexRefused) else _outcome(ref, states.get(ref))
             for ref in outcomes
         ]
         kept = {ref for ref in results if isinstance(ref, str)}
-        await self._discard(store, set(uploaded) - kept)
+        await self._discard(attached_to, set(uploaded) - kept)
         return results
 
     async def remove(self, documents: Sequence[Document]) -> None:
-        """Detach the documents' files and delete them; a file stays findable for a moment."""
+        """Detach the documents' files and delete them; a file stays findable for a moment.
+
+        One that cannot be removed keeps none of the others; its error is raised in the end.
+        """
         store = await self._vector_store.id()
-        await _each(
-            [document.ref for document in documents],
-            lambda ref: patiently(lambda: self._remove(store, ref), self._timing.pauses),
-        )
+        refs = {document.ref for document in documents}
+        await patiently(lambda: self._remove_all(store, refs), self._timing.pauses)
 
     async def close(self) -> None:
         """Close the client."""
@@ -133,89 +118,36 @@ class OpenAIIndex:
             uploaded.append(outcome)
         return outcome
 
-    async def _attach(
-        self, store: str, taken: Sequence[tuple[Page, str]]
-    ) -> dict[str, VectorStoreFile]:
-        """Attach the files and say what became of each."""
-        files: list[File] = [
-            {
-                "file_id": ref,
-                "attributes": dict(file_attributes(page)),
-                "chunking_strategy": CHUNKING,
-            }
-            for page, ref in taken
-        ]
-
-        async def attach() -> str:
-            with translate_errors():
-                reply = await self._client.vector_stores.file_batches.create(store, files=files)
-                return usable(VectorStoreFileBatch, reply).id
-
-        # Later replies are not asked for the id: some servers put that of the vector store there.
-        batch = await patiently(attach, self._timing.pauses)
-        return await self._settled(store, batch, len(files))
-
-    async def _settled(self, store: str, batch: str, count: int) -> dict[str, VectorStoreFile]:
-        """Wait until no file of the batch is in progress, or until patience ends."""
-        timing = self._timing
-        clock = asyncio.get_running_loop()
-        deadline = clock.time() + timing.patience + count * timing.patience_per_file
-        pause = timing.first_look
-        while (left := deadline - clock.time()) > 0:
-            wait = pause
-            try:
-                done, hint = await self._look(store, batch)
-                states = await self._states(store, batch) if done else {}
-                if done and not any(file.status == "in_progress" for file in states.values()):
-                    return states
-                wait = hint or pause
-            except EngineBusy as busy:
-                wait = max(busy.retry_after or 0.0, pause)
-            except EngineUnreachable:
-                log.debug("A look at a batch failed", extra={"batch": batch})
-            await asyncio.sleep(min(wait, left))
-            pause = min(pause * 1.5, timing.longest_look)
-        return await patiently(lambda: self._states(store, batch), timing.pauses)
-
-    async def _look(self, store: str, batch: str) -> tuple[bool, float | None]:
-        """Say whether the batch has ended, and how many seconds the server says to wait if not."""
-        with translate_errors():
-            raw = await self._client.vector_stores.file_batches.with_raw_response.retrieve(
-                batch, vector_store_id=store, timeout=POLL_TIMEOUT
-            )
-            status = usable(VectorStoreFileBatch, raw.parse()).status
-        hint = raw.headers.get("openai-poll-after-ms", "")
-        seconds = int(hint) / 1000 if hint.isdecimal() else None
-        return status != "in_progress", seconds and min(seconds, self._timing.longest_look)
-
-    async def _states(self, store: str, batch: str) -> dict[str, VectorStoreFile]:
-        """List the files of the batch. Its counts are no help: they do not say which file."""
-        states: dict[str, VectorStoreFile] = {}
-        with translate_errors():
-            page = await _page(
-                self._client.vector_stores.file_batches.list_files(
-                    batch, vector_store_id=store, limit=LIST_AT_ONCE, timeout=POLL_TIMEOUT
-                )
-            )
-            while True:
-                entries: Sequence[object] = page.data or ()
-                files = [entry for entry in entries if isinstance(entry, VectorStoreFile)]
-                is_new = any(file.id not in states for file in files)
-                states |= {file.id: file for file in files}
-                if not is_new or not page.has_next_page():  # a server may not know how to go on
-                    return states
-                page = await _page(page.get_next_page())
-
-    async def _discard(self, store: str, refs: Iterable[str]) -> None:
+    async def _discard(self, store: str | None, refs: set[str]) -> None:
         """Remove files that are not to be kept, without trying hard: they do no harm."""
-        files = list(refs)
         try:
-            await _each(files, lambda ref: self._remove(store, ref))
+            await self._remove_all(store, refs)
         except EngineError as error:
             kind = type(error).__name__
-            log.warning("Files were left behind", extra={"files": len(files), "because": kind})
+            log.warning("Files were left behind", extra={"files": len(refs), "because": kind})
+
+    async def _remove_all(self, store: str | None, refs: set[str]) -> None:
+        """Remove files, and take each that is gone out of `refs`.
+
+        Raises the first error after all have been tried, but EngineBusy at once.
+        """
+
+        async def remove(ref: str) -> EngineError | None:
+            try:
+                await self._remove(store, ref)
+            except EngineBusy:
+                raise
+            except EngineError as error:
+                return error
+            refs.discard(ref)
+            return None
+
+        outcomes = await each(sorted(refs), remove)
+        for error in filter(None, outcomes):
+            raise error
 
     async def _remove(self, store: str | None, ref: str) -> None:
+        """Take a file out of the vector store, if it may be in one, and delete it."""
         with translate_errors():
             if store is not None:
                 try:
@@ -223,12 +155,14 @@ class OpenAIIndex:
                         ref, vector_store_id=store, timeout=POLL_TIMEOUT
                     )
                     usable(VectorStoreFileDeleted, detached)
-                except openai.NotFoundError:
+                except (openai.NotFoundError, openai.BadRequestError):
                     log.debug("A document was not in the vector store", extra={"document": ref})
             try:
                 deleted = await self._client.files.delete(ref, timeout=POLL_TIMEOUT)
                 usable(FileDeleted, deleted)
-            except openai.NotFoundError:
+            except openai.APIStatusError as error:
+                if not is_missing(error):
+                    raise
                 log.debug("A document's file was gone", extra={"document": ref})
 
 
@@ -245,30 +179,3 @@ def _outcome(ref: str, file: VectorStoreFile | None) -> str | IndexRefused:
         case status:
             code = file.last_error.code if file and file.last_error else status
             return IndexRefused(f"OpenAI could not index it ({short_code(code, 'unknown')}).")
-
-
-async def _page(request: Awaitable[FilesPage]) -> FilesPage:
-    try:
-        return await request
-    except AttributeError as error:  # the SDK takes any body for a list, and stumbles over others
-        raise EngineUnreachable from error
-
-
-async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Do `work` on each item, some at once, and return the results in order.
-
-    The first error ends it all and is raised as it is.
-    """
-    gate = asyncio.Semaphore(PARALLEL)
-
-    async def one(item: T) -> R:
-        async with gate:
-            return await work(item)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in items]
-    except ExceptionGroup as errors:
-        first = errors.exceptions[0]
-        raise first from first.__cause__
-    return [task.result() for task in tasks]

@@ -8,7 +8,7 @@ from openai import AsyncOpenAI, types
 
 from core.errors import EngineRefused
 from core.openai_engine.client import POLL_TIMEOUT
-from core.openai_engine.errors import translate_errors, usable
+from core.openai_engine.errors import is_missing, translate_errors, usable
 from core.openai_engine.patience import PAUSES, patiently
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,10 @@ class VectorStore:
         with translate_errors():
             try:
                 reply = await self._client.vector_stores.retrieve(store, timeout=POLL_TIMEOUT)
-            except openai.NotFoundError:
-                return False
+            except openai.APIStatusError as error:
+                if is_missing(error):
+                    return False
+                raise
             return usable(types.VectorStore, reply).status != "expired"
 
     async def _make(self) -> str:

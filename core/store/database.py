@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from core.errors import StoreError
 
 BUSY_TIMEOUT = 10.0  # seconds that SQLite waits for another process's write to end
+CONNECT_TIMEOUT = 10  # seconds for one address of a Postgres to let us in; libpq takes whole ones
 
 
 class Database:
@@ -60,24 +61,43 @@ def open_database(url: str) -> Database:
     """Prepare for the database at `url`, without connecting yet; the folder of a file is made.
 
     Takes `sqlite:///path`, and Postgres in each form that hosts give (`postgres://`,
-    `postgresql://`). Raises StoreError for any other.
+    `postgresql://`). A Postgres has CONNECT_TIMEOUT seconds to let us in, unless the URL says
+    otherwise by `connect_timeout`. Raises StoreError for any other URL, and where the folder
+    cannot be made.
     """
     try:
-        parsed = _with_driver(make_url(url))
-    except exc.ArgumentError as error:
+        return Database(_make_engine(_with_driver(make_url(url))))
+    except (exc.ArgumentError, ValueError):
+        # Neither the error nor its traceback may be shown: they quote what could not be read,
+        # which can be a part of the password.
         raise StoreError(
-            "DATABASE_URL is not a URL. Write sqlite:///data/docent.db or postgresql://…"
+            "DATABASE_URL cannot be read. Write sqlite:///data/docent.db, or "
+            "postgresql://user:password@host/name with special characters in user and password "
+            "percent-encoded."
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"The folder of the database cannot be made: {error.filename}: {error.strerror}. "
+            "Correct DATABASE_URL, or the rights on the folder."
         ) from error
+
+
+def _make_engine(url: URL) -> AsyncEngine:
     # Parameters are questions and answers: they must not reach an error text, hence a log.
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(parsed, hide_parameters=True)
+    if url.get_backend_name() == "sqlite":
+        if url.database and url.database != ":memory:":
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(url, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    else:
-        engine = create_async_engine(parsed, hide_parameters=True, pool_pre_ping=True)
-    return Database(engine)
+        return engine
+    timeout = url.query.get("connect_timeout", CONNECT_TIMEOUT)
+    return create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": timeout},
+    )
 
 
 def _with_driver(url: URL) -> URL:

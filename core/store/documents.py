@@ -14,7 +14,7 @@ from sqlalchemy import Row, and_, delete, exists, func, select
 from core.domain import Citation, Document, Page
 from core.store.database import Database
 from core.store.schema import documents, pages
-from core.store.text import storable
+from core.text import storable
 
 AT_ONCE = 500  # values in one IN (…): SQLite and Postgres both take far more
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, insert, select, update
+from sqlalchemy import Row, Select, Text, and_, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -26,7 +26,7 @@ from core.domain import (
 )
 from core.store.database import Database
 from core.store.schema import parts, threads, turns
-from core.store.text import storable
+from core.text import storable
 
 _TURN_COLUMNS = (
     turns.c.id,
@@ -48,6 +48,7 @@ _TURN_COLUMNS = (
     threads.c.engine,
     threads.c.conversation,
 )
+UNSETTLED = (TurnState.QUEUED, TurnState.RUNNING)
 _IS_OPEN = turns.c.state.in_(OPEN_STATES)
 
 
@@ -155,15 +156,19 @@ class Turns:
         answer: Answer | None,
         rendered: Sequence[str],
     ) -> None:
-        """Store the outcome and the reply's parts, before any of them is posted."""
+        """Store the outcome and the reply's parts, before any of them is posted.
+
+        A turn that has its outcome keeps it: after an error nobody knows whether a first try took
+        effect, and the second one must not matter.
+        """
         citations = [
             {"url": storable(citation.url), "title": storable(citation.title)}
             for citation in (answer.citations if answer else ())
         ]
         async with self._database.write() as connection:
-            await connection.execute(
+            settled = await connection.execute(
                 update(turns)
-                .where(turns.c.id == turn)
+                .where(turns.c.id == turn, turns.c.state.in_(UNSETTLED))
                 .values(
                     state=state,
                     outcome=outcome,
@@ -171,6 +176,8 @@ class Turns:
                     citations=citations,
                 )
             )
+            if settled.rowcount == 0:
+                return
             await connection.execute(
                 insert(parts),
                 [
@@ -237,7 +244,8 @@ class Turns:
 
         The rows stay: their identities prevent that a message is answered a second time.
         """
-        old = and_(turns.c.finished_at < before, turns.c.question != "")
+        has_text = or_(turns.c.question != "", cast(turns.c.unread, Text) != "[]")
+        old = and_(turns.c.finished_at < before, has_text)
         async with self._database.write() as connection:
             ids = select(turns.c.id).where(old)
             await connection.execute(update(parts).where(parts.c.turn_id.in_(ids)).values(text=""))

@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bots.discord_bot import connection
-from core.errors import PlatformRefused
+from bots.discord_bot import checkup, connection
+from core.config import DiscordSettings
+from core.errors import PlatformRefused, PlatformUnreachable
 from servers.discord_bench import Notebook, answer_to, connected, platform_for
 from servers.discord_http import Fault
 from servers.discord_server import DiscordServer
+
+APPLICATION = "/oauth2/applications/@me"
+WITHOUT_OWNER = Fault(body='{"id": "1"}', content_type="application/json")
 
 
 @pytest.fixture
@@ -105,7 +109,16 @@ async def test_a_discord_that_is_away_is_waited_for(discord, hasty, caplog):
     discord.fail("GET", "/users/@me", Fault(status=503), Fault(body="<html>"))
     async with connected(discord):
         assert len(discord.calls("GET", "/users/@me")) == 3
-    assert caplog.text.count("Discord cannot be reached") == 2
+    failures = [one.message for one in caplog.records if "Logging in" in one.message]
+    assert len(failures) == 2
+    assert "HTTP 503" in failures[0]
+    assert "TypeError" in failures[1]
+
+
+async def test_a_login_that_cannot_be_read_says_what_is_wrong_with_it(discord, hasty, caplog):
+    discord.fail("GET", APPLICATION, WITHOUT_OWNER)
+    async with connected(discord):
+        assert "KeyError in appinfo.py" in caplog.text
 
 
 async def test_stopping_while_discord_is_away_takes_no_time(discord):
@@ -117,6 +130,43 @@ async def test_stopping_while_discord_is_away_takes_no_time(discord):
         await discord.wait_for(lambda: discord.calls("GET", "/users/@me"))
         stop.set()
     await platform.close()
+    asked.until.set()
+
+
+# --- what the doctor says -------------------------------------------------------------------------
+
+
+def settings_for(discord: DiscordServer) -> DiscordSettings:
+    return DiscordSettings(
+        token=discord.token, api_url=discord.api_url, gateway_url=None, message_content=False
+    )
+
+
+async def test_the_doctor_names_the_bot(discord):
+    assert "bot docent, message content is not read" in await checkup.check(settings_for(discord))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (WITHOUT_OWNER, "KeyError in appinfo.py"),
+        (Fault(status=503), "GET /api/v10/oauth2/applications/@me: HTTP 503"),
+        (Fault(drop="before"), "ServerDisconnectedError"),
+    ],
+    ids=repr,
+)
+async def test_the_doctor_says_why_logging_in_failed(discord, fault, said):
+    discord.fail("GET", APPLICATION, fault, fault)  # aiohttp sends a GET that is cut off again
+    with pytest.raises(PlatformUnreachable, match=said):
+        await checkup.check(settings_for(discord))
+
+
+async def test_the_doctor_does_not_wait_for_ever(discord, monkeypatch):
+    monkeypatch.setattr(checkup, "PATIENCE", 0.05)
+    asked = Fault(until=asyncio.Event())
+    discord.fail("GET", APPLICATION, asked)
+    with pytest.raises(PlatformUnreachable, match="within"):
+        await checkup.check(settings_for(discord))
     asked.until.set()
 
 

@@ -7,6 +7,7 @@ import discord
 import discord.app_commands
 import pytest
 from multidict import CIMultiDict
+from yarl import URL
 
 from bots.discord_bot.errors import translated
 from core.errors import (
@@ -20,6 +21,9 @@ from core.errors import (
 
 class Response:
     """As much of aiohttp's response as discord.py looks at."""
+
+    method = "PATCH"
+    url = URL("https://discord.com/api/v10/channels/1/messages/2?limit=3")
 
     def __init__(self, status: int, **headers: str) -> None:
         self.status = status
@@ -109,6 +113,37 @@ def test_what_discord_wrote_is_not_repeated():
         error = translate(reply(status))
         assert type(error) is PlatformRefused
         assert "the text of Discord" not in str(error)
+
+
+def test_a_refusal_names_the_call():
+    said = str(translate(reply(404)))
+    assert said == (
+        "Discord refused the request (PATCH /api/v10/channels/1/messages/2: HTTP 404, code 0)."
+    )
+    assert "PATCH /api/v10/channels/1/messages/2: HTTP 503" in str(translate(reply(503)))
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("webhooks/1/sec-ret_1", "webhooks/1/…"),
+        ("webhooks/1/sec-ret_1/messages/@original", "webhooks/1/…/messages/@original"),
+        ("interactions/2/sec-ret_1/callback", "interactions/2/…/callback"),
+        ("channels/3/messages", "channels/3/messages"),
+    ],
+)
+def test_a_call_is_named_without_its_token(path, named):
+    error = reply(400)
+    error.response.url = URL(f"http://127.0.0.1:8080/api/v10/{path}")
+    said = str(translate(error))
+    assert f"PATCH /api/v10/{named}: HTTP" in said
+    assert "sec-ret_1" not in said
+
+
+def test_a_reply_that_cannot_be_read_says_where_but_not_what_was_in_it():
+    error = translate(KeyError("words of a person"))
+    assert "KeyError in test_discord_errors.py, line " in str(error)
+    assert "words" not in str(error)
 
 
 def test_our_own_errors_pass():

@@ -1,6 +1,7 @@
 """Replies on Discord: in the thread, which is opened for them, once, and without a ping."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -44,6 +45,18 @@ async def bench(discord, help_channel) -> AsyncIterator[Bench]:
 async def asked(discord, help_channel, ann, bench) -> tuple[Json, Mention]:
     question = await discord.mention(help_channel, ann, "How do I start?")
     return question, await bench.notebook.next()
+
+
+async def ask(discord: DiscordServer, bench: Bench, *where) -> tuple[Json, Mention]:
+    question = await discord.mention(*where, "How do I start?")
+    return question, await bench.notebook.next()
+
+
+async def answer(bench: Bench, mention: Mention, marker: str) -> None:
+    """Show work and post, as core does, without a wait that anybody would notice."""
+    async with asyncio.timeout(3):
+        await bench.platform.show_working(mention.thread, mention.message)
+        await bench.platform.post(answer_to(mention, marker=marker * 24))
 
 
 async def restarted(discord: DiscordServer, mention: Mention, post: Post) -> MessageId:
@@ -275,6 +288,111 @@ async def test_a_long_rate_limit_is_handed_on_with_its_seconds(discord, bench, a
     with pytest.raises(PlatformBusy) as caught:
         await bench.platform.post(answer_to(mention))
     assert caught.value.retry_after == 90.0
+
+
+# Threads have a window of five minutes. A call that is refused for it would be slept out, or be
+# handed on; neither must happen while Discord takes more.
+
+
+async def test_the_next_questions_in_a_channel_get_their_threads_at_once(
+    discord, help_channel, ann, bench
+):
+    for number in "123":
+        question, mention = await ask(discord, bench, help_channel, ann)
+        await answer(bench, mention, number)
+        assert discord.thread_under(question).texts() == ["By starting."]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 300.0])
+async def test_when_no_more_threads_may_be_opened_the_reply_is_in_line_at_once(
+    discord, help_channel, ann, bench, seconds
+):
+    discord.limit("POST", THREADS, calls=2, seconds=seconds)
+    for number in "12":
+        question, mention = await ask(discord, bench, help_channel, ann)
+        await answer(bench, mention, number)
+        assert discord.thread_under(question).texts() == ["By starting."]
+    for number in "34":
+        question, mention = await ask(discord, bench, help_channel, ann)
+        await answer(bench, mention, number)
+        reply = discord.posted(help_channel)[-1]
+        assert reply["message_reference"]["message_id"] == question["id"]
+    assert len(discord.posted(help_channel)) == 2
+    assert len(discord.calls("POST", THREADS)) == 2  # refusals are counted
+
+
+async def test_when_discord_refuses_to_open_more_threads_the_reply_is_in_line_at_once(
+    discord, help_channel, ann, bench
+):
+    discord.fail("POST", THREADS, Fault(retry_after=300.0))
+    question, mention = await ask(discord, bench, help_channel, ann)
+    await answer(bench, mention, "1")
+    await bench.platform.post(answer_to(mention, "More.", "2" * 24))
+    assert [one["content"] for one in discord.posted(help_channel)] == ["By starting.", "More."]
+    assert discord.thread_under(question) is None
+
+
+async def test_a_thread_that_may_be_opened_in_a_moment_is_waited_for(
+    discord, help_channel, ann, bench
+):
+    discord.limit("POST", THREADS, calls=1, seconds=0.5)
+    for number in "12":
+        question, mention = await ask(discord, bench, help_channel, ann)
+        await answer(bench, mention, number)
+        assert discord.thread_under(question).texts() == ["By starting."]
+    assert discord.too_many("POST", THREADS) == 0
+
+
+async def test_talk_in_an_open_thread_goes_on_when_no_more_threads_may_be_opened(
+    discord, help_channel, ann, bench
+):
+    discord.limit("POST", THREADS, calls=1, seconds=300.0)
+    question, mention = await ask(discord, bench, help_channel, ann)
+    await answer(bench, mention, "1")
+    thread = discord.thread_under(question)
+    _, follow_up = await ask(discord, bench, thread, ann)
+    await answer(bench, follow_up, "2")
+    assert follow_up.thread == mention.thread
+    assert len(discord.posted(thread)) == 2
+    assert discord.posted(help_channel) == []
+
+
+async def test_with_no_message_left_in_the_window_a_post_waits_and_is_made_once(
+    discord, bench, asked
+):
+    question, mention = asked
+    await bench.platform.show_working(mention.thread, mention.message)
+    discord.limit("POST", MESSAGES, calls=1, seconds=1.0)
+    began = time.monotonic()
+    await bench.platform.post(answer_to(mention, "1", "1" * 24))
+    assert time.monotonic() - began < 0.9  # what is posted is not held back
+    await bench.platform.post(answer_to(mention, "2", "2" * 24))
+    assert discord.thread_under(question).texts() == ["1", "2"]
+    assert discord.too_many("POST", MESSAGES) == 0
+
+
+async def test_posts_at_the_same_time_are_all_made_within_the_limit(discord, bench, asked):
+    question, mention = asked
+    await bench.platform.show_working(mention.thread, mention.message)
+    discord.limit("POST", MESSAGES, calls=3, seconds=0.2)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        for number in "12345678":
+            tasks.create_task(bench.platform.post(answer_to(mention, number, number * 24)))
+    assert sorted(discord.thread_under(question).texts()) == list("12345678")
+    assert discord.too_many("POST", MESSAGES) == 0
+
+
+async def test_a_post_that_is_given_up_while_it_waits_holds_no_other_back(discord, bench, asked):
+    question, mention = asked
+    await bench.platform.show_working(mention.thread, mention.message)
+    discord.limit("POST", MESSAGES, calls=1, seconds=0.3)
+    await bench.platform.post(answer_to(mention, "1", "1" * 24))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await bench.platform.post(answer_to(mention, "2", "2" * 24))
+    async with asyncio.timeout(2):
+        await bench.platform.post(answer_to(mention, "3", "3" * 24))
+    assert discord.thread_under(question).texts() == ["1", "3"]
 
 
 async def test_giving_up_in_a_global_rate_limit_does_not_hold_later_calls_back(

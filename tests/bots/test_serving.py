@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from bots import serving
-from bots.app import assemble
+from bots.app import Docent, assemble
 from bots.serving import serve, stop_on_signals
 from bots.waiting import work_until
 from core.config import Settings
 from core.domain import Answer, TurnState
-from core.errors import PlatformRefused
+from core.errors import PlatformRefused, StoreError
 from core.ports import Reception
 from core.store import Store
 from servers.docent_rig import write_docs
@@ -35,6 +35,23 @@ async def test_a_platform_that_does_not_let_the_bot_in_ends_the_whole(sqlite_sto
     assert caught.group_contains(PlatformRefused, match="token")
 
 
+async def pauses_of(
+    docent: Docent, every: float | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> list[float]:
+    """How long the housekeeping sleeps between refreshes, the first `count` times."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(round(seconds))
+        if len(pauses) >= count:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(serving.asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await serving._keep_fresh(docent, every)
+    return pauses
+
+
 async def test_an_empty_documentation_is_read_at_the_start(
     sqlite_store: Store, tmp_path: Path
 ) -> None:
@@ -44,24 +61,40 @@ async def test_an_empty_documentation_is_read_at_the_start(
     assert await sqlite_store.documents.count() == 2
 
 
+async def test_a_first_refresh_that_failed_is_tried_again_ever_more_slowly(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docs").mkdir()
+    settings = Settings(docs_sources=(str(tmp_path / "docs"),))
+    async with assemble(settings, sqlite_store, []) as docent:
+        pauses = await pauses_of(docent, None, 6, monkeypatch)
+    assert pauses == [0, 60, 0, 120, 0, 240]
+
+
 async def test_a_refresh_is_due_one_interval_after_the_last_one_of_any_process(
     sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),), refresh_every=1000.0)
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),))
     async with assemble(settings, sqlite_store, []) as docent:
         await docent.refresher.refresh(_unseen)
-        waits: list[float] = []
+        pauses = await pauses_of(docent, 1000.0, 2, monkeypatch)
+    assert pauses == [pytest.approx(1000, abs=60)] * 2
 
-        async def wait(seconds: float) -> None:
-            waits.append(seconds)
-            if len(waits) == 2:
-                raise asyncio.CancelledError
 
-        monkeypatch.setattr(serving.asyncio, "sleep", wait)
+async def test_housekeeping_survives_a_database_that_is_away(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),))
+
+    async def fails(*_: object, **__: object) -> int:
+        raise StoreError
+
+    monkeypatch.setattr(sqlite_store.documents, "count", fails)
+    monkeypatch.setattr(sqlite_store.turns, "forget_texts", fails)
+    async with assemble(settings, sqlite_store, []) as docent:
+        assert (await pauses_of(docent, None, 3, monkeypatch))[0] == 60
         with pytest.raises(asyncio.CancelledError):
-            await serving._keep_fresh(docent, settings.refresh_every)
-    assert waits[0] == pytest.approx(1000, abs=60)
-    assert waits[1] == 1000
+            await serving._forget_texts(sqlite_store, 1)
 
 
 async def _unseen(progress: object) -> None:
@@ -71,7 +104,7 @@ async def _unseen(progress: object) -> None:
 async def test_texts_are_forgotten_after_the_retention_time_and_identities_kept(
     store: Store,
 ) -> None:
-    asked = mention("a private question")
+    asked = mention("a private question", unread=("private.xlsx",))
     turn = await store.turns.take(asked)
     assert turn is not None
     answer = Answer(text="a private answer")
@@ -88,6 +121,16 @@ async def test_texts_are_forgotten_after_the_retention_time_and_identities_kept(
     assert kept.question == ""
     assert await store.turns.unposted(turn.id) == [(0, "")]
     assert await store.turns.take(asked) is None
+
+
+async def test_a_file_name_without_a_question_is_forgotten_too(store: Store) -> None:
+    turn = await store.turns.take(mention("", unread=("salaries.xlsx",)))
+    assert turn is not None
+    await store.turns.close(turn.id, TurnState.DELIVERED, "greeted")
+    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 1
+    kept = await store.turns.get(turn.id)
+    assert kept is not None
+    assert kept.unread == ()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

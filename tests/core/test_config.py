@@ -94,6 +94,86 @@ def test_no_problem_shows_a_secret() -> None:
     assert not any("secret" in problem for problem in problems_of(secrets))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("RETENTION_DAYS", "nan", "1 or more"),
+        ("RETENTION_DAYS", "inf", "1 or more"),
+        ("RUN_DEADLINE_SECONDS", "inf", "5 or more"),
+        ("PORT", "inf", "0 to 65535"),
+        ("PORT", "-1", "0 to 65535"),
+        ("PORT", "65536", "0 to 65535"),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_with_the_range(
+    name: str, text: str, said: str
+) -> None:
+    (problem,) = problems_of({name: text})
+    assert problem == f"{name} is {text!r}: write a number, {said}."
+
+
+@pytest.mark.parametrize("port", [0, 65535])
+def test_the_first_and_the_last_port_are_taken(port: int) -> None:
+    slack = parse_settings({**SLACK, "PORT": str(port)}).slack
+    assert slack is not None
+    assert slack.port == port
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+aiosqlite:///:memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:docent?mode=memory&uri=true",
+        "sqlite:///?timeout=1",
+        "sqlite://data/docent.db",
+    ],
+)
+def test_a_sqlite_that_would_remember_nothing_is_refused_with_a_file_to_write(url: str) -> None:
+    (problem,) = problems_of({"DATABASE_URL": url})
+    assert "write sqlite:///data/docent.db" in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://u:a@b:geheim/x@h/db",
+        "postgres://u:ge@heim@h/db",
+        "postgres://u:ge/heim@h/db",
+        "postgres://u:12/geheim@h/db",
+        "postgres://u:ge?heim@h/db",
+        "postgres://u:12#geheim@h/db",
+        "postgres://u:ge[heim@h/db",
+        "postgres://u:p@h:geheim/db",
+        "postgres://u:p@h:99999/db",
+        "postgres://u:p@h..geheim/db",
+    ],
+)
+def test_a_postgres_url_with_two_readings_is_refused_and_not_shown(url: str) -> None:
+    (problem,) = problems_of({"DATABASE_URL": url})
+    assert "percent-encoded" in problem
+    assert not any(part in problem for part in ("ge@", "heim", "12", "99999", "//u:", "@h/"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////var/lib/docent.db",
+        "postgres://u:a%40b%3Ageheim%2Fx@h/db",
+        "postgres://u:p:q@h:5432/db?sslmode=require",
+        "postgresql://u@h/db",
+        "postgresql+psycopg://[::1]:5432/db",
+        "postgresql:///db?host=/var/run/postgresql",
+        "postgresql://u:@/db?host=/var/run/postgresql",
+    ],
+)
+def test_a_database_url_with_one_reading_is_taken_as_it_is(url: str) -> None:
+    assert parse_settings({"DATABASE_URL": url}).database_url == url
+
+
 def test_no_secret_is_in_the_repr_of_the_settings() -> None:
     settings = parse_settings(
         {
@@ -146,6 +226,11 @@ def test_instructions_come_from_a_file_too_but_not_from_both(tmp_path: Path) -> 
     assert "both" in problem
 
 
+def test_instructions_in_the_home_of_nobody_are_a_problem_like_any_other() -> None:
+    (problem,) = problems_of({"INSTRUCTIONS_FILE": "~nobody-has-this-name/instructions.md"})
+    assert "cannot be read" in problem
+
+
 def test_the_environment_wins_over_the_env_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,3 +239,30 @@ def test_the_environment_wins_over_the_env_file(
     monkeypatch.setenv("LOG_LEVEL", "ERROR")
     settings = load_settings(env_file)
     assert (settings.log_level, settings.fallback_message) == ("ERROR", "From the file")
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_environment_variable_does_not_hide_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("FALLBACK_MESSAGE='From the file'\n", encoding="utf-8")
+    monkeypatch.setenv("FALLBACK_MESSAGE", empty)
+    assert load_settings(env_file).fallback_message == "From the file"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_an_env_file_that_is_not_utf8_is_refused_by_its_name(tmp_path: Path, encoding: str) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("FALLBACK_MESSAGE='Désolé'\n", encoding=encoding)
+    with pytest.raises(ConfigError, match=r"\.env cannot be read .*UTF-8"):
+        load_settings(env_file)
+
+
+def test_an_env_file_may_begin_with_the_mark_of_an_editor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("FALLBACK_MESSAGE='From the file'\n", encoding="utf-8-sig")
+    monkeypatch.delenv("FALLBACK_MESSAGE", raising=False)
+    assert load_settings(env_file).fallback_message == "From the file"

@@ -4,10 +4,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
+from core import answering, pacing
 from core import loop as loop_module
-from core import pacing
 from core.answering import Answering
 from core.delivery import Delivery
+from core.desk import Desk
 from core.domain import (
     Answer,
     Answered,
@@ -33,7 +34,8 @@ from core.errors import (
 )
 from core.loop import Loop
 from core.pacing import RequestBudget
-from core.replies import Replies
+from core.refresh import Refresher
+from core.replies import FindPages, Replies
 from core.store import Store
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
@@ -87,7 +89,9 @@ class Bench:
 def running(sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
     @asynccontextmanager
     async def run(
-        deadline: float = 30, budget: RequestBudget | None = None
+        deadline: float = 30,
+        budget: RequestBudget | None = None,
+        find_pages: FindPages = find_pages,
     ) -> AsyncIterator[Bench]:
         replies = Replies(find_pages=find_pages, invite_url="https://discord.gg/docent")
         loop = Loop(
@@ -155,7 +159,7 @@ async def test_a_restart_follows_the_run_on_record_and_starts_no_second_one(
     assert [question.text for _, question in engine.started] == ["a", "b"]
 
 
-async def test_a_part_that_was_posted_but_not_recorded_is_not_posted_again_after_a_restart(
+async def test_a_part_that_was_posted_but_not_recorded_is_not_posted_again(
     running: Running,
     platform: RecordingPlatform,
     sqlite_store: Store,
@@ -358,6 +362,176 @@ async def test_a_post_that_did_not_take_effect_is_repeated(
         await bench.ask("a")
         await bench.idle()
     assert platform.threads["t1"] == ["answer to a"]
+
+
+@pytest.mark.parametrize("fault", [PlatformBusy(0.001), PlatformUnreachable()])
+async def test_a_look_for_a_doubtful_part_that_fails_leaves_it_doubtful(
+    fault: Exception, running: Running, platform: RecordingPlatform
+) -> None:
+    platform.errors_after = [PlatformUnreachable()]
+    platform.find_errors = [fault]
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+
+
+async def test_an_outcome_that_was_stored_although_the_database_failed_is_delivered_once(
+    running: Running,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_after_effect(monkeypatch, sqlite_store.turns, "settle")
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+
+
+async def test_a_run_that_was_recorded_although_the_database_failed_is_followed(
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_after_effect(monkeypatch, sqlite_store.turns, "began")
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+    assert len(engine.started) == 1
+
+
+async def test_a_part_that_was_recorded_although_the_database_failed_is_not_posted_again(
+    running: Running,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_after_effect(monkeypatch, sqlite_store.turns, "posted")
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+
+
+async def test_a_question_that_was_stored_without_being_noticed_is_found_in_the_store(
+    running: Running,
+    platform: RecordingPlatform,
+    sqlite_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running() as bench:
+        desk = Desk(
+            store=sqlite_store,
+            refresher=Refresher(store=sqlite_store, sources=[], indexes=[]),
+            admins=[],
+            on_turn=bench.loop.notice,
+            on_doubt=bench.loop.scan_soon,
+        )
+        fail_after_effect(monkeypatch, sqlite_store.turns, "take")
+        asked = mention("a", thread="t1")
+        with pytest.raises(StoreError):
+            await desk.take(asked)
+        assert await desk.take(asked) is False
+        await platform.posted(1)
+    assert platform.threads["t1"] == ["answer to a"]
+
+
+def fail_after_effect(monkeypatch: pytest.MonkeyPatch, owner: object, method: str) -> None:
+    """Let a method's first call raise StoreError although it did what it was asked."""
+    works = getattr(owner, method)
+    failed: list[bool] = []
+
+    async def fails_once(*arguments: object, **named: object) -> object:
+        result = await works(*arguments, **named)
+        if not failed:
+            failed.append(True)
+            raise StoreError
+        return result
+
+    monkeypatch.setattr(owner, method, fails_once)
+
+
+@pytest.mark.parametrize("call", ["open_conversation", "start", "check", "cancel"])
+async def test_an_engine_that_hangs_in_a_call_does_not_keep_the_asker_waiting(
+    call: str,
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hangs(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(answering, "LAST_CALL", 0.01)
+    monkeypatch.setattr(engine, call, hangs)
+    engine.script("a", Working())
+    async with running(deadline=0.05) as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"][0].startswith("I cannot reply")
+
+
+async def test_runs_past_their_deadline_do_not_queue_for_the_budget(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    budget = RequestBudget(per_second=0.001, burst=1)
+    async with running(deadline=0.05, budget=budget) as bench:
+        for number in range(5):
+            engine.script(f"q{number}", Working())
+            await bench.ask(f"q{number}", thread=f"t{number}")
+        await bench.idle()
+    assert len(platform.threads) == 5
+
+
+async def test_the_sign_that_a_process_before_left_is_cleared_and_so_is_one_at_the_stop(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        await bench.ask("a")
+        await engine.looked.wait()
+    assert platform.signs == 1
+    assert platform.working == set()
+
+    platform.working = {"t1"}  # as if that process had been killed instead
+    engine._runs[RunId("run_1")][1][:] = [Answered(answer=Answer(text="x"))]
+    async with running() as bench:
+        await bench.idle()
+    assert platform.working == set()
+
+
+async def test_no_words_of_an_unforeseen_error_reach_the_log(
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine.start_errors = [RuntimeError("a private question")]
+    caplog.set_level("INFO")
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert "Unforeseen error in a turn: RuntimeError" in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_a_fallback_does_without_its_pages_where_they_cannot_be_found(
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+) -> None:
+    async def broken(question: str, limit: int) -> tuple[Citation, ...]:
+        raise IndexError
+
+    engine.script("a", Failed(reason="invalid_prompt", transient=False))
+    async with running(find_pages=broken) as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"][0].startswith("I cannot reply")
 
 
 @pytest.mark.parametrize(

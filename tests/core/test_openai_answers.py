@@ -196,6 +196,49 @@ async def test_a_wrong_id_is_mended_by_the_files_name(
     assert [page.url for page in answer.citations] == [INSTALL.url, "https://docs.example/setup"]
 
 
+def searched(ref: str, name: str, attributes: object) -> dict[str, Any]:
+    """A search that found one file, called like this."""
+    result = {"file_id": ref, "filename": name, "attributes": attributes, "score": 1, "text": "x"}
+    return {"id": "fs_1", "type": "file_search_call", "status": "completed", "results": [result]}
+
+
+@pytest.mark.parametrize(
+    ("found", "citation"),
+    [
+        (searched("uuid-1", "uuid-1", {"file_id": "file-1"}), ("uuid-1", "uuid-1")),
+        (searched("uuid-1", "uuid-1", {"file_id": "file-1"}), ("uuid-1", "install.md")),
+        (searched("uuid-1", "a.md", {"file_id": "file-1"}), ("uuid-0", "a.md")),
+        (
+            searched("uuid-1", "uuid-1", {"file_id": "file-1", "filename": "a.md"}),
+            ("uuid-0", "a.md"),
+        ),
+        (
+            searched("uuid-1", "uuid-1", {"url": INSTALL.url, "title": INSTALL.title}),
+            ("uuid-1", "uuid-1"),
+        ),
+        (
+            searched(
+                "uuid-1",
+                "uuid-1",
+                {"file_id": "file-1", "url": "https://old.example/", "title": "Old"},
+            ),
+            ("uuid-1", "uuid-1"),
+        ),
+    ],
+)
+async def test_a_server_may_call_files_by_ids_and_names_of_its_own(
+    server: OpenAIServer,
+    engine: OpenAIEngine,
+    docs: Docs,
+    found: dict[str, Any],
+    citation: tuple[str, str],
+) -> None:
+    docs.pages["file-1"] = INSTALL
+    other = searched("uuid-2", "uuid-2", {"file_id": "file-2", "url": "https://other.example/"})
+    answer = await answer_of(server, engine, output=[other, found, *cited(citation)])
+    assert answer.citations == (INSTALL,)
+
+
 async def test_a_citation_that_leads_nowhere_is_dropped(
     server: OpenAIServer, engine: OpenAIEngine, docs: Docs
 ) -> None:
@@ -239,5 +282,6 @@ async def test_ids_names_and_attributes_that_make_no_sense_cite_nothing(
     for odd in nonsense:
         result = {"file_id": odd, "filename": odd, "attributes": odd}
         search = {"id": "fs_1", "type": "file_search_call", "results": [result]}
-        output += [search, *cited((odd, odd))]
+        attributes = {"file_id": odd, "filename": odd, "url": odd}
+        output += [search, searched("uuid-1", "uuid-1", attributes), *cited((odd, odd))]
     assert (await answer_of(server, engine, output=output)).citations == ()

@@ -329,7 +329,11 @@ async def test_an_unknown_status_is_a_failure_that_is_logged(
     ]
 
 
-async def test_a_run_that_openai_does_not_have_was_lost(engine: OpenAIEngine) -> None:
+@pytest.mark.parametrize("missing_status", [400, 404])
+async def test_a_run_that_openai_does_not_have_was_lost(
+    server: OpenAIServer, engine: OpenAIEngine, missing_status: int
+) -> None:
+    server.missing_status = missing_status
     assert await engine.check(RunId("resp_none")) == Failed(reason="run_lost", transient=True)
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import importlib
 import re
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from email.utils import formatdate
@@ -204,10 +206,80 @@ async def test_a_reply_that_takes_too_long_is_unreachable(
     assert isinstance(await raised(client.with_options(timeout=0.05)), EngineUnreachable)
 
 
-async def test_a_server_that_is_not_there_is_unreachable(server: OpenAIServer) -> None:
-    settings = OpenAISettings(api_key="sk-test", base_url="http://127.0.0.1:1/v1")
-    async with make_client(settings) as lost:
-        assert isinstance(await raised(lost), EngineUnreachable)
+async def test_an_outage_is_told_with_the_address_and_what_happened(
+    server: OpenAIServer, client: AsyncOpenAI
+) -> None:
+    address = server.url.removeprefix("http://").removesuffix("/v1")
+    hasty = client.with_options(timeout=openai.Timeout(3.0, read=0.05))
+    server.fault("GET", "/models/*", Fault(hang=True))
+    assert str(await raised(hasty)) == f"{address} did not answer in 0.05 s."
+    server.fault("GET", "/models/*", server_error(502), Fault(status=408), Fault(drop="before"))
+    assert str(await raised(client)) == f"{address} answered HTTP 502."
+    assert str(await raised(client)) == f"{address} answered HTTP 408."
+    assert str(await raised(client)) == f"{address} broke the connection off."
+    for odd in (html_page(), broken_json()):
+        server.fault("GET", "/models/*", odd)
+        assert "OPENAI_BASE_URL" in str(await raised(client))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:1/v1", "127.0.0.1:1 cannot be reached (connection refused)."),
+        ("http://[::1]:1/v1", "[::1]:1 cannot be reached ("),
+        ("http://me:hunter2@localhost:1/v1", "localhost:1 cannot be reached (connection refused)."),
+    ],
+)
+async def test_a_server_that_is_not_there_is_unreachable(address: str, said: str) -> None:
+    async with make_client(OpenAISettings(api_key="sk-test", base_url=address)) as lost:
+        unreachable = await raised(lost)
+    assert isinstance(unreachable, EngineUnreachable)
+    assert str(unreachable).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("address", "cause", "said"),
+    [
+        (
+            "https://api.openai.com/v1",
+            socket.gaierror(-2, "Name or service not known"),
+            "api.openai.com:443 cannot be reached (its name is not known).",
+        ),
+        (
+            "http://proxy.example/v1",
+            ssl.SSLCertVerificationError(1, "certificate verify failed"),
+            "proxy.example:80 cannot be reached (its certificate is not trusted).",
+        ),
+        (
+            "http://localhost:8321/v1",
+            ExceptionGroup("all failed", [ConnectionRefusedError(111, "said"), OSError("said")]),
+            "localhost:8321 cannot be reached (connection refused).",
+        ),
+        (
+            "http://localhost:8321/v1",
+            ValueError("said"),
+            "localhost:8321 cannot be reached (no connection).",
+        ),
+    ],
+    ids=["name", "certificate", "two addresses", "anything"],
+)
+def test_the_reason_is_looked_for_below_what_the_sdk_raises(
+    address: str, cause: Exception, said: str
+) -> None:
+    lost = openai.APIConnectionError(request=httpx2.Request("GET", address))
+    lost.__cause__ = httpx2.ConnectError("All connection attempts failed")
+    lost.__cause__.__cause__ = cause
+    with pytest.raises(EngineUnreachable) as caught, translate_errors():
+        raise lost from lost.__cause__
+    assert str(caught.value) == said
+
+
+async def test_a_server_without_tls_is_told_from_one_that_is_not_there(
+    server: OpenAIServer,
+) -> None:
+    address = server.url.replace("http:", "https:")
+    async with make_client(OpenAISettings(api_key="sk-test", base_url=address)) as lost:
+        assert str(await raised(lost)).endswith(" cannot be reached (no TLS connection).")
 
 
 # --- refused --------------------------------------------------------------------------------------
@@ -225,6 +297,9 @@ def refusal(status: int, message: str, code: str | None = None) -> Fault:
         (refusal(400, "No model 'x'.", "model_not_found"), "model_not_found", "OPENAI_MODEL"),
         (refusal(404, "Vector store 'vs_1' not found."), "vector_store_not_found", "refresh"),
         (Fault(status=404, body={"detail": "Not Found"}), "not_found", "does not have"),
+        (refusal(400, "Vector_store 'vs_1' not found"), "vector_store_not_found", "refresh"),
+        (refusal(400, "Model 'x' does not exist."), "model_not_found", "OPENAI_MODEL"),
+        (refusal(400, "Something was not found."), "bad_request", "400"),
         (refusal(400, "Bad.", "unsupported_value"), "unsupported_value", "400 unsupported_value"),
         (Fault(status=422, body={"detail": [{"msg": "bad"}]}), "bad_request", "422"),
         (Fault(status=400, body="what?"), "bad_request", "400"),
@@ -278,6 +353,7 @@ async def test_a_locked_conversation_is_known_by_its_code(
         refusal(404, "Conversation with id 'conv_1' not found."),
         refusal(404, "Not there.", "conversation_not_found"),
         refusal(400, "Not there.", "conversation_not_found"),
+        refusal(400, "Conversation 'conv_1' not found."),
         Fault(status=404, body={"detail": "Conversation conv_1 not found"}),
         refusal(400, "No tool output found for function call call_1."),
         refusal(400, "No tool call found for function call output with call_id call_1."),

@@ -6,21 +6,22 @@ import pytest
 from openai import AsyncOpenAI
 
 from core.config import OpenAISettings
-from core.domain import Document, Page
+from core.domain import Document
 from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, IndexRefused
 from core.openai_engine.client import make_client
 from core.openai_engine.documents import file_attributes, file_content, file_name
-from core.openai_engine.index import OpenAIIndex, Timing
+from core.openai_engine.index import OpenAIIndex
 from servers.openai_faults import Fault, error, html_page, out_of_quota, rate_limited, server_error
-from servers.openai_rig import Remembered, make_vector_store, page
+from servers.openai_rig import (
+    IMPATIENT,
+    Remembered,
+    held,
+    make_index,
+    page,
+    pages,
+    uploaded,
+)
 from servers.openai_server import OpenAIServer
-
-AT_ONCE = Timing(pauses=(0.0, 0.0), first_look=0.0, longest_look=0.0, patience=5.0)
-IMPATIENT = Timing(pauses=(), first_look=0.0, patience=0.05, patience_per_file=0.0)
-
-
-def pages(count: int) -> list[Page]:
-    return [page(f"https://docs.example/page-{number}") for number in range(count)]
 
 
 def document(ref: str) -> Document:
@@ -47,22 +48,6 @@ def remembered() -> Remembered:
 @pytest.fixture
 def index(client: AsyncOpenAI, remembered: Remembered) -> OpenAIIndex:
     return make_index(client, remembered)
-
-
-def make_index(
-    client: AsyncOpenAI, remembered: Remembered, timing: Timing = AT_ONCE
-) -> OpenAIIndex:
-    return OpenAIIndex(client, vector_store=make_vector_store(client, remembered), timing=timing)
-
-
-def held(server: OpenAIServer) -> dict[str, str]:
-    """Names of the files in vector stores, with their statuses."""
-    stores = server.vector_stores.all.values()
-    return {file.file.name: file.status for store in stores for file in store.files.values()}
-
-
-def uploaded(server: OpenAIServer) -> list[str]:
-    return sorted(file.name for file in server.files.all.values())
 
 
 # --- putting pages --------------------------------------------------------------------------------
@@ -99,25 +84,6 @@ async def test_nothing_to_put_asks_openai_nothing(server: OpenAIServer, index: O
 
 async def test_a_page_without_text_is_put_too(index: OpenAIIndex) -> None:
     (ref,) = await index.put([page(markdown="", title="")])
-    assert isinstance(ref, str)
-
-
-async def test_the_batch_is_looked_at_until_it_is_done(
-    server: OpenAIServer, index: OpenAIIndex
-) -> None:
-    server.indexing.looks = 4
-    (ref,) = await index.put([page()])
-    assert isinstance(ref, str)
-    assert len(server.sent("GET", "/vector_stores/*/file_batches/vsfb_*")) >= 4
-
-
-async def test_the_server_may_say_when_to_look_again(
-    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
-) -> None:
-    server.indexing.looks = 3
-    server.indexing.poll_after_ms = 1
-    hourly = Timing(first_look=3600.0, longest_look=3600.0, patience=7200.0)
-    (ref,) = await make_index(client, remembered, hourly).put([page()])
     assert isinstance(ref, str)
 
 
@@ -245,46 +211,6 @@ async def test_a_page_that_is_never_done_is_given_up_and_taken_back(
     assert len(uploaded(server)) == 1
 
 
-async def test_looking_goes_on_while_looks_fail_and_then_ends_in_an_error(
-    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
-) -> None:
-    server.fault("GET", "/vector_stores/*/file_batches/*", *[server_error()] * 1000)
-    with pytest.raises(EngineUnreachable):
-        await make_index(client, remembered, IMPATIENT).put([page()])
-    assert uploaded(server) == []
-
-
-@pytest.mark.parametrize("body", ["null", "[]", "3"])
-async def test_a_reply_that_is_no_list_is_asked_for_again(
-    server: OpenAIServer, index: OpenAIIndex, body: str
-) -> None:
-    fault = Fault(status=200, body=body, content_type="application/json")
-    server.fault("GET", "/vector_stores/*/file_batches/*/files", fault)
-    (ref,) = await index.put([page()])
-    assert isinstance(ref, str)
-
-
-@pytest.mark.parametrize("body", ['{"data": [null, "x"], "has_more": true}', '{"data": null}'])
-async def test_a_list_without_the_file_means_that_it_was_not_taken(
-    server: OpenAIServer, index: OpenAIIndex, body: str
-) -> None:
-    fault = Fault(status=200, body=body, content_type="application/json")
-    server.fault("GET", "/vector_stores/*/file_batches/*/files", fault)
-    (refused,) = await index.put([page()])
-    assert isinstance(refused, IndexRefused)
-    assert uploaded(server) == []
-
-
-async def test_a_server_that_repeats_the_first_page_of_a_list_does_not_hold_us(
-    server: OpenAIServer, index: OpenAIIndex
-) -> None:
-    entry = {"id": "file-other", "object": "vector_store.file", "status": "completed"}
-    listed = Fault(status=200, body={"object": "list", "data": [entry], "has_more": True})
-    server.fault("GET", "/vector_stores/*/file_batches/*/files", *[listed] * 100)
-    await index.put([page()])
-    assert len(server.sent("GET", "/vector_stores/*/file_batches/*/files")) == 2
-
-
 async def test_cleaning_up_that_fails_does_not_hide_the_result(
     server: OpenAIServer, index: OpenAIIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -296,6 +222,42 @@ async def test_cleaning_up_that_fails_does_not_hide_the_result(
     assert "Files were left behind" in caplog.text
 
 
+async def test_cleaning_up_goes_on_after_a_file_that_stays(
+    server: OpenAIServer, index: OpenAIIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.fault("POST", "/vector_stores/*/file_batches", *[server_error()] * 3)
+    server.fault("DELETE", "/files/*", server_error())
+    with pytest.raises(EngineUnreachable):
+        await index.put(pages(20))
+    assert len(uploaded(server)) == 1
+    (warning,) = [record for record in caplog.records if "left behind" in record.message]
+    assert vars(warning)["files"] == 1
+
+
+@pytest.mark.parametrize("missing_status", [400, 404])
+async def test_cleaning_up_after_an_upload_detaches_nothing_that_was_never_attached(
+    server: OpenAIServer, index: OpenAIIndex, missing_status: int
+) -> None:
+    server.missing_status = missing_status
+    await index.prepare()
+    server.fault("POST", "/files", *[Fault()] * 5, error(401, "No.", "invalid_api_key", "x"))
+    with pytest.raises(EngineRefused):
+        await index.put(pages(6))
+    assert len(server.sent("DELETE", "/files/*")) >= 1
+    assert uploaded(server) == []
+    assert server.sent("DELETE", "/vector_stores/*") == []
+
+
+async def test_cleaning_up_deletes_files_that_the_vector_store_never_had(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    server.missing_status = 400
+    server.indexing.lose.add("page-0-")
+    lost, kept = await index.put(pages(2))
+    assert isinstance(lost, IndexRefused)
+    assert list(server.files.all) == [kept]
+
+
 async def test_an_old_copy_stays_until_it_is_removed(
     server: OpenAIServer, index: OpenAIIndex
 ) -> None:
@@ -303,14 +265,6 @@ async def test_an_old_copy_stays_until_it_is_removed(
     (new,) = await index.put([page(markdown="Run uv.")])
     assert old != new
     assert set(server.files.all) == {old, new}
-
-
-async def test_more_files_than_a_list_shows_at_once_are_all_accounted_for(
-    server: OpenAIServer, index: OpenAIIndex
-) -> None:
-    results = await index.put(pages(205))
-    assert all(isinstance(result, str) for result in results)
-    assert len(server.sent("GET", "/vector_stores/*/file_batches/*/files")) == 3
 
 
 # --- removing documents ---------------------------------------------------------------------------
@@ -323,16 +277,22 @@ async def test_removing_detaches_and_deletes(server: OpenAIServer, index: OpenAI
     assert len(held(server)) == 1
 
 
-async def test_removing_what_is_gone_is_no_error(server: OpenAIServer, index: OpenAIIndex) -> None:
+@pytest.mark.parametrize("missing_status", [400, 404])
+async def test_removing_what_is_gone_is_no_error(
+    server: OpenAIServer, index: OpenAIIndex, missing_status: int
+) -> None:
+    server.missing_status = missing_status
     (ref,) = await index.put([page()])
     for _ in range(2):
         await index.remove([document(str(ref)), document("file-never-seen")])
     assert uploaded(server) == []
 
 
+@pytest.mark.parametrize("missing_status", [400, 404])
 async def test_a_file_is_deleted_where_only_the_vector_store_has_let_go_of_it(
-    server: OpenAIServer, index: OpenAIIndex, remembered: Remembered
+    server: OpenAIServer, index: OpenAIIndex, remembered: Remembered, missing_status: int
 ) -> None:
+    server.missing_status = missing_status
     (ref,) = await index.put([page()])
     remembered.id = "vs_gone"
     await index.remove([document(str(ref))])
@@ -353,6 +313,41 @@ async def test_removing_is_tried_again_and_then_raises(
     server.fault("DELETE", "/files/*", *[server_error()] * 3)
     with pytest.raises(EngineUnreachable):
         await index.remove([document(str(ref))])
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "tries"),
+    [
+        (server_error(), EngineUnreachable, 3),
+        (error(403, "No.", None, "x"), EngineRefused, 1),
+    ],
+    ids=["500", "403"],
+)
+async def test_one_document_that_stays_keeps_none_of_the_others(
+    server: OpenAIServer,
+    index: OpenAIIndex,
+    fault: Fault,
+    expected: type[EngineError],
+    tries: int,
+) -> None:
+    refs = [str(ref) for ref in await index.put(pages(20))]
+    stays = min(refs)
+    server.fault("DELETE", f"/files/{stays}", *[fault] * 3)
+    with pytest.raises(expected):
+        await index.remove([document(ref) for ref in refs])
+    assert list(server.files.all) == [stays]
+    assert len(server.sent("DELETE", f"/files/{stays}")) == tries
+    assert len(server.sent("DELETE", "/files/*")) == 19 + tries
+
+
+async def test_removing_stops_where_the_server_asks_for_a_long_pause(
+    server: OpenAIServer, index: OpenAIIndex
+) -> None:
+    refs = await index.put(pages(20))
+    server.fault("DELETE", "/vector_stores/*/files/*", *[rate_limited(retry_after="61")] * 20)
+    with pytest.raises(EngineBusy):
+        await index.remove([document(str(ref)) for ref in refs])
+    assert len(server.sent("DELETE", "/vector_stores/*/files/*")) < 20
 
 
 async def test_closing_twice_is_no_error(index: OpenAIIndex) -> None:

@@ -6,9 +6,9 @@ import pytest
 from openai import AsyncOpenAI
 
 from core.config import OpenAISettings
-from core.errors import EngineRefused, EngineUnreachable
+from core.errors import EngineError, EngineRefused, EngineUnreachable
 from core.openai_engine.client import make_client
-from servers.openai_faults import server_error
+from servers.openai_faults import Fault, error, server_error
 from servers.openai_rig import Remembered, make_vector_store
 from servers.openai_server import OpenAIServer
 
@@ -42,9 +42,11 @@ async def test_there_is_no_vector_store_until_one_is_needed(
     assert remembered.saved == [made]
 
 
+@pytest.mark.parametrize("missing_status", [400, 404])
 async def test_a_vector_store_of_the_settings_is_used_and_never_replaced(
-    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
+    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered, missing_status: int
 ) -> None:
+    server.missing_status = missing_status
     theirs = (await client.vector_stores.create(name="theirs")).id
     remembered.id = "vs_ours"
     store = make_vector_store(client, remembered, configured=theirs)
@@ -59,10 +61,16 @@ async def test_a_vector_store_of_the_settings_is_used_and_never_replaced(
     assert remembered.saved == []
 
 
+@pytest.mark.parametrize("missing_status", [400, 404])
 @pytest.mark.parametrize("gone", ["expired", "deleted"])
 async def test_a_vector_store_of_ours_that_is_gone_is_made_anew(
-    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered, gone: str
+    server: OpenAIServer,
+    client: AsyncOpenAI,
+    remembered: Remembered,
+    gone: str,
+    missing_status: int,
 ) -> None:
+    server.missing_status = missing_status
     store = make_vector_store(client, remembered)
     first = await store.ensure()
     if gone == "expired":
@@ -74,12 +82,25 @@ async def test_a_vector_store_of_ours_that_is_gone_is_made_anew(
     assert remembered.saved == [first, second]
 
 
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (server_error(), EngineUnreachable),
+        (error(400, "This parameter is not known.", "bad", "x"), EngineRefused),
+        (error(403, "Not found in this region.", None, "x"), EngineRefused),
+    ],
+    ids=["500", "400", "403"],
+)
 async def test_a_vector_store_that_cannot_be_looked_at_is_not_taken_for_gone(
-    server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
+    server: OpenAIServer,
+    client: AsyncOpenAI,
+    remembered: Remembered,
+    fault: Fault,
+    expected: type[EngineError],
 ) -> None:
     store = make_vector_store(client, remembered)
     made = await store.ensure()
-    server.fault("GET", "/vector_stores/*", *[server_error()] * 3)
-    with pytest.raises(EngineUnreachable):
+    server.fault("GET", "/vector_stores/*", *[fault] * 3)
+    with pytest.raises(expected):
         await store.ensure()
     assert remembered.saved == [made]

@@ -25,6 +25,7 @@ class ScriptedSource:
         self.pages = pages
         self.read_urls: list[str] = []
         self.unreadable: set[str] = set()
+        self.broken: set[str] = set()
         self.unreachable = False
         self.stamps = True
 
@@ -38,6 +39,8 @@ class ScriptedSource:
 
     async def read(self, listed: Listed, known: str | None) -> Page | None:
         self.read_urls.append(listed.url)
+        if listed.url in self.broken:
+            raise RuntimeError("a bug")
         if listed.url in self.unreadable:
             raise PageUnreadable("HTTP 500")
         if known == self._stamp(listed.url):
@@ -54,7 +57,7 @@ class ScriptedSource:
         """Nothing is open."""
 
     def _stamp(self, url: str) -> str:
-        return f"stamp of {self.pages[url]}"
+        return f"stamp of {ascii(self.pages[url])}"
 
 
 class ScriptedIndex:
@@ -198,6 +201,17 @@ async def test_a_page_that_cannot_be_read_is_reported_and_keeps_its_old_copy(
     assert report.failed == (("https://d/a", "HTTP 500"),)
     assert report.removed == ()
     assert index.content["https://d/a"] == "text of a"
+
+
+async def test_a_page_that_breaks_the_reader_does_not_end_the_refresh_of_the_others(
+    sqlite_store: Store, source: ScriptedSource, index: ScriptedIndex
+) -> None:
+    source.broken = {"https://d/b"}
+    source.pages["https://d/c"] = "half a character: \ud83d"
+    report = await Refresher(store=sqlite_store, sources=[source], indexes=[index]).refresh(unseen)
+    assert report.failed == (("https://d/b", "cannot be read (RuntimeError)"),)
+    assert len(index.content) == 2
+    assert await sqlite_store.documents.missing_urls(index.name) == []
 
 
 async def test_a_source_that_cannot_be_reached_keeps_its_pages(

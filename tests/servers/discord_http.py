@@ -4,10 +4,13 @@ What the calls do stands in `discord_rest`.
 """
 
 import asyncio
+import hashlib
 import json
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -15,6 +18,7 @@ from aiohttp import web
 from servers.discord_world import Json, Refusal
 
 PREFIX: Final = "/api/v10"
+_POST_THREAD: Final = ("POST", "/channels/{channel}/messages/{message}/threads")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +31,56 @@ class Fault:
     for_all: bool = False  #: the rate limit is global
     drop: Literal["", "before", "after"] = ""  #: the connection, before or after the call's effect
     until: asyncio.Event | None = None  #: nothing happens before it is set
-    body: str | None = None  #: instead of JSON
+    body: str | None = None  #: instead of the right one
+    content_type: str = "text/html"  #: of that body
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """How many calls a route takes in so many seconds, for each channel or webhook."""
+
+    calls: int
+    seconds: float
+
+
+# Not what Discord allows, which it keeps to itself, but for the long window of threads.
+_EASY: Final = Limit(calls=1_000, seconds=1.0)
+_OF_THREADS: Final = Limit(calls=50, seconds=300.0)
+
+
+class Window:
+    """What is left of a limit; it is whole again some time after the first call."""
+
+    def __init__(self, limit: Limit, bucket: str) -> None:
+        self._limit = limit
+        self._bucket = bucket
+        self._left = limit.calls
+        self._ends = 0.0
+
+    def take(self) -> bool:
+        """Count a call, and say whether it is still allowed."""
+        now = time.monotonic()
+        if now >= self._ends:
+            self._left, self._ends = self._limit.calls, now + self._limit.seconds
+        if self._left == 0:
+            return False
+        self._left -= 1
+        return True
+
+    def reset_after(self) -> float:
+        """Seconds until it is whole again, in milliseconds and not too few."""
+        return math.ceil(max(0.0, self._ends - time.monotonic()) * 1_000) / 1_000
+
+    def headers(self) -> dict[str, str]:
+        """As every reply of the API has them."""
+        seconds = self.reset_after()
+        return {
+            "X-RateLimit-Limit": str(self._limit.calls),
+            "X-RateLimit-Remaining": str(self._left),
+            "X-RateLimit-Reset": f"{time.time() + seconds:.3f}",
+            "X-RateLimit-Reset-After": f"{seconds:.3f}",
+            "X-RateLimit-Bucket": self._bucket,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,11 +111,21 @@ class Front:
         self._token = token
         self._changed = changed
         self._faults: dict[tuple[str, str], list[Fault]] = {}
+        self._limits: dict[tuple[str, str], Limit] = {_POST_THREAD: _OF_THREADS}
+        self._windows: dict[tuple[str, ...], Window] = {}
         self.calls: list[Call] = []
+        self.too_many: list[Call] = []  #: those that were refused for the route's limit
 
     def fail(self, method: str, route: str, *faults: Fault) -> None:
         """Let the next calls of a route go wrong, one fault each."""
         self._faults.setdefault((method, route), []).extend(faults)
+
+    def limit(self, method: str, route: str, limit: Limit) -> None:
+        """Limit a route from its next call on, whatever was called before."""
+        self._limits[method, route] = limit
+        self._windows = {
+            key: window for key, window in self._windows.items() if key[:2] != (method, route)
+        }
 
     def route(self, method: str, route: str, handler: Handler) -> web.RouteDef:
         """A route for an aiohttp application; names of ids stand in braces."""
@@ -72,18 +135,21 @@ class Front:
         self, route: str, handler: Handler
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
+            window = self._window(request, route)
             try:
                 body = await self._body(request)
-                self.calls.append(
-                    Call(method=request.method, route=route, path=request.path, body=body)
-                )
+                call = Call(method=request.method, route=route, path=request.path, body=body)
+                self.calls.append(call)
                 self._changed()
                 faults = self._faults.get((request.method, route))
                 fault = faults.pop(0) if faults else Fault()
                 if fault.until:
                     await fault.until.wait()
-                if (reply := _as_scripted(request, fault)) is not None:
+                if (reply := _as_scripted(request, fault, window)) is not None:
                     return reply
+                if not window.take():
+                    self.too_many.append(call)
+                    return _limited(window, window.reset_after())
                 self._authorise(request, route)
                 answer = await handler(request, body)
             except Refusal as refusal:
@@ -95,9 +161,19 @@ class Front:
                     return _dropped(request)
             finally:
                 self._changed()
-            return _reply(answer)
+            return _reply(answer, window)
 
         return serve
+
+    def _window(self, request: web.Request, route: str) -> Window:
+        ids = request.match_info
+        major = ids.get("channel") or ids.get("token") or ""
+        key = (request.method, route, major)
+        if key not in self._windows:
+            limit = self._limits.get((request.method, route), _EASY)
+            bucket = hashlib.sha256(f"{request.method} {route}".encode()).hexdigest()[:32]
+            self._windows[key] = Window(limit, bucket)
+        return self._windows[key]
 
     async def _body(self, request: web.Request) -> Json:
         if not request.can_read_body:
@@ -114,18 +190,29 @@ class Front:
             raise Refusal(401, 0, "401: Unauthorized")
 
 
-def _as_scripted(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+def _as_scripted(request: web.Request, fault: Fault, window: Window) -> web.StreamResponse | None:
     if fault.drop == "before":
         return _dropped(request)
     if fault.body is not None:
-        return web.Response(status=fault.status or 200, text=fault.body, content_type="text/html")
+        return web.Response(
+            status=fault.status or 200, body=fault.body.encode(), content_type=fault.content_type
+        )
     if fault.retry_after is not None:
-        body = {"message": "You are being rate limited.", "retry_after": fault.retry_after}
-        return _reply(Answer(status=429, body=body | {"global": fault.for_all}), Via="1.1 google")
+        return _limited(window, fault.retry_after, for_all=fault.for_all)
     if fault.status:
         body = {"code": fault.code, "message": "as the test wants it"}
-        return _reply(Answer(status=fault.status, body=body))
+        return _reply(Answer(status=fault.status, body=body), window)
     return None
+
+
+def _limited(window: Window, retry_after: float, *, for_all: bool = False) -> web.Response:
+    body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": for_all}
+    headers = {
+        "Via": "1.1 google",
+        "Retry-After": str(math.ceil(retry_after)),
+        "X-RateLimit-Scope": "global" if for_all else "user",
+    }
+    return _reply(Answer(status=429, body=body), window, headers)
 
 
 def _dropped(request: web.Request) -> web.StreamResponse:
@@ -134,18 +221,15 @@ def _dropped(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-def _reply(answer: Answer, **headers: str) -> web.Response:
-    limits = {
-        "X-RateLimit-Limit": "1000",
-        "X-RateLimit-Remaining": "999",
-        "X-RateLimit-Reset": str(time.time() + 1),
-        "X-RateLimit-Reset-After": "1.000",
-    }
+def _reply(
+    answer: Answer, window: Window, headers: Mapping[str, str] = MappingProxyType({})
+) -> web.Response:
+    headers = {**window.headers(), **headers}
     if answer.body is None:
-        return web.Response(status=answer.status, headers=limits | headers)
+        return web.Response(status=answer.status, headers=headers)
     return web.Response(
         status=answer.status,
         body=json.dumps(answer.body).encode(),
         content_type="application/json",  # exactly this, without a charset
-        headers=limits | headers,
+        headers=headers,
     )

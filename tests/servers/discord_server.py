@@ -9,7 +9,8 @@
         thread = await discord.wait_for(lambda: discord.thread_under(question))
 
 Channels and people that are made before the bot connects are in its GUILD_CREATE. How calls go
-wrong is scripted by `fail`, how sockets do by the attributes of `gateway`.
+wrong is scripted by `fail`, how sockets do by the attributes of `gateway`. Calls are counted and
+limited as Discord does it; `limit` makes that stricter.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 
 from servers.discord_gateway import GUILDS, Gateway
-from servers.discord_http import PREFIX, Call, Fault, Front
+from servers.discord_http import PREFIX, Call, Fault, Front, Limit
 from servers.discord_rest import Interaction, Rest
 from servers.discord_world import PERMISSIONS, Channel, Json, User, World
 
@@ -159,6 +160,10 @@ class DiscordServer:
         """Let the next calls of a route go wrong, one fault each."""
         self._front.fail(method, route, *faults)
 
+    def limit(self, method: str, route: str, calls: int, seconds: float) -> None:
+        """Let a route take so many calls in so many seconds, for each channel or webhook."""
+        self._front.limit(method, route, Limit(calls=calls, seconds=seconds))
+
     # --- what came of it -------------------------------------------------------------------------
 
     def thread_under(self, message: Json) -> Channel | None:
@@ -174,6 +179,11 @@ class DiscordServer:
     def calls(self, method: str, route: str) -> list[Call]:
         """The requests of a route, oldest first."""
         return [call for call in self._front.calls if (call.method, call.route) == (method, route)]
+
+    def too_many(self, method: str, route: str) -> int:
+        """How many requests of a route were refused for its limit."""
+        calls = self._front.too_many
+        return sum((call.method, call.route) == (method, route) for call in calls)
 
     async def wait_for(self, found: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
         """Wait until something is so, looked at whenever anything happens, and return it."""

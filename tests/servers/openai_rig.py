@@ -20,7 +20,9 @@ from core.domain import (
 )
 from core.openai_engine.client import make_client
 from core.openai_engine.engine import OpenAIEngine
+from core.openai_engine.index import OpenAIIndex
 from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
+from core.openai_engine.patience import Timing
 from core.openai_engine.vector_store import VectorStore
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
@@ -163,3 +165,27 @@ def make_vector_store(
         save=remembered.save,
         pauses=(0.0, 0.0),
     )
+
+
+AT_ONCE = Timing(pauses=(0.0, 0.0), first_look=0.0, longest_look=0.0, patience=5.0)
+IMPATIENT = Timing(pauses=(), first_look=0.0, patience=0.05, patience_per_file=0.0)
+
+
+def pages(count: int) -> list[Page]:
+    return [page(f"https://docs.example/page-{number}") for number in range(count)]
+
+
+def make_index(
+    client: AsyncOpenAI, remembered: Remembered, timing: Timing = AT_ONCE
+) -> OpenAIIndex:
+    return OpenAIIndex(client, vector_store=make_vector_store(client, remembered), timing=timing)
+
+
+def held(server: OpenAIServer) -> dict[str, str]:
+    """Names of the files in vector stores, with their statuses."""
+    stores = server.vector_stores.all.values()
+    return {file.file.name: file.status for store in stores for file in store.files.values()}
+
+
+def uploaded(server: OpenAIServer) -> list[str]:
+    return sorted(file.name for file in server.files.all.values())

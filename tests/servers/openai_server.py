@@ -60,6 +60,7 @@ class OpenAIServer:
         self.api_key = api_key
         self.models: dict[str, str | None] = dict.fromkeys(models)  #: with the date of its end
         self.requests: list[Recorded] = []
+        self.missing_status = 404  #: of replies about what is not there; some servers say 400
         self.indexing = Indexing()
         self.files = Files()
         self.conversations = Conversations()
@@ -178,7 +179,8 @@ class OpenAIServer:
         try:
             return await handler(request)
         except ApiError as error:
-            return web.json_response(error.body, status=error.status)
+            status = self.missing_status if error.status == 404 else error.status
+            return web.json_response(error.body, status=status)
         except web.HTTPClientError as refusal:
             invalid = ApiError(refusal.status, f"Invalid URL ({request.method} {request.path})")
             return web.json_response(invalid.body, status=refusal.status)

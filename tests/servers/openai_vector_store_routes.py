@@ -155,9 +155,11 @@ class VectorStores:
         store = self.usable(request.match_info["store"])
         entries = self._entries(await read_json(request))
         batch = new_id("vsfb_")
+        taken = store.batches.setdefault(batch, [])
         for entry in entries:
-            store.add(self._files.get(entry["file_id"]), self._indexing, entry)
-        store.batches[batch] = [entry["file_id"] for entry in entries]
+            file = self._files.get(entry["file_id"])
+            if not self._indexing.loses(file.name, in_batch=True):
+                taken.append(store.add(file, self._indexing, entry).file.id)
         return web.json_response(self._batch(store, batch))
 
     async def _retrieve_batch(self, request: web.Request) -> web.Response:

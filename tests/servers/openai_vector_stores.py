@@ -44,6 +44,7 @@ class Indexing:
     fail: dict[str, str] = field(default_factory=dict)  #: name -> code of the failure
     stuck: set[str] = field(default_factory=set)  #: these stay in progress for ever
     lose: set[str] = field(default_factory=set)  #: these are left out, without a word
+    lose_in_batches: set[str] = field(default_factory=set)  #: these too, but not one by one
     poll_after_ms: int | None = None  #: what the header says while a batch is in progress
 
     def failure_of(self, name: str) -> str | None:
@@ -54,8 +55,10 @@ class Indexing:
     def is_stuck(self, name: str) -> bool:
         return any(part in name for part in self.stuck)
 
-    def loses(self, name: str) -> bool:
-        return any(part in name for part in self.lose)
+    def loses(self, name: str, *, in_batch: bool = False) -> bool:
+        return any(
+            part in name for part in self.lose | (self.lose_in_batches if in_batch else set())
+        )
 
 
 @dataclass

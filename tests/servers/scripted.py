@@ -103,6 +103,7 @@ class RecordingPlatform:
         self.errors: list[Exception] = []  # raised by the next posts, before they take effect
         self.errors_after: list[Exception] = []  # the same, after they took effect
         self.render_errors: list[Exception] = []
+        self.find_errors: list[Exception] = []
         self.finds = 0
         self.working: set[str] = set()
         self.signs = 0
@@ -136,6 +137,8 @@ class RecordingPlatform:
 
     async def find(self, post: Post) -> MessageId | None:
         self.finds += 1
+        if self.find_errors:
+            raise self.find_errors.pop(0)
         return self._by_marker.get(post.marker)
 
     async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
