@@ -11,6 +11,7 @@ from core.errors import ConfigError, DocentError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2  # as argparse's own for a wrong argument
+EXIT_INTERRUPTED = 130  # as of every program that Ctrl-C ended
 
 PLATFORMS = ("slack", "discord")
 
@@ -27,12 +28,16 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    options = _parser().parse_args(arguments)
-    command = importlib.import_module(f"bots.commands.{options.command}")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return EXIT_CONFIG
     try:
+        command = importlib.import_module(f"bots.commands.{options.command}")
         return int(asyncio.run(command.main(options)))
     except KeyboardInterrupt:
-        return EXIT_FAILED
+        return EXIT_INTERRUPTED
     except (DocentError, ExceptionGroup) as error:
         return _explain(error)
 
@@ -74,13 +79,19 @@ def _platform(name: str) -> str:
     return name
 
 
+def _digits(text: str) -> str:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an id: it has digits only")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="docent",
         description="Answers questions in Slack and Discord threads, from your documentation.",
     )
     parser.add_argument("--version", action="version", version=f"docent {_version()}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = parser.add_subparsers(dest="command", metavar="command")
     parsers = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
     parsers["run"].add_argument(
         "platforms",
@@ -91,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parsers["manifest"].add_argument("platform", choices=PLATFORMS)
     parsers["manifest"].add_argument(
-        "--application-id", help="of the Discord application, where DISCORD_TOKEN is not set"
+        "--application-id",
+        type=_digits,
+        help="of the Discord application, where DISCORD_TOKEN is not set",
     )
     return parser

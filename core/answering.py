@@ -33,7 +33,7 @@ from core.errors import (
 )
 from core.pacing import look_interval
 from core.ports import AnswerEngine
-from core.replies import Replies, is_greeting
+from core.replies import Replies, small_talk
 from core.store import Store
 from core.work import Work
 
@@ -59,8 +59,8 @@ class Answering:
 
     async def start(self, work: Work, now: float) -> float:
         """Create the run of a queued turn, opening the conversation where there is none."""
-        if is_greeting(work.turn.question):
-            return await self._settle_greeting(work)
+        if said := small_talk(work.turn.question):
+            return await self._settle_small_talk(work, said)
         if work.created is None:
             if self.is_overdue(work, now):
                 return await self.fall_back(work, "overdue")
@@ -181,9 +181,9 @@ class Answering:
         reply = self.replies.answer(work.turn, answer)
         return await self._settle(work, TurnState.ANSWERED, outcome, reply, answer)
 
-    async def _settle_greeting(self, work: Work) -> float:
-        reply = self.replies.greeting(work.turn)
-        return await self._settle(work, TurnState.ANSWERED, "greeted", reply, None)
+    async def _settle_small_talk(self, work: Work, said: str) -> float:
+        reply = self.replies.small_talk(work.turn, said)
+        return await self._settle(work, TurnState.ANSWERED, "small_talk", reply, None)
 
     async def _settle(
         self, work: Work, state: TurnState, outcome: str, reply: Reply, answer: Answer | None

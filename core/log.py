@@ -69,4 +69,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+    return {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _OWN_FIELDS and value is not None
+    }

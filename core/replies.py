@@ -12,7 +12,12 @@ log = logging.getLogger(__name__)
 
 DEFAULT_FALLBACK = "I cannot reply at this time. Reach out to the team on Discord"
 GREETING = "Hello! Ask me anything about the documentation, and I answer in this thread."
-GREETINGS = frozenset({"hi", "hello", "hey", "hallo", "hi there", "hello there", "good morning"})
+WELCOME = "You're welcome!"
+GREETINGS = frozenset(
+    {"", "hi", "hello", "hey", "hallo", "hi there", "hello there", "good morning", "help"}
+    | {"what can you do", "who are you"}
+)
+THANKS = frozenset({"thanks", "thank you", "thx", "thanks a lot", "many thanks", "danke", "merci"})
 HELPFUL_PAGES = 3  # at most, under a fallback
 
 FindPages = Callable[[str, int], Awaitable[Sequence[Citation]]]
@@ -33,9 +38,9 @@ class Replies:
             notes = ("This answer was cut short. Ask again for the rest.", *notes)
         return Reply(text=answer.text, links=answer.citations, notes=notes)
 
-    def greeting(self, turn: Turn) -> Reply:
-        """The reply to a mention without a question."""
-        return Reply(text=GREETING, notes=_unread_notes(turn))
+    def small_talk(self, turn: Turn, said: str) -> Reply:
+        """The reply to a mention that asks nothing."""
+        return Reply(text=said, notes=_unread_notes(turn))
 
     async def fallback(self, turn: Turn, said: str = "") -> Reply:
         """The reply that points to people, and to pages that may help.
@@ -60,10 +65,12 @@ class Replies:
             return ()
 
 
-def is_greeting(question: str) -> bool:
-    """Whether nothing is asked: a mention alone, or a greeting."""
-    words = " ".join(re.findall(r"\w+", question.lower()))
-    return not question.strip() or words in GREETINGS
+def small_talk(question: str) -> str | None:
+    """What to say where nothing is asked: to a mention alone, a greeting, or thanks."""
+    words = " ".join(re.findall(r"\w+", question.lower())).removesuffix(" docent")
+    if words in THANKS:
+        return WELCOME
+    return GREETING if words in GREETINGS and (words or not question.strip()) else None
 
 
 def _unread_notes(turn: Turn) -> tuple[str, ...]:

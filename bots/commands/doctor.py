@@ -13,7 +13,7 @@ from core.log import set_up_logging
 from core.openai_engine import checkup as openai_checkup
 from core.sources import make_sources
 
-NOT_USED = "not set up"
+WELL, MEND, UNUSED = "ok", "MEND", "-"
 
 
 async def main(options: argparse.Namespace) -> int:
@@ -23,9 +23,9 @@ async def main(options: argparse.Namespace) -> int:
     print("ok    settings       can be read")
     all_well = True
     for subject, check in _checks(settings):
-        is_well, said = await _outcome(check)
-        all_well &= is_well
-        print(f"{'ok  ' if is_well else 'MEND'}  {subject:<14} {said}")
+        mark, said = await _outcome(check)
+        all_well &= mark != MEND
+        print(f"{mark:<4}  {subject:<14} {said}")
     print("All is well." if all_well else "Mend what is marked, then run `docent doctor` again.")
     return 0 if all_well else 1
 
@@ -39,13 +39,15 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Awaitable[str] | None]]:
     yield "discord", discord_checkup.check(settings.discord) if settings.discord else None
 
 
-async def _outcome(check: Awaitable[str] | None) -> tuple[bool, str]:
+async def _outcome(check: Awaitable[str] | None) -> tuple[str, str]:
     if check is None:
-        return True, NOT_USED
+        return UNUSED, "not set up"
     try:
-        return True, await check
+        return WELL, await check
+    except ConfigError as error:
+        return MEND, " ".join(error.problems)
     except DocentError as error:
-        return False, str(error)
+        return MEND, str(error)
 
 
 async def _check_database(settings: Settings) -> str:

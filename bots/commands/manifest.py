@@ -22,6 +22,7 @@ async def main(options: argparse.Namespace) -> int:
 def _application_id() -> str:
     """The application's id, which the first part of a bot's token spells in base64."""
     discord = load_settings().discord
+    hint = "DISCORD_TOKEN is not a bot's token" if discord else "DISCORD_TOKEN is not set"
     encoded = discord.token.partition(".")[0] if discord else ""
     try:
         spelled = base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode("ascii")
@@ -30,8 +31,9 @@ def _application_id() -> str:
     if not spelled.isdigit():
         raise ConfigError(
             [
-                "The application's id is not known: set DISCORD_TOKEN, or give --application-id "
-                "(“Application ID” on the page “General Information” of the Developer Portal)."
+                f"The application's id is not known, because {hint}: mend that, or give "
+                "--application-id (“Application ID” on the page “General Information” of the "
+                "Developer Portal)."
             ]
         )
     return spelled

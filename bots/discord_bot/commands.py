@@ -17,11 +17,12 @@ from discord import app_commands
 
 from bots.discord_bot.connection import CALL_SECONDS, calls
 from bots.discord_bot.events import PLATFORM, thread_of
-from bots.discord_bot.hints import cannot_answer, tell
+from bots.discord_bot.hints import NOT_TAKEN, cannot_answer, tell
 from bots.discord_bot.places import Places
 from bots.refresh_text import progress_line, summary
 from core.domain import Mention, MessageId, RefreshProgress
 from core.errors import DocentError, NotAdmin, PlatformError, PlatformUnreachable, StoreError
+from core.mishaps import log_mishap
 from core.ports import Reception
 
 EDIT_EVERY: Final = 2.0  # seconds; Discord takes about five edits in five seconds
@@ -31,7 +32,6 @@ _QUESTION_LENGTH: Final = 1_500
 _MESSAGE_LENGTH: Final = 2_000
 
 _APOLOGY: Final = "Something went wrong on my side. Please try again in a moment."
-_NOT_TAKEN: Final = "I could not write your question down. Please ask again in a moment."
 _NOT_ADMIN: Final = (
     "Only admins may refresh the documentation. To become one, have {admin} added to ADMINS in the "
     "bot's settings."
@@ -83,12 +83,12 @@ class Commands:
             await self._take(interaction, question)
         except StoreError:
             log.error("A question could not be written down", extra=where)
-            await self._try_edit(interaction, _NOT_TAKEN)
+            await self._try_edit(interaction, NOT_TAKEN)
         except PlatformError as error:
             log.warning("A question could not be taken", extra={**where, "error": str(error)})
-            await self._try_edit(interaction, _NOT_TAKEN)
-        except Exception:
-            log.exception("A question could not be taken", extra=where)
+            await self._try_edit(interaction, NOT_TAKEN)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the asker hears of it)
+            log_mishap(log, "A question could not be taken", error, **where)
             await self._try_edit(interaction, _APOLOGY)
 
     async def _take(self, interaction: discord.Interaction, question: str) -> None:
@@ -130,8 +130,8 @@ class Commands:
             text = _NOT_ADMIN.format(admin=f"{PLATFORM}:{user}")
         except DocentError as error:  # written for people
             text = str(error)
-        except Exception:
-            log.exception("A refresh failed")
+        except Exception as error:  # noqa: BLE001 (whatever it is, the admin hears of it)
+            log_mishap(log, "A refresh failed", error)
             text = _APOLOGY
         await self._tell(interaction, _cut(_plain(text)))
 

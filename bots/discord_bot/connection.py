@@ -25,6 +25,7 @@ from discord.http import Ratelimit, Route
 from bots.discord_bot.errors import closed_for_good, translated
 from core.config import DiscordSettings
 from core.errors import PlatformBusy, PlatformUnreachable
+from core.mishaps import log_mishap
 
 CALL_SECONDS: Final = 60.0
 SILENCE_SECONDS: Final = 60.0  #: without any word of the gateway; it acknowledges beats every 41 s
@@ -116,8 +117,8 @@ async def listen(client: discord.Client, gateway_url: str | None) -> None:
             raise closed_for_good(closed.code) from closed
         except (aiohttp.ClientError, OSError) as error:
             log.warning("The gateway cannot be reached", extra={"error": type(error).__name__})
-        except Exception:
-            log.exception("The gateway sent something that cannot be read")
+        except Exception as error:  # noqa: BLE001 (one odd event must not end the intake)
+            log_mishap(log, "The gateway sent something that cannot be read", error)
         idle = 0 if session.sequence not in (sequence, None) else idle + 1
         if session.id is None:
             short = 0 if time.monotonic() - identified > STABLE_SECONDS else short + 1
@@ -215,7 +216,8 @@ class _Bucket(Ratelimit):
         self.outgoing -= 1
         if self.expires is None:  # the call failed, or Discord named no limit
             self.reset()  # type: ignore[no-untyped-call]
-        pass
+        self._call_ended.set()
+        self._call_ended = asyncio.Event()
 
 
 async def _one_socket(client: discord.Client, session: _Session) -> None:

@@ -7,6 +7,8 @@ import discord
 from bots.discord_bot.connection import calls
 from core.errors import PlatformError
 
+NOT_TAKEN = "I could not take your question. Please ask again in a moment."
+
 
 def cannot_answer(channel: int, missing: Sequence[str]) -> str:
     """Say which permissions the bot lacks in a channel, as Discord names them, and what to do."""

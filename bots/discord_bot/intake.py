@@ -14,11 +14,14 @@ import discord
 from bots.discord_bot.commands import Commands
 from bots.discord_bot.connection import calls
 from bots.discord_bot.events import is_addressed, is_hidden, mention_of
-from bots.discord_bot.hints import cannot_answer, cannot_read, tell
+from bots.discord_bot.hints import NOT_TAKEN, cannot_answer, cannot_read, tell
 from bots.discord_bot.places import Places
+from core.domain import Mention
 from core.errors import PlatformError, StoreError
+from core.mishaps import log_mishap
 from core.ports import Reception
 
+TAKE_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to write a mention down
 _REMEMBERED: Final = 1_000  # channels that were told something; then it may be said again
 
 log = logging.getLogger(__name__)
@@ -87,10 +90,11 @@ class Intake:
             await self._take(message, me)
         except StoreError:
             log.error("A mention could not be written down", extra=where)
+            await tell(self.places.client, message.author.id, NOT_TAKEN)
         except PlatformError as error:
             log.warning("A mention could not be taken", extra={**where, "error": str(error)})
-        except Exception:
-            log.exception("A mention could not be taken", extra=where)
+        except Exception as error:  # noqa: BLE001 (one odd message must not end the intake)
+            log_mishap(log, "A mention could not be taken", error, **where)
 
     async def _take(self, message: discord.Message, me: discord.ClientUser) -> None:
         client = self.places.client
@@ -107,7 +111,18 @@ class Intake:
             self.places.asked(mention.thread, message.author.id)
             if not isinstance(message.channel, discord.Thread | discord.DMChannel):
                 self.places.expect(mention.thread, mention.text, message.author.display_name)
-            await self._reception.take(mention)
+            await self._take_patiently(mention)
+
+    async def _take_patiently(self, mention: Mention) -> None:
+        """Try for some seconds: Discord delivers a message once, whatever became of it here."""
+        for pause in TAKE_PAUSES:
+            try:
+                await self._reception.take(mention)
+            except StoreError:
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._reception.take(mention)
 
     async def _explain(self, message: discord.Message, missing: tuple[str, ...]) -> None:
         """Tell the author in private why there will be no answer, and the operator once."""

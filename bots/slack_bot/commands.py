@@ -27,6 +27,7 @@ from core.errors import (
     StoreError,
     ThreadGone,
 )
+from core.mishaps import log_mishap
 from core.ports import Reception
 
 log = logging.getLogger(__name__)
@@ -152,8 +153,8 @@ class Commands:
                 async with within(FAREWELL_SECONDS):
                     await report.end(INTERRUPTED)
             raise
-        except Exception:
-            log.exception("refresh failed")
+        except Exception as error:  # noqa: BLE001 (whatever it is, the admin hears of it)
+            log_mishap(log, "A refresh failed", error)
             await report.end(BROKEN)
         else:
             await report.end(escape(summary(done)))

@@ -15,6 +15,7 @@ from bots.slack_bot.api import Bot, SlackApi, sdk_log
 from bots.slack_bot.commands import ASK, REFRESH, Commands
 from bots.slack_bot.events import read_mention
 from core.errors import StoreError
+from core.mishaps import log_mishap
 from core.ports import Reception
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ async def _complain(error: Exception) -> None:
             "mention not written down, so Slack delivers it again", extra={"reason": str(error)}
         )
     else:
-        log.error("a request of Slack failed", exc_info=error)
+        log_mishap(log, "A request of Slack failed", error)
 
 
 class _Installed(AsyncAuthorize):

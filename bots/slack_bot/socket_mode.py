@@ -40,7 +40,6 @@ async def serve(
     socket = await _connect(app, api, app_token, stop)
     losses = 0
     try:
-        log.info("connected to Slack")
         ready.set()
         while await _lost(socket, stop):
             losses = losses + 1 if socket.age() < STABLE_SECONDS else 0

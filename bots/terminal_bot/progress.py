@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bots.refresh_text import progress_line
+from bots.refresh_text import progress_line, title
 from core.domain import RefreshProgress
 from core.ports import OnProgress
 
@@ -18,7 +18,9 @@ def showing_progress(console: Console) -> Iterator[OnProgress]:
 
         async def print_ends(progress: RefreshProgress) -> None:
             if progress.done == progress.total:
-                console.print(progress_line(progress), markup=False, highlight=False)
+                console.print(
+                    progress_line(progress), markup=False, highlight=False, soft_wrap=True
+                )
 
         yield print_ends
         return
@@ -27,9 +29,11 @@ def showing_progress(console: Console) -> Iterator[OnProgress]:
         tasks = {}
 
         async def move_bar(progress: RefreshProgress) -> None:
+            if progress.phase == "listing":
+                return  # how much it is, nobody knows before it is done
             key = (progress.phase, progress.what)
             if key not in tasks:
-                tasks[key] = bars.add_task(f"{progress.phase} {progress.what}", total=None)
+                tasks[key] = bars.add_task(title(progress), total=None)
             bars.update(tasks[key], completed=progress.done, total=progress.total or None)
 
         yield move_bar

@@ -7,7 +7,7 @@ from core.domain import Answer, Citation, Passage
 from core.local_engine.excerpt import excerpt
 from core.local_engine.ranking import Match, Weighted
 
-FIRST_LINE = "No language model is set up, so here are the passages that fit best:"
+FIRST_LINE = "These passages of the documentation fit best:"
 MUCH_WORSE = 0.5  # of the best score: a passage below it only distracts
 # Characters of each passage, by how many there are: together they fit into one message everywhere.
 ROOM = {1: (1500,), 2: (900, 600), 3: (800, 350, 350)}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bots.discord_bot import intake
 from servers.discord_bench import answer_to, connected
 from servers.discord_server import DiscordServer
 from servers.discord_world import FORUM, VOICE
@@ -168,16 +169,29 @@ async def test_with_the_intent_such_a_reply_is_read():
             assert (await bench.notebook.next()).text == ""
 
 
-async def test_a_mention_that_cannot_be_written_down_is_an_error_in_the_log(
-    discord, help_channel, ann, caplog
+async def test_a_database_that_is_away_for_a_moment_loses_no_mention(
+    discord, help_channel, ann, monkeypatch
 ):
+    monkeypatch.setattr(intake, "TAKE_PAUSES", (0.01,) * 100)
+    async with connected(discord) as bench:
+        bench.notebook.refuses = True
+        await discord.mention(help_channel, ann, "How do I start?")
+        await bench.notebook.next()
+        bench.notebook.refuses = False
+        async with asyncio.timeout(5):
+            while not bench.notebook.seen:  # each further try is one more
+                await bench.notebook.next()
+        assert len(bench.notebook.seen) == 1
+
+
+async def test_a_mention_that_cannot_be_written_down_is_told_to_its_author_and_in_the_log(
+    discord, help_channel, ann, caplog, monkeypatch
+):
+    monkeypatch.setattr(intake, "TAKE_PAUSES", (0.0,))
     async with connected(discord) as bench:
         bench.notebook.refuses = True
         message = await discord.mention(help_channel, ann, "my secret question")
-        await bench.notebook.next()
-        bench.notebook.refuses = False
-        await discord.mention(help_channel, ann, "How do I start?")
-        assert (await bench.notebook.next()).text == "How do I start?"
+        await discord.wait_for(lambda: discord.posted(discord.world.direct(ann)))
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
     assert record.message_id == int(message["id"])
     assert "my secret question" not in caplog.text

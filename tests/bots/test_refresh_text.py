@@ -27,7 +27,7 @@ def test_progress_is_one_line_with_a_bar(done: int, total: int, line: str) -> No
 def test_a_summary_counts_what_was_done() -> None:
     text = summary(report(added=["a", "b"], changed=["c"], removed=["d"], unchanged=7, seconds=3.4))
     assert text == (
-        "The documentation is up to date (3 s).\n"
+        "The documentation is up to date (3.4 s).\n"
         "2 added, 1 changed, 1 removed, 7 unchanged, 0 failed."
     )
 

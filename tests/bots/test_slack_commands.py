@@ -183,7 +183,7 @@ async def test_progress_is_told_three_times_at_most_and_the_outcome_always(
         await server.wait_for(lambda: len(server.answers(asked)) == 4)
 
         *progress, end = [answer["text"] for answer in server.answers(asked)]
-        assert ["Reading docs · 0 of 50" in line for line in progress] == [True, False, False]
+        assert ["Checking docs · 0 of 50" in line for line in progress] == [True, False, False]
         assert "1 added" in end
 
 

@@ -638,14 +638,23 @@ async def test_a_question_taken_while_the_one_before_it_ends_is_not_stranded(
     assert platform.threads["t1"] == ["answer to a", "answer to b"]
 
 
-@pytest.mark.parametrize("text", ["  ", "Hello!", "hi there"])
-async def test_a_mention_without_a_question_gets_a_greeting_and_costs_no_run(
-    text: str, running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("  ", "Hello!"),
+        ("Hello!", "Hello!"),
+        ("hi Docent", "Hello!"),
+        ("what can you do?", "Hello!"),
+        ("Thanks!", "You're welcome!"),
+    ],
+)
+async def test_a_mention_that_asks_nothing_gets_a_kind_word_and_costs_no_run(
+    text: str, said: str, running: Running, engine: ScriptedEngine, platform: RecordingPlatform
 ) -> None:
     async with running() as bench:
         await bench.ask(text)
         await bench.idle()
-    assert platform.threads["t1"][0].startswith("Hello!")
+    assert platform.threads["t1"][0].startswith(said)
     assert engine.started == []
 
 
