@@ -25,17 +25,20 @@ def excerpt(markdown: str, weighted: Weighted, room: int) -> str:
     start = _best([block.text for block in blocks], weighted)
     if start and blocks[start - 1].text.endswith(":") and len(blocks[start - 1].text) < room // 2:
         start -= 1  # "Run this:" belongs to what follows it
-    kept = [MORE] if start else []
+    kept: list[str] = []
     for block in blocks[start:]:
         left = room - sum(map(len, kept))
         if len(block.text) > left:
             # What is left of the room is not worth a snippet, unless there is nothing else.
-            if kept in ([], [MORE]):
+            if not kept:
                 kept.append(_shortened(block, weighted, left))
             else:
-                kept.append(MORE)
+                announces_it = kept[-1].endswith(":") and len(kept) > 1
+                kept = [*kept[: -1 if announces_it else None], MORE]
             break
         kept.append(block.text)
+    if start and blocks[start].kind == "paragraph" and not kept[0].startswith(MORE):
+        kept[0] = f"{MORE} {kept[0]}"
     return _closed("\n\n".join(kept))
 
 

@@ -132,7 +132,7 @@ def test_a_whole_answer_fits_into_one_message() -> None:
 
 def test_an_excerpt_starts_where_the_text_fits_best() -> None:
     text = "First this.\n\nThen that.\n\nTo restore, do so.\n\nAnd last."
-    assert excerpt(text, asked("restore"), 35) == "…\n\nTo restore, do so.\n\nAnd last."
+    assert excerpt(text, asked("restore"), 35) == "… To restore, do so.\n\nAnd last."
 
 
 def test_an_excerpt_of_a_text_that_fits_is_the_text() -> None:
@@ -141,7 +141,7 @@ def test_an_excerpt_of_a_text_that_fits_is_the_text() -> None:
 
 def test_what_introduces_a_code_block_stays_with_it() -> None:
     text = "Some text before.\n\nRun this:\n\n```\nrestore\n```\n\n" + "And so on. " * 20
-    assert excerpt(text, asked("restore"), 60) == "…\n\nRun this:\n\n```\nrestore\n```\n\n…"
+    assert excerpt(text, asked("restore"), 60) == "… Run this:\n\n```\nrestore\n```\n\n…"
 
 
 def test_a_long_paragraph_is_cut_around_the_sentence_that_fits_best() -> None:
