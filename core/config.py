@@ -146,8 +146,7 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
     Raises ConfigError, naming every problem and how to mend it.
     """
     try:
-        # Editors on Windows begin UTF-8 with a mark that would become part of the first name.
-        from_file = dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else {}
+        from_file = dotenv_values(env_file) if env_file.is_file() else {}
     except (OSError, UnicodeDecodeError) as error:
         problem = f"{env_file} cannot be read ({_reason(error)}): save it as UTF-8 text."
         raise ConfigError([problem]) from None
@@ -294,7 +293,7 @@ def _reason(error: Exception) -> str:
 def _database_url(reader: _Reader) -> str:
     url = reader.text("DATABASE_URL")
     if re.match(r"sqlite(\+\w+)?://", url):
-        if not re.match(r"[^:]+:///[^?]", url) or re.search(":memory:|mode=memory", url):
+        if not re.match(r"[^:]+:///[^?]", url) or re.search(":memory:|mode=memory|%00", url):
             reader.problem(
                 "DATABASE_URL names no file, so nothing would be remembered: "
                 "write sqlite:///data/docent.db, or sqlite:////var/lib/docent.db from the root."

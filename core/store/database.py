@@ -67,14 +67,14 @@ def open_database(url: str) -> Database:
     """
     try:
         return Database(_make_engine(_with_driver(make_url(url))))
-    except (exc.ArgumentError, ValueError) as sys_error:
+    except (exc.ArgumentError, ValueError):
         # Neither the error nor its traceback may be shown: they quote what could not be read,
         # which can be a part of the password.
         raise StoreError(
             "DATABASE_URL cannot be read. Write sqlite:///data/docent.db, or "
             "postgresql://user:password@host/name with special characters in user and password "
             "percent-encoded."
-        ) from sys_error
+        ) from None
     except OSError as error:
         raise StoreError(
             f"The folder of the database cannot be made: {error.filename}: {error.strerror}. "

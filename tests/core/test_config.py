@@ -129,6 +129,7 @@ def test_the_first_and_the_last_port_are_taken(port: int) -> None:
         "sqlite:///file::memory:?uri=true",
         "sqlite:///file:docent?mode=memory&uri=true",
         "sqlite:///?timeout=1",
+        "sqlite:///data/%00.db",
         "sqlite://data/docent.db",
     ],
 )
@@ -257,12 +258,3 @@ def test_an_env_file_that_is_not_utf8_is_refused_by_its_name(tmp_path: Path, enc
     env_file.write_text("FALLBACK_MESSAGE='Désolé'\n", encoding=encoding)
     with pytest.raises(ConfigError, match=r"\.env cannot be read .*UTF-8"):
         load_settings(env_file)
-
-
-def test_an_env_file_may_begin_with_the_mark_of_an_editor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    env_file = tmp_path / ".env"
-    env_file.write_text("FALLBACK_MESSAGE='From the file'\n", encoding="utf-8-sig")
-    monkeypatch.delenv("FALLBACK_MESSAGE", raising=False)
-    assert load_settings(env_file).fallback_message == "From the file"
