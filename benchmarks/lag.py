@@ -27,7 +27,7 @@ from servers.openai_server import OpenAIServer
 from servers.slack_server import APP_TOKEN, BOT_TOKEN, SlackServer
 
 CHANNEL = "C0GENERAL"
-QUESTIONS = 30
+QUESTIONS = 16
 SHORTEST, LONGEST = 1.5, 6.0  # seconds that a run takes
 REFERENCE_INTERVAL = 0.5  # seconds
 

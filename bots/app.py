@@ -3,7 +3,6 @@
 A third platform adds a line to `make_platforms`, a second engine a line to `_make_engine`.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +11,7 @@ from functools import partial
 
 from bots.discord_bot.adapter import DiscordPlatform
 from bots.slack_bot.adapter import SlackPlatform
-from bots.terminal_bot.adapter import USER, TerminalPlatform
+from bots.terminal_bot.adapter import USER
 from core.answering import Answering
 from core.config import OpenAISettings, Settings
 from core.delivery import Delivery
@@ -160,12 +159,3 @@ async def _remember_new_vector_store(store: Store, vector_store: str) -> None:
     # The old one's documents went with it: forgotten, they are put into the new one.
     await store.documents.forget_index(OpenAIIndex.name)
     await store.values.put("openai_vector_store", vector_store)
-
-
-async def talk(docent: Docent, platform: TerminalPlatform) -> None:
-    """Answer at the terminal until its input ends."""
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(docent.loop.run(stop))
-        await platform.run(docent.desk, stop, asyncio.Event())
-        stop.set()

@@ -7,7 +7,7 @@ import random
 
 FIRST_LOOK = 0.25  # after this a run is looked at for the first time
 LONGEST_LOOK = 5.0  # however old a run is, it is looked at after this
-GROWTH = 1 / 20  # of a run's age: a run of 20 s is looked at every 1.25 s
+GROWTH = 1 / 40  # of a run's age: a run of 20 s is looked at every 0.75 s
 JITTER = 0.15  # of the interval, up or down: runs that began together drift apart
 
 FIRST_SETBACK = 0.5  # the wait after one failed try; it doubles with each further one

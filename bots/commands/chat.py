@@ -1,31 +1,49 @@
 """`docent chat`: the same desk and loop, behind a prompt."""
 
 import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from rich.console import Console
-
-from bots.app import assemble, open_store, talk
+from bots.app import Docent, assemble, open_store
+from bots.serving import stop_on_signals
 from bots.terminal_bot.adapter import TerminalPlatform
 from bots.terminal_bot.events import HELP
+from bots.terminal_bot.screen import open_screen
 from core.config import load_settings
 from core.log import set_up_logging
 
+GRACE = 1.0  # seconds that work under way gets at the end: somebody sits there and waits
+
 
 async def main(options: argparse.Namespace) -> int:
-    """Talk until the input ends."""
+    """Talk until the input ends or a signal comes; 1 where nobody read the output to its end."""
     settings = load_settings()
     set_up_logging("WARNING", settings.log_format)
-    console = Console()
-    platform = TerminalPlatform(console)
+    stop = asyncio.Event()
+    screen = open_screen(stop)
+    platform = TerminalPlatform(screen)
     async with (
         open_store(settings) as store,
         assemble(settings, store, [platform]) as docent,
     ):
-        if platform.interactive:
-            console.print(f"Ask about the documentation. {HELP}", markup=False)
-            if await store.documents.count() == 0:
-                console.print(
-                    "There is no documentation yet: set DOCS_SOURCES, then /refresh-docs."
-                )
-        await talk(docent, platform)
-    return 0
+        with stop_on_signals(stop):
+            if platform.interactive:
+                screen.print(f"Ask about the documentation. {HELP}", markup=False)
+                if await store.documents.count() == 0:
+                    screen.print("There is no documentation yet: set DOCS_SOURCES and run refresh.")
+            async with answering(docent, stop):
+                await platform.run(docent.desk, stop, asyncio.Event())
+    return int(screen.gone)
+
+
+@asynccontextmanager
+async def answering(docent: Docent, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Answer what is asked in the block; at its end set `stop`, and wait `GRACE` at most."""
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(docent.loop.run(stop))
+        yield
+        stop.set()
+        await asyncio.wait([loop], timeout=GRACE)
+        # What is not done yet stays open in the store, as it would if the process were killed.
+        loop.cancel()

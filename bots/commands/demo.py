@@ -7,11 +7,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.rule import Rule
 
-from bots.app import Docent, assemble, open_store, talk
+from bots.app import Docent, assemble, open_store
+from bots.commands.chat import answering
 from bots.refresh_text import summary
+from bots.serving import stop_on_signals
 from bots.terminal_bot.adapter import TerminalPlatform
 from bots.terminal_bot.events import HELP
 from bots.terminal_bot.progress import showing_progress
+from bots.terminal_bot.screen import open_screen
+from bots.waiting import work_until
 from core.config import Settings
 from core.errors import ConfigError
 from core.log import set_up_logging
@@ -39,7 +43,6 @@ async def main(options: argparse.Namespace) -> int:
     if not DOCS.is_dir():
         raise ConfigError(["The demo answers from the folder docs/: run it in a checkout."])
     set_up_logging("WARNING", "text")
-    console = Console()
     # Not the operator's settings: the demo must work whatever the environment holds.
     settings = Settings(
         engine="local",
@@ -47,19 +50,27 @@ async def main(options: argparse.Namespace) -> int:
         docs_sources=(str(DOCS),),
         fallback_message=DEFAULT_FALLBACK,
     )
-    platform = TerminalPlatform(console)
+    stop = asyncio.Event()
+    screen = open_screen(stop)
+    platform = TerminalPlatform(screen)
     async with (
         open_store(settings) as store,
         assemble(settings, store, [platform]) as docent,
     ):
-        await _read_docs(docent, console)
-        await _ask_questions(docent, platform, console)
-        if platform.interactive:
-            console.print(Rule("Your turn"))
-            console.print(f"Ask something else. {HELP}", markup=False)
-            await talk(docent, platform)
-    _say_what_next(console)
-    return 0
+        with stop_on_signals(stop):
+            await work_until(stop, _read_docs(docent, screen))
+            async with answering(docent, stop):
+                await _ask_questions(docent, platform, screen, stop)
+                shown = not stop.is_set()
+                if shown and platform.interactive:
+                    screen.print(Rule("Your turn"))
+                    screen.print(f"Ask something else. {HELP}", markup=False)
+                    await platform.run(docent.desk, stop, asyncio.Event())
+    if shown:
+        _say_what_next(screen)
+    else:
+        screen.print()
+    return int(screen.gone)
 
 
 async def _read_docs(docent: Docent, console: Console) -> None:
@@ -69,19 +80,21 @@ async def _read_docs(docent: Docent, console: Console) -> None:
     console.print(summary(report), markup=False, highlight=False)
 
 
-async def _ask_questions(docent: Docent, platform: TerminalPlatform, console: Console) -> None:
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(docent.loop.run(stop))
-        for number, (title, questions) in enumerate(THREADS):
-            console.print()
-            console.print(Rule(title))
-            if number:
-                platform.new_thread()
-            for question in questions:
-                console.print(f"\n> {question}", style="bold", markup=False)
-                await platform.ask(docent.desk, question, stop)
-        stop.set()
+async def _ask_questions(
+    docent: Docent, platform: TerminalPlatform, console: Console, stop: asyncio.Event
+) -> None:
+    for number, (title, questions) in enumerate(THREADS):
+        if stop.is_set():
+            return
+        console.print()
+        console.print(Rule(title))
+        if number:
+            platform.new_thread()
+        for question in questions:
+            if stop.is_set():
+                return
+            console.print(f"\n> {question}", style="bold", markup=False)
+            await platform.ask(docent.desk, question, stop)
 
 
 def _say_what_next(console: Console) -> None:

@@ -4,26 +4,37 @@ Questions go through the same desk and loop as those of Slack and Discord.
 """
 
 import asyncio
+import contextlib
 import itertools
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.status import Status
 
 from bots.refresh_text import progress_line, summary
-from bots.terminal_bot.events import Ask, NewThread, Quit, Refresh, read_line
+from bots.terminal_bot.events import HELP, Ask, Help, NewThread, Quit, Refresh, read_line
 from bots.terminal_bot.render import drawing, render
-from bots.waiting import first_of
+from bots.waiting import first_of, work_until
 from core.domain import Mention, MessageId, Post, RefreshProgress, Reply, ThreadRef
-from core.errors import DocumentsError
+from core.errors import DocumentsError, PlatformRefused
 from core.ports import Reception
 
 USER = "operator"
 PROMPT = "\n> "
+
+
+@dataclass(kw_only=True, slots=True)
+class Asked:
+    """The question that waits for its reply."""
+
+    message: MessageId
+    replied: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)  #: no reply will come any more
 
 
 class TerminalPlatform:
@@ -39,47 +50,51 @@ class TerminalPlatform:
         self._session = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._thread = 1
-        self._replied: dict[MessageId, asyncio.Event] = {}
+        self._asked: Asked | None = None
         self._status: Status | None = None
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Ask line by line, each after the reply to the one before; ends with the input."""
         ready.set()
-        while not stop.is_set():
-            line = await _next_line(PROMPT if self.interactive else "", stop)
-            if line is None:
-                break
+        while (line := await self._next_line(stop)) is not None:
             match read_line(line):
                 case Quit():
                     break
                 case NewThread():
                     self.new_thread()
                     self._console.print("\n— a new thread —", style="dim")
+                case Help():
+                    self._console.print(HELP, markup=False)
                 case Refresh():
-                    await self._refresh(reception)
+                    await work_until(stop, self._refresh(reception))
                 case Ask(text=text) if text:
                     if not self.interactive:
                         self._console.print(f"\n> {text}", style="bold", markup=False)
                     await self.ask(reception, text, stop)
+        if self.interactive:
+            self._console.print()  # what the shell writes next is on a line of its own
 
     async def ask(self, reception: Reception, text: str, stop: asyncio.Event) -> None:
-        """Ask in the present thread, and return when the reply is on the screen."""
-        message = MessageId(str(next(self._numbers)))
-        self._replied[message] = asyncio.Event()
+        """Ask in the present thread, and return when the reply is on the screen, or none comes."""
+        asked = Asked(message=MessageId(f"{self._session}/{next(self._numbers)}"))
+        self._asked = asked
         await reception.take(
             Mention(
                 thread=ThreadRef(
                     platform=self.name, tenant="", key=f"{self._session}/{self._thread}"
                 ),
                 channel=self._session,
-                message=message,
+                message=asked.message,
                 author=USER,
                 text=text,
                 at=time.time(),
             )
         )
-        await first_of(self._replied[message], stop)
-        del self._replied[message]
+        await first_of(asked.over, stop)
+        self._asked = None
+        self._stop_status()
+        if not asked.replied and not stop.is_set():
+            self._console.print("\nThe reply could not be shown. Ask again.")
 
     def new_thread(self) -> None:
         """Leave the present thread: what is asked next has no earlier questions."""
@@ -97,6 +112,12 @@ class TerminalPlatform:
                 said = str(error)
         self._console.print(said, markup=False)
 
+    async def _next_line(self, stop: asyncio.Event) -> str | None:
+        """A line of the input; None at its end, or when `stop` is set before it comes."""
+        if self.interactive and not stop.is_set():
+            self._console.print(PROMPT, end="")
+        return None if stop.is_set() else await _read_input(stop)
+
     # --- the port ---------------------------------------------------------------------------------
 
     async def close(self) -> None:
@@ -108,12 +129,20 @@ class TerminalPlatform:
         return render(reply)
 
     async def post(self, post: Post) -> MessageId:
-        """Print one reply."""
-        self._stop_status()
-        self._console.print()
-        self._console.print(drawing(post.text))
-        if post.reply_to in self._replied:
-            self._replied[post.reply_to].set()
+        """Print one reply; in silence where its question was asked in a session that is over.
+
+        Raises PlatformRefused where the output takes nothing.
+        """
+        if post.thread.key.partition("/")[0] == self._session:
+            self._stop_status()
+            try:
+                self._console.print()
+                self._console.print(drawing(post.text))
+            except OSError as error:
+                raise PlatformRefused("The output cannot be written.") from error
+            if self._asked and self._asked.message == post.reply_to:
+                self._asked.replied = True
+                self._asked.over.set()
         return MessageId(post.marker)
 
     async def find(self, post: Post) -> MessageId | None:
@@ -121,14 +150,16 @@ class TerminalPlatform:
         return None
 
     async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
-        """Turn a spinner, where there is a terminal."""
-        if self._console.is_terminal and self._status is None:
+        """Turn a spinner for the question that waits, where there is a terminal."""
+        is_asked = self._asked is not None and self._asked.message == reply_to
+        if is_asked and self._console.is_terminal and self._status is None:
             self._status = self._console.status("Reading the documentation…")
             self._status.start()
 
     async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
-        """Stop the spinner."""
-        self._stop_status()
+        """End the wait for a reply, and the spinner: nobody works on the question any more."""
+        if self._asked and self._asked.message == reply_to:
+            self._asked.over.set()
 
     def _stop_status(self) -> None:
         if self._status is not None:
@@ -136,7 +167,7 @@ class TerminalPlatform:
             self._status = None
 
 
-async def _next_line(prompt: str, stop: asyncio.Event) -> str | None:
+async def _read_input(stop: asyncio.Event) -> str | None:
     """A line of the input; None at its end, or when `stop` is set before it comes.
 
     Read in a thread of its own that dies with the process: the executor's threads are waited for at
@@ -144,14 +175,14 @@ async def _next_line(prompt: str, stop: asyncio.Event) -> str | None:
     """
     loop = asyncio.get_running_loop()
     came = asyncio.Event()
-    lines: list[str | None] = []
+    lines: list[str] = []
 
     def read() -> None:
-        try:
-            lines.append(input(prompt))
-        except (EOFError, KeyboardInterrupt, UnicodeDecodeError):
-            lines.append(None)
-        loop.call_soon_threadsafe(came.set)
+        # ValueError: what is not in the input's encoding. OSError: the terminal is gone.
+        with contextlib.suppress(EOFError, KeyboardInterrupt, OSError, ValueError):
+            lines.append(input(""))
+        with contextlib.suppress(RuntimeError):  # the talk may have ended meanwhile
+            loop.call_soon_threadsafe(came.set)
 
     threading.Thread(target=read, daemon=True, name="input").start()
     await first_of(came, stop)

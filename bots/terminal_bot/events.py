@@ -25,7 +25,12 @@ class Quit:
     """End the talk."""
 
 
-Line = Ask | NewThread | Refresh | Quit
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Help:
+    """Say which commands there are."""
+
+
+Line = Ask | NewThread | Refresh | Quit | Help
 
 HELP = "/new begins another thread, /refresh-docs reads the documentation again, /quit ends."
 
@@ -39,5 +44,7 @@ def read_line(line: str) -> Line:
             return Refresh()
         case "/quit" | "/exit":
             return Quit()
+        case command if command.startswith("/"):
+            return Help()
         case _:
             return Ask(text=line.strip())

@@ -1,9 +1,10 @@
 """How a terminal shows a reply: as Markdown, which rich draws."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from rich.markdown import Markdown
 
 from bots.rendering.links import address
@@ -23,10 +24,24 @@ def render(reply: Reply) -> list[str]:
 
 def drawing(text: str) -> Markdown:
     """Make what rich draws of Markdown: links with their address, and HTML as it is written."""
-    markdown = Markdown("", hyperlinks=False)
+    markdown = Markdown("", hyperlinks=False, code_theme="ansi_dark")
     # rich's own parser takes <name> for HTML, and leaves it out.
     markdown.parsed = _parser.parse(text)
+    for token in markdown.parsed:
+        token.children = list(_without_echoes(token.children or []))
     return markdown
+
+
+def _without_echoes(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Leave out links whose text is their address: rich would show it twice."""
+    echoes = 0
+    for token, following in zip(tokens, [*tokens[1:], None], strict=False):
+        if token.type == "link_open" and following and following.content == token.attrs["href"]:
+            echoes += 1
+        elif token.type == "link_close" and echoes:
+            echoes -= 1
+        else:
+            yield token
 
 
 def _footer(reply: Reply) -> Iterator[str]:

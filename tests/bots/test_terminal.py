@@ -1,15 +1,30 @@
 import asyncio
+import errno
 import io
-from collections.abc import Iterator, Sequence
+import os
+import signal
+import threading
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from bots.app import Docent, assemble
+from bots.commands.chat import answering
 from bots.terminal_bot.adapter import TerminalPlatform
-from bots.terminal_bot.events import Ask, Line, NewThread, Quit, Refresh, read_line
-from core.domain import Citation, Mention, MessageId, Post, RefreshReport, Reply, ThreadRef
+from bots.terminal_bot.events import Ask, Help, Line, NewThread, Quit, Refresh, read_line
+from core.config import Settings
+from core.domain import Citation, Mention, Post, RefreshReport, Reply
 from core.errors import RefreshBusy
 from core.ports import OnProgress
+from core.store import Store
+from servers.discord_bench import Notebook
+from servers.docent_rig import DOCENT, unseen, write_docs
+
+QUESTION = "When does an access token expire?"
 
 
 class AnsweringReception:
@@ -24,8 +39,7 @@ class AnsweringReception:
         assert self.platform is not None
         self.mentions.append(mention)
         (text,) = self.platform.render(Reply(text=f"answer to {mention.text}"))
-        post = Post(thread=mention.thread, reply_to=mention.message, marker="m", text=text)
-        await self.platform.post(post)
+        await self.platform.post(reply_to(mention, text))
         return True
 
     async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
@@ -47,6 +61,33 @@ def reception(screen: io.StringIO) -> AnsweringReception:
     reception = AnsweringReception()
     reception.platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
     return reception
+
+
+class FailsOnce(io.StringIO):
+    """An output that is full when something is written next, and then has room again."""
+
+    is_full = False
+
+    def write(self, text: str, /) -> int:
+        if self.is_full:
+            self.is_full = False
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+@asynccontextmanager
+async def docent_over(
+    store: Store, folder: Path, platform: TerminalPlatform
+) -> AsyncIterator[Docent]:
+    """A whole Docent on the local engine, which has read two pages."""
+    settings = Settings(docs_sources=(write_docs(folder),))
+    async with assemble(settings, store, [platform]) as docent:
+        await docent.refresher.refresh(unseen)
+        yield docent
+
+
+def reply_to(mention: Mention, text: str) -> Post:
+    return Post(thread=mention.thread, reply_to=mention.message, marker="m", text=text)
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, lines: Sequence[str]) -> None:
@@ -75,6 +116,8 @@ async def talk(reception: AnsweringReception, stop: asyncio.Event | None = None)
         ("/new", NewThread()),
         (" /Refresh-Docs", Refresh()),
         ("/quit", Quit()),
+        ("/help", Help()),
+        ("/nonsense", Help()),
         ("", Ask(text="")),
     ],
 )
@@ -122,12 +165,12 @@ async def test_refresh_says_what_was_done_or_why_not(
 async def test_a_stop_ends_the_talk_while_it_waits_for_a_line(
     reception: AnsweringReception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop, released = asyncio.Event(), asyncio.Event()
+    stop, released = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     def waits_for_ever(prompt: str) -> str:
         loop.call_soon_threadsafe(stop.set)
-        asyncio.run_coroutine_threadsafe(released.wait(), loop).result(5)
+        released.wait(5)
         raise EOFError
 
     monkeypatch.setattr("builtins.input", waits_for_ever)
@@ -144,20 +187,149 @@ async def test_two_sessions_never_share_an_identity(
     for session in (reception, other):
         type_in(monkeypatch, ["a"])
         await talk(session)
-    identities = {(m.channel, m.message) for m in (*reception.mentions, *other.mentions)}
-    assert len(identities) == 2
+    mentions = (*reception.mentions, *other.mentions)
+    assert len({mention.message for mention in mentions}) == 2
+    assert len({mention.channel for mention in mentions}) == 2
 
 
-async def test_a_reply_shows_its_sources_with_their_addresses(
-    reception: AnsweringReception, screen: io.StringIO
-) -> None:
-    platform = reception.platform
-    assert platform is not None
+async def test_a_reply_shows_its_sources_with_their_addresses() -> None:
+    screen, notebook = io.StringIO(), Notebook()
+    platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
     link = Citation(url="https://docs.example.com/a", title="Page A")
     (text,) = platform.render(Reply(text="**Yes.**", links=(link,)))
-    thread = ThreadRef(platform="terminal", tenant="", key="t")
-    await platform.post(Post(thread=thread, reply_to=MessageId("1"), marker="m", text=text))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(platform.ask(notebook, "a", asyncio.Event()))
+        await platform.post(reply_to(await notebook.next(), text))
     shown = screen.getvalue()
     assert "Yes." in shown
     assert "Page A" in shown
     assert "https://docs.example.com/a" in shown
+
+
+async def test_the_reply_to_a_question_of_a_dead_session_is_neither_shown_nor_taken_for_ours() -> (
+    None
+):
+    screen, stop = io.StringIO(), asyncio.Event()
+    dead = TerminalPlatform(Console(file=io.StringIO()), interactive=False)
+    platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
+    theirs, ours = Notebook(), Notebook()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(dead.ask(theirs, "old", stop))
+        asking = tasks.create_task(platform.ask(ours, "new", stop))
+        left_over, mention = await theirs.next(), await ours.next()
+
+        assert await platform.post(reply_to(left_over, "old answer"))
+        await platform.clear_working(left_over.thread, left_over.message)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not asking.done()
+
+        await platform.post(reply_to(mention, "new answer"))
+        await asyncio.wait([asking])
+        stop.set()
+    assert "new answer" in screen.getvalue()
+    assert "old answer" not in screen.getvalue()
+
+
+async def test_a_question_on_which_nobody_works_any_more_is_not_waited_for() -> None:
+    screen, notebook = io.StringIO(), Notebook()
+    platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(platform.ask(notebook, "a", asyncio.Event()))
+        mention = await notebook.next()
+        await platform.clear_working(mention.thread, mention.message)
+    assert "could not be shown" in screen.getvalue()
+
+
+async def test_a_question_left_by_a_dead_session_is_settled_in_silence(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    screen, stop = io.StringIO(), asyncio.Event()
+    dead = TerminalPlatform(Console(file=io.StringIO()), interactive=False)
+    platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
+    async with docent_over(sqlite_store, tmp_path / "docs", platform) as docent:
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            leaving = asyncio.Event()
+            tasks.create_task(dead.ask(docent.desk, "How to install Acme?", leaving))
+            leaving.set()
+        async with asyncio.timeout(5), answering(docent, stop):
+            await platform.ask(docent.desk, QUESTION, stop)
+            await docent.loop.idle.wait()
+        assert not await sqlite_store.turns.heads()
+    assert "ninety days" in screen.getvalue()
+    assert "pip install" not in screen.getvalue()
+
+
+async def test_a_reply_that_cannot_be_written_ends_the_wait_for_it(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    screen, stop = FailsOnce(), asyncio.Event()
+    platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
+    async with (
+        asyncio.timeout(5),
+        docent_over(sqlite_store, tmp_path / "docs", platform) as docent,
+        answering(docent, stop),
+    ):
+        screen.is_full = True
+        await platform.ask(docent.desk, QUESTION, stop)
+    assert "could not be shown" in screen.getvalue()
+
+
+# --- as a process of its own ---------------------------------------------------------------------
+
+
+async def start(folder: Path, *arguments: str, output: int = PIPE, **values: str) -> Process:
+    values["DOCS_SOURCES"] = write_docs(folder / "docs")
+    return await asyncio.create_subprocess_exec(
+        DOCENT, *arguments, cwd=folder, env=values, stdin=PIPE, stdout=output, stderr=PIPE
+    )
+
+
+async def end(process: Process, given: str | None = None) -> tuple[str, str]:
+    """What it wrote to its output and errors; its input is closed only where something is given."""
+    async with asyncio.timeout(30):
+        if given is not None:
+            output, errors = await process.communicate(given.encode())
+            return (output or b"").decode(), errors.decode()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        await process.wait()
+        return (await process.stdout.read()).decode(), (await process.stderr.read()).decode()
+
+
+async def test_what_the_encoding_of_the_output_lacks_is_replaced(tmp_path: Path) -> None:
+    process = await start(tmp_path, "chat", PYTHONIOENCODING="ascii")
+    output, errors = await end(process, "Naïve — is it?\nAnd then?\n")
+    assert (process.returncode, errors) == (0, "")
+    assert "> Na??ve ??? is it?" in output
+    assert "> And then?" in output
+
+
+@pytest.mark.parametrize("command", ["chat", "demo"])
+async def test_an_output_that_nobody_reads_ends_it_quietly_with_1(
+    command: str, tmp_path: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await start(tmp_path, command, output=writer)
+    os.close(writer)
+    _, errors = await end(process, f"{QUESTION}\n{QUESTION}\n")
+    assert (process.returncode, errors) == (1, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_a_chat_that_waits_for_input_quietly_with_0(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    process = await start(tmp_path, "chat")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{QUESTION}\n".encode())
+    async with asyncio.timeout(30):
+        # Its reply is on the screen once this is: the chat waits for the next line, or is about to.
+        await process.stdout.readuntil(b"Reach out to the team")
+    process.send_signal(number)
+    _, errors = await end(process)
+    assert (process.returncode, errors) == (0, "")
+    process.stdin.close()
+    await process.stdin.wait_closed()

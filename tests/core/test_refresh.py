@@ -57,7 +57,7 @@ class ScriptedSource:
         """Nothing is open."""
 
     def _stamp(self, url: str) -> str:
-        return f"stamp of {ascii(self.pages[url])}"
+        return f"stamp of {self.pages[url]!a}"
 
 
 class ScriptedIndex:
