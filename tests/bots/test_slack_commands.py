@@ -7,7 +7,8 @@ from bots.slack_bot import commands
 from core.domain import RefreshProgress, RefreshReport
 from core.errors import NotAdmin, RefreshBusy, SourceUnreachable, StoreError
 from core.ports import OnProgress
-from servers.slack_faults import Fault, api_error, rate_limited, server_error
+from servers.faults import Fault
+from servers.slack_faults import api_error, rate_limited, server_error
 from servers.slack_rig import NOTHING_DONE, FakeReception, running, slack_settings
 from servers.slack_server import BOT_USER, SlackServer
 

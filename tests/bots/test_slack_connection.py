@@ -8,7 +8,8 @@ from bots.slack_bot.adapter import SlackPlatform
 from core.config import SlackSettings
 from core.domain import MessageId, ThreadRef
 from core.errors import PlatformBusy, PlatformError, PlatformRefused, PlatformUnreachable
-from servers.slack_faults import Fault, api_error, html_page, rate_limited, server_error
+from servers.faults import Fault
+from servers.slack_faults import api_error, html_page, rate_limited, server_error
 from servers.slack_rig import FakeReception, running, slack_settings
 from servers.slack_server import SlackServer
 

@@ -15,8 +15,8 @@ from core.errors import (
     PlatformUnreachable,
     ThreadGone,
 )
+from servers.faults import Fault
 from servers.slack_faults import (
-    Fault,
     api_error,
     broken_json,
     html_page,

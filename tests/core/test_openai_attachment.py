@@ -11,7 +11,8 @@ from core.openai_engine.client import make_client
 from core.openai_engine.documents import file_name
 from core.openai_engine.index import OpenAIIndex
 from core.openai_engine.patience import Timing
-from servers.openai_faults import Fault, error, html_page, rate_limited, server_error
+from servers.faults import Fault
+from servers.openai_faults import error, html_page, rate_limited, server_error
 from servers.openai_rig import (
     IMPATIENT,
     Remembered,

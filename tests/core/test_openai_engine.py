@@ -25,7 +25,8 @@ from core.errors import (
 )
 from core.openai_engine.engine import OpenAIEngine
 from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
-from servers.openai_faults import Fault, error, html_page, rate_limited, server_error
+from servers.faults import Fault
+from servers.openai_faults import error, html_page, rate_limited, server_error
 from servers.openai_rig import (
     THREAD,
     Docs,

@@ -27,8 +27,8 @@ from core.errors import (
 )
 from core.openai_engine.client import make_client
 from core.openai_engine.errors import translate_errors, usable
+from servers.faults import Fault
 from servers.openai_faults import (
-    Fault,
     broken_json,
     error,
     html_page,

@@ -11,7 +11,8 @@ from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachabl
 from core.openai_engine.client import make_client
 from core.openai_engine.documents import file_attributes, file_content, file_name
 from core.openai_engine.index import OpenAIIndex
-from servers.openai_faults import Fault, error, html_page, out_of_quota, rate_limited, server_error
+from servers.faults import Fault
+from servers.openai_faults import error, html_page, out_of_quota, rate_limited, server_error
 from servers.openai_rig import (
     IMPATIENT,
     Remembered,

@@ -8,7 +8,8 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.responses import Response
 
-from servers.openai_faults import Fault, rate_limited
+from servers.faults import Fault
+from servers.openai_faults import rate_limited
 from servers.openai_runs import Asked, Said, Script
 from servers.openai_server import OpenAIServer
 

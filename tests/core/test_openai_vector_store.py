@@ -8,7 +8,8 @@ from openai import AsyncOpenAI
 from core.config import OpenAISettings
 from core.errors import EngineError, EngineRefused, EngineUnreachable
 from core.openai_engine.client import make_client
-from servers.openai_faults import Fault, error, server_error
+from servers.faults import Fault
+from servers.openai_faults import error, server_error
 from servers.openai_rig import Remembered, make_vector_store
 from servers.openai_server import OpenAIServer
 

@@ -21,8 +21,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
+from servers.faults import Fault
 from servers.openai_conversations import Conversations
-from servers.openai_faults import Fault
 from servers.openai_files import Files
 from servers.openai_responses import Responses
 from servers.openai_runs import Answerer, Script, answer_from_documents

@@ -18,8 +18,8 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
+from servers.faults import Fault
 from servers.slack_deliveries import Deliveries, Delivery
-from servers.slack_faults import Fault
 from servers.slack_methods import METHODS, Method, Methods
 from servers.slack_workspace import APP, BOT_USER, ENTERPRISE, TEAM, Json, SlackError, Workspace
 
