@@ -13,7 +13,6 @@ from bots.discord_bot.adapter import DiscordPlatform
 from bots.slack_bot.adapter import SlackPlatform
 from bots.terminal_bot.adapter import USER
 from core.answering import Answering
-from core.config import OpenAISettings, Settings
 from core.delivery import Delivery
 from core.desk import Desk
 from core.local_engine.engine import LocalEngine
@@ -28,6 +27,7 @@ from core.openai_engine.vector_store import VectorStore
 from core.ports import AnswerEngine, DocumentIndex, Platform
 from core.refresh import Refresher
 from core.replies import Replies
+from core.settings import OpenAISettings, Settings
 from core.sources import make_sources
 from core.store import Store
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from bots.app import Docent
 from bots.waiting import first_of, work_until
-from core.config import Settings
 from core.domain import RefreshProgress
 from core.errors import DocumentsError, StoreError
 from core.mishaps import log_mishap
 from core.refresh import Refresher
+from core.settings import Settings
 from core.store import Store
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """The settings: read from the environment and `.env`, checked, and handed on as values.
 
-The only module that reads the environment. `SETTINGS` is the list that README, the manual and
-`.env.example` are held to by a test.
+The only module that reads the environment. The names and the values are in `settings.py`.
 """
 
 import contextlib
@@ -9,135 +8,27 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from core.errors import ConfigError
-from core.replies import DEFAULT_FALLBACK
-
-EngineName = Literal["openai", "local"]
-LogFormat = Literal["auto", "text", "json"]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One name that may stand in the environment or in `.env`: a row of SETTINGS."""
-
-    name: str
-    default: str  #: as it would be written; "" where there is none
-    about: str
-
-
-SETTINGS = (
-    Setting("OPENAI_API_KEY", "", "Key of the OpenAI project that answers"),
-    Setting("OPENAI_BASE_URL", "", "Another server that speaks OpenAI's API"),
-    Setting("OPENAI_MODEL", "gpt-6-luna", "Model that writes the answers"),
-    Setting(
-        "OPENAI_REASONING_EFFORT",
-        "low",
-        "none … max, as the model allows; `default` leaves it to the model",
-    ),
-    Setting(
-        "OPENAI_VECTOR_STORE_ID",
-        "",
-        "Vector store for the documents; without it, one is made at the first refresh",
-    ),
-    Setting(
-        "ENGINE", "", "`openai` or `local`; without it, `openai` where a key is set, else `local`"
-    ),
-    Setting("INSTRUCTIONS", "", "Replaces the model's default instructions"),
-    Setting("INSTRUCTIONS_FILE", "", "The same, from a file"),
-    Setting("DATABASE_URL", "sqlite:///data/docent.db", "SQLite file, or `postgres://…`"),
-    Setting(
-        "DOCS_SOURCES", "", "Folders and sites with the documentation, separated by commas or lines"
-    ),
-    Setting("REFRESH_EVERY", "", "Refresh by itself, every `30m`, `6h` or `1d`"),
-    Setting("SLACK_BOT_TOKEN", "", "`xoxb-…` of the Slack app"),
-    Setting("SLACK_APP_TOKEN", "", "`xapp-…`: connect by Socket Mode"),
-    Setting("SLACK_SIGNING_SECRET", "", "Take events over HTTP instead"),
-    Setting("PORT", "3000", "Port for Slack's events over HTTP"),
-    Setting("SLACK_API_URL", "", "Another server that speaks Slack's Web API"),
-    Setting("DISCORD_TOKEN", "", "Token of the Discord bot"),
-    Setting("DISCORD_API_URL", "", "Another server that speaks Discord's API"),
-    Setting("DISCORD_GATEWAY_URL", "", "The gateway of that server"),
-    Setting(
-        "DISCORD_MESSAGE_CONTENT",
-        "false",
-        "Whether the message-content intent is switched on for the bot",
-    ),
-    Setting("FALLBACK_MESSAGE", DEFAULT_FALLBACK, "What is said when there is no answer"),
-    Setting("DISCORD_INVITE_URL", "", "Invite link that the fallback adds"),
-    Setting("ADMINS", "", "Who may refresh: `slack:U…`, `discord:1234…`, separated by commas"),
-    Setting(
-        "RUN_DEADLINE_SECONDS", "120", "After this long without an answer, the fallback is posted"
-    ),
-    Setting(
-        "RETENTION_DAYS",
-        "",
-        "Delete the text of questions and answers after so many days; empty keeps it",
-    ),
-    Setting("LOG_FORMAT", "auto", "`text`, `json`, or `auto`: text on a terminal, else JSON"),
-    Setting("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"),
+from core.settings import (
+    LOG_LEVELS,
+    SETTINGS,
+    CatchUp,
+    DiscordSettings,
+    Effort,
+    EngineName,
+    Limit,
+    LogFormat,
+    OpenAISettings,
+    Settings,
+    Shards,
+    SlackSettings,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SlackSettings:
-    """How to reach Slack: by Socket Mode with `app_token`, else over HTTP."""
-
-    bot_token: str = field(repr=False)
-    app_token: str | None = field(default=None, repr=False)
-    signing_secret: str | None = field(default=None, repr=False)
-    port: int | None = None
-    api_url: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DiscordSettings:
-    """How to reach Discord."""
-
-    token: str = field(repr=False)
-    api_url: str | None = None
-    gateway_url: str | None = None
-    message_content: bool = False  #: whether the privileged intent is switched on in the portal
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OpenAISettings:
-    """How to reach OpenAI, or a server that speaks its protocol."""
-
-    api_key: str = field(repr=False)
-    base_url: str | None = None
-    model: str = "gpt-6-luna"
-    reasoning_effort: str | None = "low"  #: None: not sent
-    vector_store_id: str | None = None  #: None: made at the first refresh and remembered
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """Everything that an operator decides."""
-
-    engine: EngineName = "local"
-    openai: OpenAISettings | None = None
-    instructions: str | None = None  #: None: the default ones
-    database_url: str = field(default="sqlite:///data/docent.db", repr=False)
-    docs_sources: tuple[str, ...] = ()
-    refresh_every: float | None = None  #: seconds
-    slack: SlackSettings | None = None
-    discord: DiscordSettings | None = None
-    fallback_message: str = DEFAULT_FALLBACK
-    discord_invite_url: str | None = None
-    admins: frozenset[str] = frozenset()  #: written `platform:user`
-    run_deadline: float = 120.0  #: seconds
-    retention_days: int | None = None
-    log_format: LogFormat = "auto"
-    log_level: str = "INFO"
 
 
 def load_settings(env_file: Path = Path(".env")) -> Settings:
@@ -166,13 +57,17 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         instructions=_instructions(reader),
         database_url=_database_url(reader),
         docs_sources=tuple(reader.list("DOCS_SOURCES")),
-        refresh_every=_refresh_every(reader),
+        refresh_every=reader.duration("REFRESH_EVERY"),
         slack=_slack(reader),
         discord=_discord(reader),
         fallback_message=reader.text("FALLBACK_MESSAGE"),
         discord_invite_url=reader.url("DISCORD_INVITE_URL"),
         admins=_admins(reader),
         run_deadline=reader.number("RUN_DEADLINE_SECONDS", least=5),
+        user_limit=_limit(reader, "USER_LIMIT"),
+        channel_limit=_limit(reader, "CHANNEL_LIMIT"),
+        catch_up=_catch_up(reader),
+        ops_channel=_ops_channel(reader),
         retention_days=int(reader.number("RETENTION_DAYS", least=1)) or None,
         log_format=reader.choice("LOG_FORMAT", get_args(LogFormat)),  # type: ignore[arg-type]
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS),
@@ -211,6 +106,16 @@ class _Reader:
         upper = "or more" if most == sys.float_info.max else f"to {most:g}"
         self.problem(f"{name} is {text!r}: write a number, {least:g} {upper}.")
         return 0
+
+    def duration(self, name: str, off: bool = False) -> float | None:
+        """Seconds, written `30m`; None where nothing is set, or `off` where that is allowed."""
+        text = self.optional(name)
+        if text is None or (off and text.lower() == "off"):
+            return None
+        if (seconds := _seconds(text)) is None:
+            or_off = ", or off" if off else ""
+            self.problem(f"{name} is {text!r}: write 30m, 6h or 1d{or_off}.")
+        return seconds
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         text = self.text(name)
@@ -321,15 +226,43 @@ def _is_unambiguous(url: str) -> bool:
         return False
 
 
-def _refresh_every(reader: _Reader) -> float | None:
-    text = reader.optional("REFRESH_EVERY")
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)\s*([smhd])", text.lower())
+def _seconds(text: str) -> float | None:
+    """A duration as people write it; None where it is none, or not above 0."""
+    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
     if match is None or int(match[1]) == 0:
-        reader.problem(f"REFRESH_EVERY is {text!r}: write 30m, 6h or 1d.")
         return None
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _limit(reader: _Reader, name: str) -> Limit | None:
+    text = reader.text(name)
+    if text.lower() == "off":
+        return None
+    count, _, duration = text.partition("/")
+    seconds = _seconds(duration)
+    if not count.strip().isdecimal() or int(count) == 0 or seconds is None:
+        reader.problem(f"{name} is {text!r}: write 20/10m for 20 questions in 10 minutes, or off.")
+        return None
+    return Limit(count=int(count), seconds=seconds)
+
+
+def _catch_up(reader: _Reader) -> CatchUp | None:
+    answer = reader.duration("CATCH_UP", off=True)
+    apology = reader.duration("CATCH_UP_APOLOGY", off=True)
+    messages = int(reader.number("CATCH_UP_MESSAGES", least=1))
+    if answer is None:
+        return None
+    return CatchUp(answer_age=answer, apology_age=max(answer, apology or 0.0), messages=messages)
+
+
+def _ops_channel(reader: _Reader) -> str | None:
+    text = reader.optional("OPS_CHANNEL")
+    if text and not re.fullmatch(r"slack:[CGD]\w+|discord:\d+", text):
+        reader.problem(
+            f"OPS_CHANNEL is {text!r}: write slack:C0123456 or discord:123456789 "
+            "(a channel's id, not its name)."
+        )
+    return text
 
 
 def _slack(reader: _Reader) -> SlackSettings | None:
@@ -368,11 +301,33 @@ def _discord(reader: _Reader) -> DiscordSettings | None:
         if api_url is None:
             present, missing = missing, present
         reader.problem(f"{present} is set, but {missing} is missing: set both or neither.")
+    shards = _shards(reader)
     if token is None:
         return None
     return DiscordSettings(
-        token=token, api_url=api_url, gateway_url=gateway_url, message_content=message_content
+        token=token,
+        api_url=api_url,
+        gateway_url=gateway_url,
+        message_content=message_content,
+        shards=shards,
     )
+
+
+def _shards(reader: _Reader) -> Shards | None:
+    text = reader.optional("DISCORD_SHARDS")
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+)(?:-(\d+))?/)?(\d+)", text)
+    count = int(match[3]) if match else 0
+    first = int(match[1] or 0) if match else 0
+    last = int(match[2] or first) if match and match[1] else count - 1
+    if not 0 <= first <= last < count:
+        reader.problem(
+            f"DISCORD_SHARDS is {text!r}: write 4 for four shards in this process, or 0-1/4 for "
+            "the first two of four."
+        )
+        return None
+    return Shards(ids=tuple(range(first, last + 1)), count=count)
 
 
 def _admins(reader: _Reader) -> frozenset[str]:

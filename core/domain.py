@@ -13,6 +13,7 @@ from core.text import storable
 
 ThreadId = NewType("ThreadId", int)  #: row of a thread in the store
 TurnId = NewType("TurnId", int)  #: row of a turn; grows in the order in which questions were taken
+ProcessId = NewType("ProcessId", str)  #: a process among those that share the database
 MessageId = NewType("MessageId", str)  #: a platform's id of one message, unique in its channel
 ConversationId = NewType("ConversationId", str)  #: an engine's id of its memory of one thread
 RunId = NewType("RunId", str)  #: an engine's id of its work on one turn
@@ -32,6 +33,16 @@ class ThreadRef:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MessageRef:
+    """What identifies a message on all platforms: for ever, whatever becomes of its text."""
+
+    platform: str
+    tenant: str
+    channel: str
+    message: MessageId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Mention:
     """An event that asks the bot something: the only kind of event that core sees."""
 
@@ -42,6 +53,25 @@ class Mention:
     text: str  #: the question, without the mention of the bot
     at: float
     unread: tuple[str, ...] = ()  #: names of attached files, which are not read yet
+
+    @property
+    def ref(self) -> MessageRef:
+        """The identity of the message."""
+        return MessageRef(
+            platform=self.thread.platform,
+            tenant=self.thread.tenant,
+            channel=self.channel,
+            message=self.message,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absence:
+    """What an adapter that has (again) a connection may have missed."""
+
+    since: float  #: the last time that this listener surely heard everything
+    messages: int  #: read no more than so many in search of mentions, the newest first
+    threads: Sequence[ThreadRef]  #: where people talked with the bot lately, the latest first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +99,7 @@ class Question:
     thread: ThreadRef
     author: str
     text: str
+    asked_at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,17 +147,24 @@ RunState = Working | Answered | NotAnswered | Failed
 
 
 class TurnState(StrEnum):
-    """How far a turn is. `queued` to `failed` are open: somebody still waits for a reply."""
+    """How far a turn is. `queued` to `withdrawn` are open: something is still to be done."""
 
     QUEUED = "queued"
     RUNNING = "running"
     ANSWERED = "answered"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"  # the question was deleted; the sign of work is to be taken away
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
 
 
-OPEN_STATES = (TurnState.QUEUED, TurnState.RUNNING, TurnState.ANSWERED, TurnState.FAILED)
+OPEN_STATES = (
+    TurnState.QUEUED,
+    TurnState.RUNNING,
+    TurnState.ANSWERED,
+    TurnState.FAILED,
+    TurnState.WITHDRAWN,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

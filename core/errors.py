@@ -4,17 +4,21 @@
     ├── ConfigError            settings that are missing or wrong, all of them at once
     ├── StoreError             the database cannot be used
     │   ├── StoreTooNew        it was written by a newer Docent
-    │   └── StoreBehind        it needs `docent migrate`
+    │   ├── StoreBehind        it needs `docent migrate`
+    │   └── StoreInUse         another `docent run` works on this SQLite file
+    ├── NotOurs                another process has the thread: leave it alone
     ├── EngineError
     │   ├── EngineBusy         asked too often; try again after `retry_after`
     │   ├── EngineUnreachable  no usable reply: whether the request took effect is not known
     │   ├── EngineRefused      asking again will not help
     │   ├── ConversationLocked another run holds the conversation; wait
-    │   └── ConversationGone   the engine no longer has the conversation; rebuild it
+    │   ├── ConversationGone   the engine cannot use the conversation any more; rebuild it
+    │   └── ConversationTooLong  it does not fit the model any more; rebuild a shorter one
     ├── PlatformError
     │   ├── PlatformBusy       asked too often; try again after `retry_after`
     │   ├── PlatformUnreachable  no usable reply: whether the message was posted is not known
     │   ├── PlatformRefused    asking again will not help; `hint` says what would
+    │   │   └── TokenRefused   the bot is let in nowhere, until an operator mends it
     │   └── ThreadGone         the thread or its channel was deleted or closed to the bot
     └── DocumentsError
         ├── SourceUnreachable  a source could not be listed; its pages stay as they are
@@ -57,6 +61,14 @@ class StoreBehind(StoreError):
     """The database is older than this Docent: run `docent migrate`, then start again."""
 
 
+class StoreInUse(StoreError):
+    """Another `docent run` works on this SQLite file: stop it, or use Postgres for several."""
+
+
+class NotOurs(DocentError):
+    """Another process has the thread."""
+
+
 class EngineError(DocentError):
     """The engine could not do what it was asked."""
 
@@ -86,7 +98,11 @@ class ConversationLocked(EngineError):
 
 
 class ConversationGone(EngineError):
-    """The engine no longer has the conversation."""
+    """The engine no longer has the conversation, or can no longer use it."""
+
+
+class ConversationTooLong(EngineError):
+    """The conversation does not fit the model any more."""
 
 
 class PlatformError(DocentError):
@@ -111,6 +127,10 @@ class PlatformRefused(PlatformError):
     def __init__(self, message: str, hint: str = "") -> None:
         self.hint = hint  #: what a person can do about it
         super().__init__(f"{message} {hint}".strip())
+
+
+class TokenRefused(PlatformRefused):
+    """The platform no longer lets the bot in."""
 
 
 class ThreadGone(PlatformError):

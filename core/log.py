@@ -6,7 +6,7 @@ import sys
 import traceback
 from typing import Any
 
-from core.config import LogFormat
+from core.settings import LogFormat
 
 # What every record has; the rest of its fields came in by `extra`.
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from core.domain import (
+    Absence,
     ConversationId,
     Document,
     Exchange,
     Listed,
     Mention,
     MessageId,
+    MessageRef,
     Page,
     Post,
     Question,
@@ -41,6 +43,38 @@ class Reception(Protocol):
         """
         ...
 
+    async def edit(self, mention: Mention) -> None:
+        """Hear that a message was edited and, as it reads now, asks the bot.
+
+        While it waits for its answer, the new text counts; one that was not taken before is taken
+        now. One that has its answer, or whose text is the same, stays as it is. `at` is the time of
+        the edit. Raises StoreError.
+        """
+        ...
+
+    async def withdraw(self, message: MessageRef) -> None:
+        """Hear that a message was deleted: where it still waits for an answer, it gets none.
+
+        Any message may be named, and any number of times. Raises StoreError.
+        """
+        ...
+
+    async def absence(self, listener: str) -> Absence | None:
+        """Say what a listener that has just connected may have missed; None: nothing to look for.
+
+        A listener is a connection that hears of a part of the platform's events that is always the
+        same: "slack", "discord", "discord/0" for a shard. What it finds, it takes; what was taken
+        before, taking changes nothing. Raises StoreError.
+        """
+        ...
+
+    async def heard(self, listener: str) -> None:
+        """Hear that the listener is connected, and has handed over all that came until now.
+
+        To be called when what it missed is found, and every half minute from then on. Never raises.
+        """
+        ...
+
     async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
         """Bring the documents in line with their sources, for an admin, and say what was done.
 
@@ -60,6 +94,14 @@ class Platform(Protocol):
     @property
     def working_seconds(self) -> float:
         """How long a sign of `show_working` lasts; it is shown again before it ends."""
+        ...
+
+    async def open(self) -> None:
+        """Make ready to post, without hearing of any event; a process that only works does so.
+
+        `run` does it by itself. A second call does nothing. Raises PlatformRefused where the
+        platform does not let the bot in; one that cannot be reached is tried again by `post`.
+        """
         ...
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
@@ -84,8 +126,13 @@ class Platform(Protocol):
     async def post(self, post: Post) -> MessageId:
         """Post one part in its thread (making the thread where there is none yet); its id.
 
-        Raises PlatformBusy, PlatformUnreachable, PlatformRefused or ThreadGone.
+        Raises PlatformBusy, PlatformUnreachable, ThreadGone, TokenRefused (the bot is let in
+        nowhere) or another PlatformRefused (this one post is not taken).
         """
+        ...
+
+    async def announce(self, channel: str, text: str) -> None:
+        """Post a text of our own in a channel, outside any thread. Raises as `post` does."""
         ...
 
     async def find(self, post: Post) -> MessageId | None:
@@ -119,7 +166,17 @@ class AnswerEngine(Protocol):
         """Begin to answer, once: nothing is repeated behind the caller's back.
 
         Raises ConversationLocked while another run holds the conversation, ConversationGone where
-        the engine does not have it.
+        the engine does not have it or can no longer use it, ConversationTooLong where it does not
+        fit the model any more.
+        """
+        ...
+
+    async def recover(self, conversation: ConversationId, question: Question) -> RunState | None:
+        """Say what became of a run for `question` whose id was lost; None: no trace of one.
+
+        One that is still at work may leave no trace, but holds the conversation: `start` then
+        raises ConversationLocked. Failed where it left the conversation half-written. Raises
+        ConversationGone where the engine does not have it.
         """
         ...
 
@@ -129,6 +186,10 @@ class AnswerEngine(Protocol):
 
     async def cancel(self, run: RunId) -> None:
         """Stop a run. A run that has ended or is unknown is left as it is."""
+        ...
+
+    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+        """Delete what the engine keeps of a conversation and of runs. What is gone is no error."""
         ...
 
     async def close(self) -> None:

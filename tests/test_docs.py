@@ -7,7 +7,8 @@ import pytest
 from dotenv import dotenv_values
 
 from bots.cli import COMMANDS
-from core.config import SETTINGS, Settings, parse_settings
+from core.config import parse_settings
+from core.settings import SETTINGS, Settings
 
 ROOT = Path(__file__).parents[1]
 NAMES = [setting.name for setting in SETTINGS]

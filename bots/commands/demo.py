@@ -16,10 +16,10 @@ from bots.terminal_bot.events import HELP
 from bots.terminal_bot.progress import showing_progress
 from bots.terminal_bot.screen import open_screen
 from bots.waiting import work_until
-from core.config import Settings
 from core.errors import ConfigError
 from core.log import set_up_logging
 from core.replies import DEFAULT_FALLBACK
+from core.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 THREADS = (

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Iterator, Sequence
 from bots.app import open_store
 from bots.discord_bot import checkup as discord_checkup
 from bots.slack_bot import checkup as slack_checkup
-from core.config import Settings, load_settings
+from core.config import load_settings
 from core.domain import Listed
 from core.errors import ConfigError, DocentError
 from core.log import set_up_logging
 from core.openai_engine import checkup as openai_checkup
+from core.settings import Settings
 from core.sources import make_sources
 
 WELL, MEND, UNUSED = "ok", "MEND", "-"

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from bots.app import assemble, make_platforms, open_store
 from bots.serving import serve, stop_on_signals
 from bots.waiting import first_of
-from core.config import Settings, load_settings
+from core.config import load_settings
 from core.errors import ConfigError
 from core.log import set_up_logging
+from core.settings import Settings
 
 TOKENS = {
     "slack": "SLACK_BOT_TOKEN and SLACK_APP_TOKEN",

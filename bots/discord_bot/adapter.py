@@ -15,10 +15,10 @@ from bots.discord_bot.hints import cannot_answer, tell
 from bots.discord_bot.intake import Intake
 from bots.discord_bot.places import Place, Places
 from bots.discord_bot.render import render
-from core.config import DiscordSettings
 from core.domain import MessageId, Post, Reply, ThreadRef
 from core.errors import PlatformError, PlatformRefused, PlatformUnreachable
 from core.ports import Reception
+from core.settings import DiscordSettings
 
 _GRACE: Final = 3.0  # seconds for what is under way when the bot stops
 _HISTORY: Final = 100  # messages after the question among which a reply is looked for

@@ -3,8 +3,8 @@
 import asyncio
 
 from bots.discord_bot.connection import log_in_once
-from core.config import DiscordSettings
 from core.errors import PlatformRefused, PlatformUnreachable
+from core.settings import DiscordSettings
 
 PATIENCE = 15.0  # seconds
 

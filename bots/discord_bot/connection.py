@@ -23,9 +23,9 @@ from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.http import Ratelimit, Route
 
 from bots.discord_bot.errors import closed_for_good, translated
-from core.config import DiscordSettings
 from core.errors import PlatformBusy, PlatformUnreachable
 from core.mishaps import log_mishap
+from core.settings import DiscordSettings
 
 CALL_SECONDS: Final = 60.0
 SILENCE_SECONDS: Final = 60.0  #: without any word of the gateway; it acknowledges beats every 41 s

@@ -12,10 +12,10 @@ from bots.slack_bot.errors import within
 from bots.slack_bot.events import PLATFORM, place
 from bots.slack_bot.intake import build_app
 from bots.slack_bot.render import render
-from core.config import SlackSettings
 from core.domain import MessageId, Post, Reply, ThreadRef
 from core.errors import PlatformError, PlatformRefused, PlatformUnreachable
 from core.ports import Reception
+from core.settings import SlackSettings
 
 log = logging.getLogger(__name__)
 

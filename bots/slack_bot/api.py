@@ -15,8 +15,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bots.slack_bot.errors import APP_TOKEN, translated
-from core.config import SlackSettings
 from core.errors import PlatformRefused, PlatformUnreachable
+from core.settings import SlackSettings
 
 CALL_SECONDS: Final = 15.0  #: longest wait for one call
 FIND_PAGE: Final = 200  #: messages asked for at once; Slack recommends at most 200

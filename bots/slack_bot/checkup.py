@@ -1,7 +1,7 @@
 """What `docent doctor` finds out about Slack."""
 
 from bots.slack_bot.api import SlackApi
-from core.config import SlackSettings
+from core.settings import SlackSettings
 
 
 async def check(settings: SlackSettings) -> str:

@@ -2,9 +2,9 @@
 
 from openai.types import Model, VectorStore
 
-from core.config import OpenAISettings
 from core.openai_engine.client import make_client
 from core.openai_engine.errors import translate_errors, usable
+from core.settings import OpenAISettings
 
 
 async def check(settings: OpenAISettings) -> str:

@@ -2,7 +2,7 @@
 
 from openai import AsyncOpenAI, Timeout
 
-from core.config import OpenAISettings
+from core.settings import OpenAISettings
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 5.0

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bots.discord_bot import checkup, connection
-from core.config import DiscordSettings
 from core.errors import PlatformRefused, PlatformUnreachable
+from core.settings import DiscordSettings
 from servers.discord_bench import Notebook, answer_to, connected, platform_for
 from servers.discord_http import Fault
 from servers.discord_server import DiscordServer

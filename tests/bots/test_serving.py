@@ -9,10 +9,10 @@ from bots import serving
 from bots.app import Docent, assemble
 from bots.serving import serve, stop_on_signals
 from bots.waiting import work_until
-from core.config import Settings
 from core.domain import Answer, TurnState
 from core.errors import PlatformRefused, StoreError
 from core.ports import Reception
+from core.settings import Settings
 from core.store import Store
 from servers.docent_rig import write_docs
 from servers.mentions import mention

@@ -5,9 +5,9 @@ import pytest
 
 from bots.slack_bot import adapter, socket_mode
 from bots.slack_bot.adapter import SlackPlatform
-from core.config import SlackSettings
 from core.domain import MessageId, ThreadRef
 from core.errors import PlatformBusy, PlatformError, PlatformRefused, PlatformUnreachable
+from core.settings import SlackSettings
 from servers.faults import Fault
 from servers.slack_faults import api_error, html_page, rate_limited, server_error
 from servers.slack_rig import FakeReception, running, slack_settings

@@ -16,10 +16,10 @@ from bots.app import Docent, assemble
 from bots.commands.chat import answering
 from bots.terminal_bot.adapter import TerminalPlatform
 from bots.terminal_bot.events import Ask, Help, Line, NewThread, Quit, Refresh, read_line
-from core.config import Settings
 from core.domain import Citation, Mention, Post, RefreshReport, Reply
 from core.errors import RefreshBusy
 from core.ports import OnProgress
+from core.settings import Settings
 from core.store import Store
 from servers.discord_bench import Notebook
 from servers.docent_rig import DOCENT, unseen, write_docs

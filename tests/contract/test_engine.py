@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 
-from core.config import OpenAISettings
 from core.domain import (
     Answered,
     ConversationId,
@@ -31,6 +30,7 @@ from core.openai_engine.index import OpenAIIndex
 from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
 from core.openai_engine.vector_store import VectorStore
 from core.ports import AnswerEngine, DocumentIndex
+from core.settings import OpenAISettings
 from core.store import Store
 from servers.mentions import mention
 from servers.openai_server import OpenAIServer

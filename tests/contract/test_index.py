@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 
-from core.config import OpenAISettings
 from core.domain import Document, Page
 from core.local_engine.index import LocalIndex
 from core.local_engine.words import words_of
@@ -14,6 +13,7 @@ from core.openai_engine.client import make_client
 from core.openai_engine.index import OpenAIIndex
 from core.openai_engine.vector_store import VectorStore
 from core.ports import DocumentIndex
+from core.settings import OpenAISettings
 from core.store import Store
 from servers.openai_server import OpenAIServer
 

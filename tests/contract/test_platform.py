@@ -13,10 +13,10 @@ from rich.console import Console
 from bots.discord_bot.adapter import DiscordPlatform
 from bots.slack_bot.adapter import SlackPlatform
 from bots.terminal_bot.adapter import TerminalPlatform
-from core.config import DiscordSettings, SlackSettings
 from core.domain import Citation, Mention, Post, Reply, ThreadRef
 from core.errors import PlatformError, PlatformRefused
 from core.ports import Platform, Reception
+from core.settings import DiscordSettings, SlackSettings
 from servers.discord_bench import Memory, Notebook, platform_for
 from servers.discord_server import DiscordServer
 from servers.slack_rig import slack_settings

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from core.config import SETTINGS, Settings, load_settings, parse_settings
+from core.config import load_settings, parse_settings
 from core.errors import ConfigError
+from core.settings import SETTINGS, Settings
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
 

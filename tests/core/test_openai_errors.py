@@ -16,7 +16,6 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAIError, _exceptions
 
-from core.config import OpenAISettings
 from core.errors import (
     ConversationGone,
     ConversationLocked,
@@ -27,6 +26,7 @@ from core.errors import (
 )
 from core.openai_engine.client import make_client
 from core.openai_engine.errors import translate_errors, usable
+from core.settings import OpenAISettings
 from servers.faults import Fault
 from servers.openai_faults import (
     broken_json,

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 from openai import AsyncOpenAI
 
-from core.config import OpenAISettings
 from core.domain import Document
 from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, IndexRefused
 from core.openai_engine.client import make_client
 from core.openai_engine.documents import file_attributes, file_content, file_name
 from core.openai_engine.index import OpenAIIndex
+from core.settings import OpenAISettings
 from servers.faults import Fault
 from servers.openai_faults import error, html_page, out_of_quota, rate_limited, server_error
 from servers.openai_rig import (

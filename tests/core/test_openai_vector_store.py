@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 from openai import AsyncOpenAI
 
-from core.config import OpenAISettings
 from core.errors import EngineError, EngineRefused, EngineUnreachable
 from core.openai_engine.client import make_client
+from core.settings import OpenAISettings
 from servers.faults import Fault
 from servers.openai_faults import error, server_error
 from servers.openai_rig import Remembered, make_vector_store

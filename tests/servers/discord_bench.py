@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bots.discord_bot.adapter import DiscordPlatform
-from core.config import DiscordSettings
 from core.domain import Mention, MessageId, Post, RefreshReport
 from core.errors import StoreError
 from core.ports import OnProgress, Reception
+from core.settings import DiscordSettings
 from servers.discord_server import DiscordServer
 
 WAIT_SECONDS: Final = 5.0

@@ -6,7 +6,6 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
-from core.config import OpenAISettings
 from core.domain import (
     Answer,
     Answered,
@@ -24,6 +23,7 @@ from core.openai_engine.index import OpenAIIndex
 from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
 from core.openai_engine.patience import Timing
 from core.openai_engine.vector_store import VectorStore
+from core.settings import OpenAISettings
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 

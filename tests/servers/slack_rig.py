@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from bots.slack_bot.adapter import SlackPlatform
-from core.config import SlackSettings
 from core.domain import Mention, RefreshReport
 from core.ports import OnProgress, Reception
+from core.settings import SlackSettings
 from servers.slack_server import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SlackServer
 
 Refresh = Callable[[OnProgress], Awaitable[RefreshReport]]
