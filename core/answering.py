@@ -124,7 +124,7 @@ class Answering:
             conversation = await self.engine.open_conversation(turn.thread, history)
             await self._link(work, conversation)
         question = Question(
-            turn=turn.id, thread=turn.thread, author=turn.author, text=turn.question
+            turn=turn.id, thread=turn.thread, author=turn.author, text=turn.question, asked_at=turn.asked_at
         )
         return await self.engine.start(conversation, question)
 

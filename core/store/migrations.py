@@ -187,3 +187,28 @@ async def m002_passages(connection: AsyncConnection, sqlite: bool) -> None:
             "words TSVECTOR NOT NULL)",
             "CREATE INDEX passage_words_gin ON passage_words USING gin (words)",
         )
+
+
+M003 = (
+    # Who works on a thread: one of `processes`, or nobody where it is none of them (any more).
+    "CREATE TABLE processes (id TEXT PRIMARY KEY, works_for TEXT NOT NULL, "
+    "seen_at DOUBLE PRECISION NOT NULL)",
+    "ALTER TABLE threads ADD COLUMN holder TEXT",
+    "CREATE INDEX threads_of_holder ON threads (holder) WHERE holder IS NOT NULL",
+    # The turn whose run and reply are also this one's.
+    "ALTER TABLE turns ADD COLUMN leader BIGINT REFERENCES turns (id)",
+    "CREATE INDEX turns_of_leader ON turns (leader) WHERE leader IS NOT NULL",
+    "CREATE TABLE abandoned_runs (run TEXT PRIMARY KEY, engine TEXT NOT NULL, "
+    "abandoned_at DOUBLE PRECISION NOT NULL)",
+    "DROP INDEX turns_open",
+    """CREATE INDEX turns_open ON turns (thread_id, id)
+        WHERE state IN ('queued', 'running', 'answered', 'failed', 'withdrawn')""",
+    "CREATE INDEX turns_of_author ON turns (platform, tenant, author, asked_at)",
+    "CREATE INDEX turns_of_channel ON turns (platform, tenant, channel, asked_at)",
+)
+
+
+@migration
+async def m003_processes(connection: AsyncConnection, sqlite: bool) -> None:
+    """Let several processes share the work; answer messages together; remember runs to cancel."""
+    await _execute(connection, sqlite, *M003)

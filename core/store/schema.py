@@ -25,6 +25,7 @@ threads = Table(
     Column("key", Text, nullable=False),
     Column("engine", Text),
     Column("conversation", Text),
+    Column("holder", Text),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("platform", "tenant", "key"),
 )
@@ -50,6 +51,7 @@ turns = Table(
     Column("answer", Text),
     Column("citations", JSON),
     Column("finished_at", Double),
+    Column("leader", Id, ForeignKey("turns.id")),
     UniqueConstraint("platform", "tenant", "channel", "message"),
 )
 
@@ -60,6 +62,22 @@ parts = Table(
     Column("part", Integer, primary_key=True),
     Column("text", Text, nullable=False),
     Column("message", Text),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("works_for", Text, nullable=False),
+    Column("seen_at", Double, nullable=False),
+)
+
+abandoned_runs = Table(
+    "abandoned_runs",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("engine", Text, nullable=False),
+    Column("abandoned_at", Double, nullable=False),
 )
 
 pages = Table(
