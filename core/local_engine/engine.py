@@ -48,6 +48,10 @@ class LocalEngine:
         """Name the run after the turn; a repeat names the same run."""
         return RunId(f"local-{question.turn}")
 
+    async def recover(self, conversation: ConversationId, question: Question) -> RunState | None:
+        """Find no trace: a run is nothing but the number of its turn, and starting it is free."""
+        return None
+
     async def check(self, run: RunId) -> RunState:
         """Look the question up and say what was found: never Working. Raises EngineUnreachable."""
         ours = _RUN.fullmatch(run)
@@ -62,6 +66,9 @@ class LocalEngine:
 
     async def cancel(self, run: RunId) -> None:
         """Do nothing: there is no work between two looks at a run."""
+
+    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+        """Do nothing: whatever there is of a thread, the store has."""
 
     async def close(self) -> None:
         """Do nothing: the connections are the store's."""

@@ -4,7 +4,9 @@
     errors        what the SDK raises, in the words of core
     outage        what happened to a server that gave no usable reply
     engine        runs: background responses in conversations
-    answers       what a response says, as an answer with citations
+    transcript    the items of a conversation: markers of questions, and open calls
+    answers       what a run says, as an answer with citations
+    erasing       deleting conversations and responses
     instructions  what the model is told
     vector_store  which vector store the documents are in
     index         documents in that vector store

@@ -1,4 +1,4 @@
-"""What a response of OpenAI says, as an answer in our words: its text, and the pages it rests on.
+"""What a run at OpenAI says, as an answer in our words: its text, and the pages it rests on.
 
 Everything in a response is untrusted: fields may be missing, ids wrong, and marks meant for another
 program left in the text.
@@ -7,12 +7,13 @@ program left in the text.
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
+from openai.types.conversations import Message
 from openai.types.responses import (
     Response,
     ResponseFileSearchToolCall,
-    ResponseFunctionToolCall,
     ResponseOutputMessage,
     ResponseOutputRefusal,
     ResponseOutputText,
@@ -21,6 +22,9 @@ from openai.types.responses.response_file_search_tool_call import Result
 from openai.types.responses.response_output_text import AnnotationFileCitation
 
 from core.domain import Answer, Citation
+from core.openai_engine.transcript import calls_without_output
+
+SpokenMessage = ResponseOutputMessage | Message
 
 Resolve = Callable[[Sequence[str]], Awaitable[Mapping[str, Citation]]]
 """Finds the pages of documents by their refs; those of pages that are gone are left out."""
@@ -67,7 +71,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What there is in a response."""
+    """What there is in a response, or in the items that it left in its conversation."""
 
     text: str  #: Markdown, without marks
     in_docs: bool  #: False: the model says that the documentation has no answer
@@ -78,8 +82,13 @@ class Reading:
 
 def read_response(response: Response) -> Reading:
     """Take a response apart."""
-    items = _entries(response.output)
-    messages = _spoken([item for item in items if isinstance(item, ResponseOutputMessage)])
+    return read_items(response.output)
+
+
+def read_items(output: object) -> Reading:
+    """Take apart what a run has put out, from its response or from its conversation."""
+    items = _entries(output)
+    messages = _spoken([item for item in items if _is_said(item)])
     text = clean_text("\n\n".join(filter(None, map(_text, messages))))
     said = _NOT_IN_DOCS.sub("", text)
     return Reading(
@@ -87,7 +96,7 @@ def read_response(response: Response) -> Reading:
         in_docs=said == text,
         cited=tuple(cited for message in messages for cited in _cited(message)),
         found=tuple(found for item in items for found in _found(item)),
-        open_call=any(isinstance(item, ResponseFunctionToolCall) for item in items),
+        open_call=bool(calls_without_output(items)),
     )
 
 
@@ -114,13 +123,19 @@ def _gap(marks: re.Match[str]) -> str:
     return " " if before or text[marks.end() - 1] in " \t" else ""
 
 
-def _spoken(messages: Sequence[ResponseOutputMessage]) -> Sequence[ResponseOutputMessage]:
+def _is_said(item: object) -> TypeGuard[SpokenMessage]:
+    """Whether the model said it: a conversation has the messages of others too."""
+    in_conversation = isinstance(item, Message) and item.role == "assistant"
+    return in_conversation or isinstance(item, ResponseOutputMessage)
+
+
+def _spoken(messages: Sequence[SpokenMessage]) -> Sequence[SpokenMessage]:
     """Leave out what the model said to itself on the way, if it said more than that."""
     final = [message for message in messages if message.phase != "commentary"]
     return final or messages
 
 
-def _text(message: ResponseOutputMessage) -> str:
+def _text(message: SpokenMessage) -> str:
     parts: list[str] = []
     for part in _entries(message.content):
         if isinstance(part, ResponseOutputText):
@@ -130,7 +145,7 @@ def _text(message: ResponseOutputMessage) -> str:
     return "".join(parts)
 
 
-def _cited(message: ResponseOutputMessage) -> Iterator[Cited]:
+def _cited(message: SpokenMessage) -> Iterator[Cited]:
     for part in _entries(message.content):
         if isinstance(part, ResponseOutputText):
             for annotation in _entries(part.annotations):

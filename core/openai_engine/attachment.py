@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import openai
 from openai import AsyncOpenAI
-from openai.pagination import AsyncCursorPage
 from openai.types.vector_stores import VectorStoreFile, VectorStoreFileBatch
 from openai.types.vector_stores.file_batch_create_params import File
 
@@ -15,8 +14,7 @@ from core.domain import Page
 from core.errors import EngineBusy, EngineUnreachable
 from core.openai_engine.client import POLL_TIMEOUT, UPLOAD_TIMEOUT
 from core.openai_engine.documents import CHUNKING, file_attributes
-from core.openai_engine.errors import REFUSES_THE_FILE, translate_errors, usable
-from core.openai_engine.outage import NOT_USABLE
+from core.openai_engine.errors import REFUSES_THE_FILE, page_of, translate_errors, usable
 from core.openai_engine.parallel import each
 from core.openai_engine.patience import Timing, patiently
 
@@ -24,7 +22,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FilesPage = AsyncCursorPage[VectorStoreFile]
 States = Mapping[str, VectorStoreFile]  # by the ids of the files; those that are not there are not
 
 LIST_AT_ONCE = 100  # most files that one request lists
@@ -97,7 +94,7 @@ class Attachment:
         """List the files of the batch. Its counts are no help: they do not say which file."""
         states: dict[str, VectorStoreFile] = {}
         with translate_errors():
-            page = await _page(
+            page = await page_of(
                 self._client.vector_stores.file_batches.list_files(
                     batch, vector_store_id=store, limit=LIST_AT_ONCE, timeout=POLL_TIMEOUT
                 )
@@ -109,7 +106,7 @@ class Attachment:
                 states |= {file.id: file for file in files}
                 if not is_new or not page.has_next_page():  # a server may not know how to go on
                     return states
-                page = await _page(page.get_next_page())
+                page = await page_of(page.get_next_page())
 
     # --- one by one -----------------------------------------------------------------------------
 
@@ -184,10 +181,3 @@ async def _state(ref: str, request: Awaitable[VectorStoreFile]) -> States:
             if error.status_code in (*REFUSES_THE_FILE, 404):
                 return {}
             raise
-
-
-async def _page(request: Awaitable[FilesPage]) -> FilesPage:
-    try:
-        return await request
-    except AttributeError as error:  # the SDK takes any body for a list, and stumbles over others
-        raise EngineUnreachable(NOT_USABLE) from error

@@ -19,7 +19,6 @@ from openai.types.responses import (
     FileSearchToolParam,
     Response,
     ResponseError,
-    ResponseIncludable,
 )
 
 from core.domain import (
@@ -34,15 +33,32 @@ from core.domain import (
     ThreadRef,
     Working,
 )
-from core.openai_engine.answers import Reading, Resolve, answer_of, read_response
+from core.errors import ConversationGone
+from core.openai_engine.answers import Reading, Resolve, answer_of, read_items, read_response
 from core.openai_engine.client import POLL_TIMEOUT
-from core.openai_engine.errors import is_missing, short_code, translate_errors, usable
+from core.openai_engine.erasing import Eraser
+from core.openai_engine.errors import (
+    is_missing,
+    is_poisoned,
+    is_too_long,
+    open_call,
+    short_code,
+    translate_errors,
+    usable,
+)
+from core.openai_engine.transcript import (
+    INCLUDE,
+    ending,
+    items_of_turn,
+    marker,
+    no_output,
+    open_calls,
+)
 
 log = logging.getLogger(__name__)
 
 ITEMS_AT_ONCE = 20  # most items that one request may add to a conversation
 PASSAGES = 8  # shown by a search; OpenAI's 20 make answers slower and dearer, rarely better
-INCLUDE: list[ResponseIncludable] = ["file_search_call.results"]
 METADATA_LENGTH = 512  # most characters in a value of metadata
 
 # Failures that are OpenAI's own, and so may be gone the next time.
@@ -103,29 +119,49 @@ class OpenAIEngine:
         return ConversationId(conversation.id)
 
     async def start(self, conversation: ConversationId, question: Question) -> RunId:
-        """Create a background response, in one request that is never repeated here."""
+        """Create a background response, in one request that is never repeated here.
+
+        With one exception: where OpenAI refuses it for want of the output of a function call, it
+        has had no effect, and goes once more with an output for each call that has none.
+        """
         tools = await self._tools()
+        try:
+            with translate_errors(in_conversation=True):
+                try:
+                    return await self._create(conversation, question, tools, ())
+                except openai.APIStatusError as error:
+                    named = open_call(error)
+                    if named is None:
+                        raise
+                calls = dict.fromkeys((named, *await open_calls(self._client, conversation)))
+                mended = {"conversation": conversation, "calls": list(calls)}
+                log.info("Conversation has open calls, which get outputs", extra=mended)
+                return await self._create(conversation, question, tools, list(calls))
+        except ConversationGone as gone:
+            fields = {"conversation": conversation, "turn": question.turn, "because": str(gone)}
+            log.info("Conversation is of no use any more", extra=fields)
+            raise
+
+    async def recover(self, conversation: ConversationId, question: Question) -> RunState | None:
+        """Look for the marker of the turn in the conversation, and for an answer behind it.
+
+        OpenAI adds the items of a run when it completes. What a run leaves that ended otherwise is
+        not documented: a question without an answer counts as half-written.
+        """
         with translate_errors(in_conversation=True):
-            response = usable(
-                Response,
-                await self._client.responses.create(
-                    model=self._model,
-                    conversation=conversation,
-                    background=True,
-                    store=True,  # by name: some projects drop a response after minutes without it
-                    input=[_message("user", question.text)],
-                    # Neither is kept from one response of a conversation to the next.
-                    instructions=self._instructions,
-                    tools=tools,
-                    include=INCLUDE,
-                    text={"verbosity": "low"},
-                    reasoning={"effort": self._effort} if self._effort else omit,
-                    truncation="auto",
-                    metadata={"docent_turn": str(question.turn)},
-                    safety_identifier=_safety_identifier(question),
-                ),
-            )
-        return RunId(response.id)
+            items = await items_of_turn(self._client, conversation, question.turn)
+        if items is None:
+            return None
+        reading = read_items(items)
+        match ending(items):
+            case "completed":
+                return await self._completed(reading)
+            case "incomplete":
+                return await self._incomplete(reading, None)
+            case None if reading.open_call:
+                return Failed(reason="function_call", transient=True)
+            case None:
+                return Failed(reason="half_written", transient=True)
 
     async def check(self, run: RunId) -> RunState:
         """Retrieve the response and say what has become of it."""
@@ -164,9 +200,45 @@ class OpenAIEngine:
             except (openai.BadRequestError, openai.NotFoundError, openai.ConflictError):
                 log.debug("A run had ended before it was cancelled", extra={"run": run})
 
+    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+        """Delete the responses, the items of the conversation, and the conversation."""
+        eraser = Eraser(self._client)
+        await eraser.erase_runs(runs)
+        if conversation is not None:
+            await eraser.erase_conversation(conversation)
+
     async def close(self) -> None:
         """Close the client."""
         await self._client.close()
+
+    async def _create(
+        self,
+        conversation: ConversationId,
+        question: Question,
+        tools: list[FileSearchToolParam],
+        calls: Sequence[str],
+    ) -> RunId:
+        outputs = [no_output(call) for call in calls]
+        response = usable(
+            Response,
+            await self._client.responses.create(
+                model=self._model,
+                conversation=conversation,
+                background=True,
+                store=True,  # by name: some projects drop a response after minutes without it
+                input=[*outputs, marker(question), _message("user", question.text)],
+                # Neither is kept from one response of a conversation to the next.
+                instructions=self._instructions,
+                tools=tools,
+                include=INCLUDE,
+                text={"verbosity": "low"},
+                reasoning={"effort": self._effort} if self._effort else omit,
+                truncation="auto",
+                metadata={"docent_turn": str(question.turn)},
+                safety_identifier=_safety_identifier(question),
+            ),
+        )
+        return RunId(response.id)
 
     async def _tools(self) -> list[FileSearchToolParam]:
         store = await self._vector_store()
@@ -197,6 +269,10 @@ def _failed(error: ResponseError | None) -> Failed:
     if "conversation" in said and ("not found" in said or "does not exist" in said):
         # Some servers take a question for a conversation that they do not have, and fail then.
         return Failed(reason="conversation_gone", transient=True)
+    if is_too_long(code, said):
+        return Failed(reason="context_length_exceeded", transient=True)
+    if is_poisoned(said):
+        return Failed(reason="conversation_poisoned", transient=True)
     return Failed(reason=code, transient=_SERVER_LIKE.search(code) is not None)
 
 

@@ -7,16 +7,18 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import openai
+from openai.pagination import AsyncConversationCursorPage, AsyncCursorPage
 
 from core.errors import (
     ConversationGone,
     ConversationLocked,
+    ConversationTooLong,
     EngineBusy,
     EngineError,
     EngineRefused,
@@ -25,6 +27,7 @@ from core.errors import (
 from core.openai_engine.outage import NOT_USABLE, describe
 
 T = TypeVar("T")
+PageT = TypeVar("PageT", AsyncCursorPage[Any], AsyncConversationCursorPage[Any])
 
 REFUSES_THE_FILE = {400, 413, 415, 422}  # statuses that are about one file, not about all of them
 OUT_OF_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
@@ -32,6 +35,10 @@ OUT_OF_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not
 # A conversation in which a run stopped half way refuses every question from then on: a call without
 # its output, an output without its call, or a reasoning item without what it led to.
 POISONED = re.compile(r"no tool (output|call) found for|without its required", re.IGNORECASE)
+OPEN_CALL = re.compile(r"no tool output found for function call\W+([\w-]{1,100})", re.IGNORECASE)
+TOO_LONG = re.compile(r"context window|(maximum|model'?s) context length", re.IGNORECASE)
+LOCKED = re.compile(r"operating on this conversation", re.IGNORECASE)
+BLOCKED_PERSON = re.compile(r"safety.identifier|identifier.(is.)?blocked", re.IGNORECASE)
 NOT_THERE = re.compile(r"not found|does not exist|no such", re.IGNORECASE)
 
 
@@ -39,9 +46,10 @@ NOT_THERE = re.compile(r"not found|does not exist|no such", re.IGNORECASE)
 def translate_errors(*, in_conversation: bool = False) -> Iterator[None]:
     """Let nothing out but errors of core.
 
-    Raises EngineBusy, EngineUnreachable, EngineRefused, ConversationLocked or ConversationGone,
-    with the SDK's error as the cause. `in_conversation` says that the request names a conversation:
-    something missing is taken for that then, unless the server says what else it is.
+    Raises EngineBusy, EngineUnreachable, EngineRefused, ConversationLocked, ConversationGone or
+    ConversationTooLong, with the SDK's error as the cause. `in_conversation` says that the request
+    names a conversation: something missing is taken for that then, unless the server says what else
+    it is.
     """
     try:
         yield
@@ -67,10 +75,42 @@ def usable(expected: type[T], reply: object) -> T:
     raise EngineUnreachable(NOT_USABLE)
 
 
+async def page_of(request: Awaitable[PageT]) -> PageT:
+    """Return a page of a list. The SDK takes any body for one, and stumbles over some."""
+    try:
+        return await request
+    except AttributeError as error:
+        raise EngineUnreachable(NOT_USABLE) from error
+
+
+def entries_of(page: PageT) -> Sequence[object]:
+    """Return what is on a page if there is a list on it, else raise EngineUnreachable."""
+    entries: object = getattr(page, "data", None)
+    if not isinstance(entries, list):
+        raise EngineUnreachable(NOT_USABLE)
+    return entries
+
+
 def is_missing(error: openai.APIStatusError) -> bool:
     """Return whether a server says that it does not have something: some do so with 400."""
     said_so = error.status_code == 400 and NOT_THERE.search(_message(error)) is not None
     return error.status_code == 404 or said_so
+
+
+def is_poisoned(said: str) -> bool:
+    """Return whether a server says that it can go on with a conversation no more."""
+    return POISONED.search(said) is not None
+
+
+def is_too_long(code: object, said: str) -> bool:
+    """Return whether a server says that a conversation does not fit the model."""
+    return code == "context_length_exceeded" or TOO_LONG.search(said) is not None
+
+
+def open_call(error: openai.APIStatusError) -> str | None:
+    """Return the call that a server waits for the output of; None where that is not the trouble."""
+    named = OPEN_CALL.search(_message(error))
+    return named and named[1]
 
 
 def short_code(code: object, default: str) -> str:
@@ -79,8 +119,9 @@ def short_code(code: object, default: str) -> str:
 
 
 def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineError:
-    # Busy conversations are 400 at OpenAI and 409 elsewhere: the code is what they share.
-    if error.code == "conversation_locked":
+    # Busy conversations are 400 at OpenAI and 409 elsewhere: the code is what they share, and a
+    # proxy may have lost even that.
+    if error.code == "conversation_locked" or LOCKED.search(_message(error)):
         return ConversationLocked()
     if {error.code, error.type} & OUT_OF_QUOTA:
         return EngineRefused(
@@ -97,11 +138,7 @@ def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineErr
                 "OpenAI does not accept the key: check OPENAI_API_KEY.", reason="unauthorized"
             )
         case 403:
-            return EngineRefused(
-                "OpenAI does not let this key do that: check the permissions of the key and of its "
-                "project, and whether OpenAI serves your region.",
-                reason="forbidden",
-            )
+            return _of_forbidden(error)
         case 404:
             missing = _of_missing(error)
             if missing is None and in_conversation:
@@ -111,6 +148,19 @@ def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineErr
             )
         case _:
             return _of_bad_request(error)
+
+
+def _of_forbidden(error: openai.APIStatusError) -> EngineRefused:
+    if BLOCKED_PERSON.search(f"{error.code} {error.param} {_message(error)}"):
+        return EngineRefused(
+            "OpenAI does not serve this person any more: its safety checks stopped them.",
+            reason="identifier_blocked",
+        )
+    return EngineRefused(
+        "OpenAI does not let this key do that: check the permissions of the key and of its "
+        "project, and whether OpenAI serves your region.",
+        reason="forbidden",
+    )
 
 
 def _of_missing(error: openai.APIStatusError) -> EngineError | None:
@@ -130,8 +180,10 @@ def _of_missing(error: openai.APIStatusError) -> EngineError | None:
 
 
 def _of_bad_request(error: openai.APIStatusError) -> EngineError:
-    if POISONED.search(_message(error)):
-        return ConversationGone()
+    if is_too_long(error.code, _message(error)):
+        return ConversationTooLong()
+    if is_poisoned(_message(error)):
+        return ConversationGone("The conversation holds half of something, and cannot go on.")
     names_it = error.code in ("model_not_found", "conversation_not_found") or is_missing(error)
     if names_it and (missing := _of_missing(error)):
         return missing

@@ -18,7 +18,6 @@ from core.domain import (
     RunId,
     RunState,
     Turn,
-    TurnState,
     Working,
 )
 from core.local_engine.engine import LocalEngine
@@ -80,7 +79,13 @@ class Subject:
 
 
 def question_of(turn: Turn) -> Question:
-    return Question(turn=turn.id, thread=turn.thread, author=turn.author, text=turn.question)
+    return Question(
+        turn=turn.id,
+        thread=turn.thread,
+        author=turn.author,
+        text=turn.question,
+        asked_at=turn.asked_at,
+    )
 
 
 @pytest.fixture(params=["local", "openai"])
@@ -153,7 +158,6 @@ async def test_a_conversation_takes_one_question_after_the_other(subject: Subjec
     turn = await subject.take("When does an access token expire?")
     conversation = await subject.engine.open_conversation(turn.thread, [])
     await subject.ended(await subject.engine.start(conversation, question_of(turn)))
-    await subject.store.turns.close(turn.id, TurnState.DELIVERED, "answered")
 
     state = await subject.ask("How many members does a project hold?", conversation)
     assert isinstance(state, Answered)
@@ -183,6 +187,50 @@ async def test_cancelling_what_has_ended_or_is_unknown_does_nothing(subject: Sub
     await subject.engine.cancel(run)
     await subject.engine.cancel(RunId("local-999999"))
     assert await subject.engine.check(run) == ended
+
+
+async def test_a_run_that_was_never_started_left_no_trace(subject: Subject) -> None:
+    turn = await subject.take("When does an access token expire?")
+    conversation = await subject.engine.open_conversation(turn.thread, [])
+    assert await subject.engine.recover(conversation, question_of(turn)) is None
+
+
+async def test_a_run_whose_id_was_lost_is_found_or_can_be_started_again(subject: Subject) -> None:
+    turn = await subject.take("When does an access token expire?")
+    conversation = await subject.engine.open_conversation(turn.thread, [])
+    lost = await subject.engine.start(conversation, question_of(turn))
+    ended = await subject.ended(lost)
+
+    found = await subject.engine.recover(conversation, question_of(turn))
+    if found is None:
+        found = await subject.ended(await subject.engine.start(conversation, question_of(turn)))
+    assert isinstance(found, Answered)
+    assert found == ended
+
+
+async def test_the_answer_to_an_earlier_question_is_no_trace_of_a_later_one(
+    subject: Subject,
+) -> None:
+    turn = await subject.take("When does an access token expire?")
+    conversation = await subject.engine.open_conversation(turn.thread, [])
+    await subject.ended(await subject.engine.start(conversation, question_of(turn)))
+
+    later = await subject.take("How many members does a project hold?")
+    assert await subject.engine.recover(conversation, question_of(later)) is None
+
+
+async def test_what_was_erased_is_gone_and_may_be_erased_again(subject: Subject) -> None:
+    turn = await subject.take("When does an access token expire?")
+    conversation = await subject.engine.open_conversation(turn.thread, [])
+    run = await subject.engine.start(conversation, question_of(turn))
+    await subject.ended(run)
+    for _ in range(2):
+        await subject.engine.erase(conversation, [run])
+        await subject.engine.erase(None, [run, RunId("local-999999")])
+        await subject.engine.erase(conversation, [])
+    # The local engine keeps nothing that could be erased: what it answers from is the store's.
+    kept = isinstance(await subject.engine.check(run), Answered)
+    assert kept == (subject.engine.name == "local")
 
 
 async def test_closing_twice_does_nothing(subject: Subject) -> None:

@@ -67,7 +67,7 @@ async def ask(store: Store, *questions: str) -> RunState:
 
     engine: AnswerEngine = LocalEngine(PageFinder(store.passages), thread)
     conversation = await engine.open_conversation(THREAD, [])
-    question = Question(turn=TurnId(7), thread=THREAD, author="a", text=questions[-1])
+    question = Question(turn=TurnId(7), thread=THREAD, author="a", text=questions[-1], asked_at=0.0)
     return await engine.check(await engine.start(conversation, question))
 
 
@@ -164,7 +164,7 @@ async def test_another_process_gives_the_same_answer_to_the_same_run(sqlite_stor
 
 async def test_a_run_is_named_after_its_turn(sqlite_store: Store) -> None:
     engine = LocalEngine(PageFinder(sqlite_store.passages), sqlite_store.turns.questions)
-    question = Question(turn=TurnId(7), thread=THREAD, author="a", text="?")
+    question = Question(turn=TurnId(7), thread=THREAD, author="a", text="?", asked_at=0.0)
     assert await engine.start(ConversationId("any"), question) == "local-7"
     assert await engine.start(ConversationId("any"), question) == "local-7"
 

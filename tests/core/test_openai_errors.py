@@ -293,6 +293,8 @@ def refusal(status: int, message: str, code: str | None = None) -> Fault:
     ("fault", "reason", "words"),
     [
         (refusal(403, "No.", "unsupported_country"), "forbidden", "permissions"),
+        (refusal(403, "Identifier blocked."), "identifier_blocked", "safety"),
+        (refusal(403, "No.", "invalid_project_identifier"), "forbidden", "permissions"),
         (refusal(404, "No model 'x'.", "model_not_found"), "model_not_found", "OPENAI_MODEL"),
         (refusal(400, "No model 'x'.", "model_not_found"), "model_not_found", "OPENAI_MODEL"),
         (refusal(404, "Vector store 'vs_1' not found."), "vector_store_not_found", "refresh"),
@@ -344,6 +346,14 @@ async def test_a_locked_conversation_is_known_by_its_code(
     server: OpenAIServer, client: AsyncOpenAI, status: int
 ) -> None:
     server.fault("GET", "/models/*", refusal(status, "Busy.", "conversation_locked"))
+    assert isinstance(await raised(client), ConversationLocked)
+
+
+async def test_a_lock_without_its_code_is_known_by_its_words(
+    server: OpenAIServer, client: AsyncOpenAI
+) -> None:
+    said = "Another process is currently operating on this conversation. Please retry."
+    server.fault("GET", "/models/*", refusal(400, said))
     assert isinstance(await raised(client), ConversationLocked)
 
 

@@ -1,5 +1,6 @@
 """Conversations of the OpenAI server: items in the order in which they were said."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,8 @@ class Conversation:
     items: list[Json] = field(default_factory=list)
     id: str = field(default_factory=lambda: new_id("conv_"))
     created_at: int = field(default_factory=now)
+    too_long: bool = False  #: it takes no more questions, because it does not fit the model
+    listed: set[str] = field(default_factory=set)  #: ids of the items that somebody has listed
 
     def shape(self) -> Json:
         return {
@@ -63,6 +66,9 @@ class Conversations:
 
     def __init__(self) -> None:
         self.all: dict[str, Conversation] = {}
+        self.deleted: dict[str, Conversation] = {}  #: with the items that were left in them
+        self.settle: Callable[[Conversation], None] = lambda _: None
+        """Brings a conversation up to date with the run at work on it."""
 
     def routes(self) -> list[web.RouteDef]:
         one, items = "/conversations/{conversation}", "/conversations/{conversation}/items"
@@ -82,7 +88,9 @@ class Conversations:
         return self.all[conversation_id]
 
     def _of(self, request: web.Request) -> Conversation:
-        return self.get(request.match_info["conversation"])
+        conversation = self.get(request.match_info["conversation"])
+        self.settle(conversation)
+        return conversation
 
     async def _create(self, request: web.Request) -> web.Response:
         body = await read_json(request)
@@ -99,7 +107,7 @@ class Conversations:
 
     async def _delete(self, request: web.Request) -> web.Response:
         conversation = self._of(request)
-        del self.all[conversation.id]
+        self.deleted[conversation.id] = self.all.pop(conversation.id)
         return web.json_response(
             {"id": conversation.id, "object": "conversation.deleted", "deleted": True}
         )
@@ -116,8 +124,11 @@ class Conversations:
         include = request.query.getall("include[]", [])
         for value in include:
             check_choice(value, INCLUDABLE, "include")
-        shown = [with_results(item, include) for item in self._of(request).items]
-        return web.json_response(page_of(shown, request.query, also={"include[]"}))
+        conversation = self._of(request)
+        shown = [with_results(item, include) for item in conversation.items]
+        page = page_of(shown, request.query, also={"include[]"})
+        conversation.listed |= {item["id"] for item in page["data"]}
+        return web.json_response(page)
 
     async def _retrieve_item(self, request: web.Request) -> web.Response:
         return web.json_response(self._item(request))

@@ -15,9 +15,11 @@ from servers.openai_response_requests import check_request, conversation_id, sea
 from servers.openai_runs import (
     Answerer,
     Run,
+    RunSeen,
     Said,
     Script,
     answer_from_documents,
+    call_item,
     message_item,
     search_item,
 )
@@ -44,18 +46,28 @@ class Responses:
         self._conversations = conversations
         self._files = files
         self._stores = stores
+        self.deleted: dict[str, Run] = {}
         self._holders: dict[str, Run] = {}  #: the run at work on each conversation
+        conversations.settle = self._settle
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/responses", self._create),
             web.get("/responses/{response}", self._retrieve),
+            web.delete("/responses/{response}", self._delete),
             web.post("/responses/{response}/cancel", self._cancel),
         ]
 
     def finish(self, response_id: str, status: str = "completed") -> None:
         """End a run now."""
         self._move(self.all[response_id], status)
+
+    def seen(self) -> list[RunSeen]:
+        """All runs that were ever created, as they are now, in that order."""
+        runs = sorted([*self.all.values(), *self.deleted.values()], key=lambda run: run.started)
+        for run in runs:
+            self._move(run, run.due(looked=False))
+        return [run.seen() for run in runs]
 
     async def _create(self, request: web.Request) -> web.Response:
         body = await read_json(request)
@@ -65,6 +77,14 @@ class Responses:
         entered = items_of(
             [{"role": "user", "content": given}] if isinstance(given, str) else given, "input"
         )
+        if conversation and conversation.too_long:
+            raise ApiError(
+                400,
+                "Your input exceeds the context window of this model. Please adjust your input "
+                "and try again.",
+                code="context_length_exceeded",
+                param="input",
+            )
         self._check_calls(conversation, entered)
         tool = search_tool(body)
         for store in tool["vector_store_ids"] if tool else ():
@@ -76,6 +96,7 @@ class Responses:
             self._holders[conversation.id] = run
         in_background = body.get("background")
         self._move(run, script.statuses[0] if in_background else script.statuses[-1])
+        run.is_told = run.is_over
         return web.json_response(run.shape(body.get("include") or []))
 
     async def _retrieve(self, request: web.Request) -> web.Response:
@@ -85,7 +106,16 @@ class Responses:
             check_choice(value, INCLUDABLE, "include")
         run = self._of(request)
         self._move(run, run.due(looked=True))
+        run.looks += 1
+        run.is_told = run.is_told or run.is_over
         return web.json_response(run.shape(include))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        run = self._of(request)
+        self._move(run, "cancelled")
+        self.deleted[run.id] = self.all.pop(run.id)
+        run.is_deleted = True
+        return web.json_response({"id": run.id, "object": "response", "deleted": True})
 
     async def _cancel(self, request: web.Request) -> web.Response:
         run = self._of(request)
@@ -95,6 +125,7 @@ class Responses:
         if run.is_over and run.status != "cancelled":
             raise ApiError(400, f"Cannot cancel a {run.status} response.")
         self._move(run, "cancelled")
+        run.is_told = True
         return web.json_response(run.shape([]))
 
     def _of(self, request: web.Request) -> Run:
@@ -108,18 +139,20 @@ class Responses:
         if wanted is None:
             return None
         conversation = self._conversations.get(wanted)
-        holder = self._holders.get(wanted)
-        if holder is not None:
-            self._move(holder, holder.due(looked=False))
-            if not holder.is_over:
-                raise ApiError(
-                    400,
-                    "Another process is currently operating on this conversation. "
-                    "Please retry in a few seconds.",
-                    code="conversation_locked",
-                    param="conversation",
-                )
+        self._settle(conversation)
+        if wanted in self._holders:
+            raise ApiError(
+                400,
+                "Another process is currently operating on this conversation. "
+                "Please retry in a few seconds.",
+                code="conversation_locked",
+                param="conversation",
+            )
         return conversation
+
+    def _settle(self, conversation: Conversation) -> None:
+        if holder := self._holders.get(conversation.id):
+            self._move(holder, holder.due(looked=False))
 
     def _check_calls(self, conversation: Conversation | None, entered: list[Json]) -> None:
         waiting = conversation.open_calls() if conversation else []
@@ -142,10 +175,8 @@ class Responses:
             run.output = self._output_of(run)
         if status == "completed":
             run.completed_at = time.time()
-            # Nothing is said about what a response leaves behind that ends in another way.
-            if run.conversation:
-                run.conversation.items += run.input + run.output
         if run.is_over and run.conversation:
+            run.conversation.items += _left_by(run)
             self._holders.pop(run.conversation.id, None)
 
     def _output_of(self, run: Run) -> list[Json]:
@@ -170,3 +201,17 @@ class Responses:
         else:
             said = self.answerer(run.asked(hits))
         return [*searches, message_item(said, self._files, run.status)]
+
+
+def _left_by(run: Run) -> list[Json]:
+    """The items that a run which is over adds to its conversation."""
+    leaves = "output" if run.status == "completed" else run.script.leaves
+    match leaves:
+        case "nothing":
+            return []
+        case "input":
+            return run.input
+        case "call":
+            return [*run.input, call_item()]
+        case "output":
+            return run.input + run.output

@@ -30,8 +30,11 @@ from servers.openai_server import OpenAIServer
 THREAD = ThreadRef(platform="slack", tenant="T1", key="C1/1700000000.000100")
 
 
-def question(text: str = "How do I install it?", author: str = "U1") -> Question:
-    return Question(turn=TurnId(7), thread=THREAD, author=author, text=text)
+ASKED_AT = 1_795_341_600.0  # 2026-11-22 10:00 UTC
+
+
+def question(text: str = "How do I install it?", author: str = "U1", turn: int = 7) -> Question:
+    return Question(turn=TurnId(turn), thread=THREAD, author=author, text=text, asked_at=ASKED_AT)
 
 
 @dataclass

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from servers.openai_conversations import Conversation, with_results
 from servers.openai_files import Files
@@ -49,6 +49,9 @@ class Script:
     error_code: str = "server_error"  #: of a run that fails
     error_message: str = "The server had an error while processing your request."
     reason: str = "max_output_tokens"  #: of a run that stays incomplete
+    leaves: Literal["nothing", "input", "call", "output"] = "nothing"
+    """What a run leaves in its conversation that does not complete: OpenAI says nothing about that,
+    and people have seen all of these. Its input, and a call without output, or all that it said."""
 
 
 def answer_from_documents(asked: Asked) -> Said:
@@ -63,6 +66,20 @@ def answer_from_documents(asked: Asked) -> Said:
     mark = re.search(r"\[\[[\w-]+\]\]", asked.instructions)
     words = "The documentation does not cover this."
     return Said(text=f"{words}\n{mark[0]}" if mark else words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSeen:
+    """What the server knows of a run, for those who look at what a bot has done."""
+
+    id: str
+    turn: str | None  #: `docent_turn` of its metadata
+    conversation: str | None
+    status: str
+    looks: int  #: how often it was retrieved
+    is_read: bool  #: its end was told to somebody, or its answer was listed in the conversation
+    is_at_work: bool
+    is_deleted: bool
 
 
 @dataclass
@@ -80,10 +97,27 @@ class Run:
     status: str = ""
     output: list[Json] = field(default_factory=list)
     completed_at: float | None = None
+    looks: int = 0  #: how often it was retrieved
+    is_told: bool = False  #: whether somebody was told how it ended
+    is_deleted: bool = False
 
     @property
     def is_over(self) -> bool:
         return self.status in ENDED
+
+    def seen(self) -> "RunSeen":
+        listed = self.conversation.listed if self.conversation else set()
+        in_items = any(item.get("id") in listed for item in self.output)
+        return RunSeen(
+            id=self.id,
+            turn=(self.request.get("metadata") or {}).get("docent_turn"),
+            conversation=self.conversation.id if self.conversation else None,
+            status=self.status,
+            looks=self.looks,
+            is_read=self.is_told or in_items,
+            is_at_work=not self.is_over,
+            is_deleted=self.is_deleted,
+        )
 
     def due(self, *, looked: bool) -> str:
         """The status that the run should have by now; each look brings it one step further."""
@@ -140,6 +174,18 @@ def search_item(questions: Sequence[str], hits: Sequence[Hit]) -> Json:
         "status": "completed",
         "queries": list(questions),
         "results": [hit.shape() for hit in hits],
+    }
+
+
+def call_item() -> Json:
+    """A call of a function that nobody has offered."""
+    return {
+        "id": new_id("fc_"),
+        "type": "function_call",
+        "status": "completed",
+        "call_id": new_id("call_"),
+        "name": "look_up",
+        "arguments": "{}",
     }
 
 

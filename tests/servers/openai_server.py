@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -23,9 +23,10 @@ from multidict import CIMultiDict
 
 from servers.faults import Fault
 from servers.openai_conversations import Conversations
+from servers.openai_faults import Hold
 from servers.openai_files import Files
 from servers.openai_responses import Responses
-from servers.openai_runs import Answerer, Script, answer_from_documents
+from servers.openai_runs import Answerer, RunSeen, Script, answer_from_documents, call_item
 from servers.openai_vector_store_routes import VectorStores
 from servers.openai_vector_stores import Indexing
 from servers.openai_wire import ApiError, Json, new_id, now, page_of
@@ -69,6 +70,8 @@ class OpenAIServer:
         self.responses.script = script or Script()
         self.responses.answerer = answerer
         self._faults: list[tuple[str, str, Fault]] = []
+        self._outages: list[tuple[str, str, Fault]] = []
+        self._holds: list[Hold] = []
         self._stopping = asyncio.Event()
         self._arrived = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -111,6 +114,8 @@ class OpenAIServer:
         trace: TracebackType | None,
     ) -> None:
         self._stopping.set()
+        for hold in self._holds:
+            hold.release()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -131,6 +136,33 @@ class OpenAIServer:
     def clear_faults(self) -> None:
         self._faults.clear()
 
+    def break_down(self, fault: Fault, method: str = "*", path: str = "*") -> None:
+        """From now on all requests to `path` go wrong like this, until `mend`."""
+        self._outages.append((method, path, fault))
+
+    def mend(self) -> None:
+        self._outages.clear()
+
+    def hold(self, method: str, path: str, *, effect: bool = True) -> Hold:
+        """Hold the next request to `path`: after its effect, before the reply; or before both.
+
+        `reached` is set when it is held; `release` lets it go on.
+        """
+        self._holds.append(hold := Hold(effect=effect))
+        self.fault(method, path, hold)
+        return hold
+
+    def spoil(self, conversation: str, how: Literal["gone", "too_long", "open_call"]) -> None:
+        """Make a conversation one that takes no more questions."""
+        kept = self.conversations.get(conversation)
+        match how:
+            case "gone":
+                del self.conversations.all[conversation]
+            case "too_long":
+                kept.too_long = True
+            case "open_call":
+                kept.items.append(call_item())
+
     # --- what a test looks at ------------------------------------------------------------------
 
     def sent(self, method: str, path: str) -> list[Recorded]:
@@ -140,6 +172,14 @@ class OpenAIServer:
             for request in self.requests
             if request.method == method and fnmatchcase(request.path, path)
         ]
+
+    def runs(self) -> list[RunSeen]:
+        """All runs so far, in the order of their creation: whose they are and how they ended."""
+        return self.responses.seen()
+
+    def orphans(self) -> list[RunSeen]:
+        """The runs that are still at work."""
+        return [run for run in self.runs() if run.is_at_work]
 
     async def wait_for(self, method: str, path: str, count: int = 1, within: float = 5.0) -> None:
         """Wait until that many requests to `path` have come in; TimeoutError after `within` s."""
@@ -171,6 +211,9 @@ class OpenAIServer:
         for number, (method, pattern, fault) in enumerate(self._faults):
             if method == request.method and fnmatchcase(path, pattern):
                 del self._faults[number]
+                return await fault.apply(request, handler, self._stopping)
+        for method, pattern, fault in self._outages:
+            if fnmatchcase(request.method, method) and fnmatchcase(path, pattern):
                 return await fault.apply(request, handler, self._stopping)
         return await handler(request)
 
