@@ -4,7 +4,7 @@ A third platform adds a line to `make_platforms`, a second engine a line to `_ma
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +12,15 @@ from functools import partial
 from bots.discord_bot.adapter import DiscordPlatform
 from bots.slack_bot.adapter import SlackPlatform
 from bots.terminal_bot.adapter import USER
+from core.abandoned import AbandonedRuns
+from core.alerts import Alerts, announcer
 from core.answering import Answering
+from core.attendance import Attendance
+from core.breaker import Breaker
 from core.delivery import Delivery
 from core.desk import Desk
+from core.lease import Lease
+from core.limits import Limits
 from core.local_engine.engine import LocalEngine
 from core.local_engine.finder import PageFinder
 from core.local_engine.index import LocalIndex
@@ -33,6 +39,8 @@ from core.store import Store
 
 log = logging.getLogger(__name__)
 
+WORKER = "worker"  # the role of a process that answers, whoever heard of the question
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Docent:
@@ -43,15 +51,33 @@ class Docent:
     refresher: Refresher
     desk: Desk
     loop: Loop
+    alerts: Alerts
     platforms: Mapping[str, Platform]
 
 
-def make_platforms(settings: Settings, store: Store, wanted: Sequence[str]) -> list[Platform]:
-    """The platforms that have their tokens; only those `wanted`, where any are named."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roles:
+    """What one process does: hear of what is asked, answer it, or both."""
+
+    listens: frozenset[str]  #: to these platforms
+    works: bool  #: above all; one that does not still answers while there is no worker
+
+    @classmethod
+    def named(cls, names: Collection[str], settings: Settings) -> "Roles":
+        """The roles as the command line names them; without any, all of them."""
+        present = {"slack": settings.slack, "discord": settings.discord}
+        with_tokens = frozenset(name for name, tokens in present.items() if tokens)
+        if not names:
+            return cls(listens=with_tokens, works=True)
+        return cls(listens=frozenset(names) - {WORKER}, works=WORKER in names)
+
+
+def make_platforms(settings: Settings, store: Store, roles: Roles) -> list[Platform]:
+    """The platforms that have their tokens; only those that it listens to, for no worker."""
     platforms: list[Platform] = []
-    if settings.slack and (not wanted or "slack" in wanted):
+    if settings.slack and (roles.works or "slack" in roles.listens):
         platforms.append(SlackPlatform(settings.slack))
-    if settings.discord and (not wanted or "discord" in wanted):
+    if settings.discord and (roles.works or "discord" in roles.listens):
         platforms.append(
             DiscordPlatform(
                 settings.discord,
@@ -71,45 +97,39 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def assemble(
-    settings: Settings, store: Store, platforms: Sequence[Platform]
+    settings: Settings, store: Store, platforms: Sequence[Platform], *, works: bool = True
 ) -> AsyncIterator[Docent]:
     """Put a Docent together around its platforms; everything but the store is closed at the end.
 
-    Raises ConfigError where a documentation source is not usable.
+    `works`: whether it answers even where other processes would. Raises ConfigError where a
+    documentation source is not usable.
     """
+    by_name = {platform.name: platform for platform in platforms}
+    alerts = Alerts(store.values, announcer(settings.ops_channel, by_name))
+    finder = PageFinder(store.passages)
+    spared, indexes = _make_engine(settings, store, finder)
+    engine = Breaker(spared, on_trouble=alerts.report)
     async with AsyncExitStack() as stack:
-        finder = PageFinder(store.passages)
-        engine, indexes = _make_engine(settings, store, finder)
-        sources = make_sources(settings.docs_sources)
         stack.push_async_callback(engine.close)
+        sources = make_sources(settings.docs_sources)
         for index in indexes:
             stack.push_async_callback(index.close)
         for source in sources:
             stack.push_async_callback(source.close)
         for platform in platforms:
             stack.push_async_callback(platform.close)
-        by_name = {platform.name: platform for platform in platforms}
         refresher = Refresher(store=store, sources=sources, indexes=indexes)
-        replies = Replies(
-            find_pages=finder.helpful_pages,
-            fallback_message=settings.fallback_message,
-            invite_url=settings.discord_invite_url,
-        )
-        loop = Loop(
-            store=store,
-            answering=Answering(
-                store=store, engine=engine, replies=replies, deadline=settings.run_deadline
-            ),
-            delivery=Delivery(store=store),
-            platforms=by_name,
-        )
-        # Whoever sits at the machine may refresh: nobody else reaches the terminal platform.
-        admins = {*settings.admins, f"terminal:{USER}"}
+        lease = Lease(store, platforms=by_name, is_worker=works)
+        loop = _make_loop(settings, store, engine, finder, lease, alerts, by_name)
         desk = Desk(
             store=store,
             refresher=refresher,
-            admins=admins,
+            attendance=Attendance(store=store, catch_up=settings.catch_up),
+            # Whoever sits at the machine may refresh: nobody else reaches the terminal platform.
+            admins={*settings.admins, f"terminal:{USER}"},
+            wants=lease.wants,
             on_turn=loop.notice,
+            on_change=loop.changed,
             on_doubt=loop.scan_soon,
         )
         yield Docent(
@@ -118,8 +138,44 @@ async def assemble(
             refresher=refresher,
             desk=desk,
             loop=loop,
+            alerts=alerts,
             platforms=by_name,
         )
+
+
+def _make_loop(
+    settings: Settings,
+    store: Store,
+    engine: AnswerEngine,
+    finder: PageFinder,
+    lease: Lease,
+    alerts: Alerts,
+    platforms: Mapping[str, Platform],
+) -> Loop:
+    """The loop, with the steps of a turn."""
+    abandoned = AbandonedRuns(store=store, engine=engine)
+    answering = Answering(
+        store=store,
+        engine=engine,
+        replies=Replies(
+            find_pages=finder.helpful_pages,
+            fallback_message=settings.fallback_message,
+            invite_url=settings.discord_invite_url,
+        ),
+        limits=Limits(store=store, user=settings.user_limit, channel=settings.channel_limit),
+        deadline=settings.run_deadline,
+        too_old=settings.catch_up.answer_age if settings.catch_up else None,
+        cancel_soon=abandoned.cancel_soon,
+        on_trouble=alerts.report,
+    )
+    return Loop(
+        store=store,
+        answering=answering,
+        delivery=Delivery(store=store, lease=lease, on_trouble=alerts.report),
+        lease=lease,
+        abandoned=abandoned,
+        platforms=platforms,
+    )
 
 
 def _make_engine(

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,7 @@ EXIT_CONFIG = 2  # as argparse's own for a wrong argument
 EXIT_INTERRUPTED = 130  # as of every program that Ctrl-C ended
 
 PLATFORMS = ("slack", "discord")
+ROLES = (*PLATFORMS, "worker")
 
 COMMANDS = {
     "run": "serve Slack, Discord or both",
@@ -21,6 +23,7 @@ COMMANDS = {
     "demo": "see it work, without any account or key",
     "refresh": "bring the documents in line with their sources",
     "doctor": "check settings, tokens and connections",
+    "forget": "erase what a person wrote",
     "migrate": "bring the database to the version of this Docent",
     "manifest": "print what a platform needs to know of the app",
 }
@@ -72,16 +75,24 @@ def _version() -> str:
         return "from a checkout"
 
 
-def _platform(name: str) -> str:
+def _role(name: str) -> str:
     # Not argparse's choices: with nargs="*" they refuse an empty list, or show it as one of them.
-    if name not in PLATFORMS:
-        raise argparse.ArgumentTypeError(f"there is no {name!r}, only {' and '.join(PLATFORMS)}")
+    if name not in ROLES:
+        raise argparse.ArgumentTypeError(f"there is no {name!r}, only {', '.join(ROLES)}")
     return name
 
 
 def _digits(text: str) -> str:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not an id: it has digits only")
+    return text
+
+
+def _person(text: str) -> str:
+    if not re.fullmatch(r"slack:[A-Z0-9]+|discord:[0-9]+|terminal:\w+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a person: write slack:U0123456 or discord:123456789, an id, no name"
+        )
     return text
 
 
@@ -94,12 +105,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     parsers = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
     parsers["run"].add_argument(
-        "platforms",
+        "roles",
         nargs="*",
-        type=_platform,
-        metavar="platform",
-        help="slack or discord; without any, each one whose tokens are set",
+        type=_role,
+        metavar="role",
+        help="slack or discord: hear of what is asked there; worker: answer; without any, all",
     )
+    parsers["forget"].add_argument(
+        "--user", required=True, type=_person, help="slack:U0123456, or discord:123456789"
+    )
+    parsers["forget"].add_argument(
+        "--dry-run", action="store_true", help="only count what would be erased"
+    )
+    parsers["forget"].add_argument("--yes", action="store_true", help="do not ask")
     parsers["manifest"].add_argument("platform", choices=PLATFORMS)
     parsers["manifest"].add_argument(
         "--application-id",

@@ -5,41 +5,45 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from bots.app import Docent
 from bots.waiting import first_of, work_until
 from core.domain import RefreshProgress
-from core.errors import DocumentsError, StoreError
+from core.errors import DocumentsError, RefreshBusy, StoreError
+from core.forgetting import ROUND, Forgetting
 from core.mishaps import log_mishap
 from core.refresh import Refresher
 from core.settings import Settings
-from core.store import Store
 
 log = logging.getLogger(__name__)
 
-DAY = 86_400.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3_600.0  # seconds after a refresh that achieved nothing
-HOUSEKEEPING = 3_600.0  # seconds between two looks for texts that are to be forgotten
 
 
-async def serve(docent: Docent, settings: Settings, stop: asyncio.Event) -> None:
+async def serve(
+    docent: Docent, settings: Settings, stop: asyncio.Event, listens: Collection[str] | None = None
+) -> None:
     """Run every platform, the loop and the housekeeping until `stop` is set.
 
-    Raises, as an exception group, what a platform raises that is not let in, or StoreError. A task
-    that dies ends the whole, so that a supervisor starts it again.
+    Only those platforms are listened to that `listens` names, where it is given; the others are
+    for replies alone. Raises, as an exception group, what a platform raises that is not let in, or
+    StoreError. A task that dies ends the whole, so that a supervisor starts it again.
     """
     async with asyncio.TaskGroup() as tasks:
         for platform in docent.platforms.values():
+            if listens is not None and platform.name not in listens:
+                tasks.create_task(work_until(stop, platform.open()), name=platform.name)
+                continue
             ready = asyncio.Event()
             tasks.create_task(platform.run(docent.desk, stop, ready), name=platform.name)
             tasks.create_task(_announce(platform.name, ready, stop))
         tasks.create_task(docent.loop.run(stop), name="loop")
+        tasks.create_task(docent.alerts.run(stop))
         # Cancelled at the stop: what a refresh has not done, the next one does.
         tasks.create_task(work_until(stop, _keep_fresh(docent, settings.refresh_every)))
-        if settings.retention_days is not None:
-            forgetting = _forget_texts(docent.store, settings.retention_days)
-            tasks.create_task(work_until(stop, forgetting))
+        forgetting = Forgetting(store=docent.store, engine=docent.engine)
+        tasks.create_task(work_until(stop, _tidy(forgetting, settings.retention_days)))
 
 
 @contextlib.contextmanager
@@ -105,6 +109,9 @@ async def _refresh(refresher: Refresher) -> bool:
 
     try:
         report = await refresher.refresh(unseen)
+    except RefreshBusy:
+        log.info("Another process refreshes the documentation")
+        return False
     except (DocumentsError, StoreError) as error:
         log.error("Refresh failed: %s", error)
         return False
@@ -114,12 +121,7 @@ async def _refresh(refresher: Refresher) -> bool:
     return bool(report.added or report.changed or report.unchanged)
 
 
-async def _forget_texts(store: Store, days: int) -> None:
+async def _tidy(forgetting: Forgetting, retention_days: int | None) -> None:
     while True:
-        try:
-            forgotten = await store.turns.forget_texts(before=time.time() - days * DAY)
-            if forgotten:
-                log.info("Texts forgotten", extra={"turns": forgotten, "older_than_days": days})
-        except StoreError as error:
-            log.error("Texts cannot be forgotten now: %s", error)
-        await asyncio.sleep(HOUSEKEEPING)
+        await forgetting.tidy(time.time(), retention_days)
+        await asyncio.sleep(ROUND)

@@ -5,11 +5,13 @@ When a step is due is decided in `loop.py`; how the reply gets into the thread, 
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from core import limits
+from core.breaker import REFUSES_ALL, OnTrouble
+from core.clock import now as clock_now
 from core.domain import (
     Answer,
     Answered,
@@ -18,7 +20,7 @@ from core.domain import (
     NotAnswered,
     Question,
     Reply,
-    RunId,
+    RunState,
     Turn,
     TurnState,
     Working,
@@ -26,11 +28,13 @@ from core.domain import (
 from core.errors import (
     ConversationGone,
     ConversationLocked,
+    ConversationTooLong,
     EngineBusy,
     EngineError,
     EngineRefused,
     EngineUnreachable,
 )
+from core.limits import Limits
 from core.pacing import look_interval
 from core.ports import AnswerEngine
 from core.replies import Replies, small_talk
@@ -40,9 +44,11 @@ from core.work import Work
 log = logging.getLogger(__name__)
 
 RUNS_PER_TURN = 2  # the first, and one more where the first failed for a passing reason
-HISTORY = 10  # exchanges that a rebuilt conversation begins with
+SHORT_HISTORY = 2  # exchanges, where a conversation was too long
 NOW = 0.0  # seconds until the next step
 LAST_CALL = 3.0  # seconds for a call at or after the deadline
+LOCK_PATIENCE = 0.5  # of the deadline: a conversation that is locked for longer is left
+TOO_LONG = "context_length_exceeded"  # the reason of a run that failed for that
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,32 +61,31 @@ class Answering:
     store: Store
     engine: AnswerEngine
     replies: Replies
+    limits: Limits
     deadline: float  #: seconds from the head of the thread to the fallback
+    too_old: float | None = None  #: seconds; a question that waited longer gets an apology
+    cancel_soon: Callable[[], None]  #: hears that a run was abandoned
+    on_trouble: OnTrouble  #: hears what only an operator can mend
 
     async def start(self, work: Work, now: float) -> float:
         """Create the run of a queued turn, opening the conversation where there is none."""
-        if said := small_talk(work.turn.question):
-            return await self._settle_small_talk(work, said)
+        work.turn = await self.store.progress.gather(work.turn)
         if work.created is None:
-            if self.is_overdue(work, now):
-                return await self.fall_back(work, "overdue")
+            if (settled := await self._without_a_run(work, now)) is not None:
+                return settled
             try:
                 async with self._in_time(work, now):
-                    work.created = await self._create_run(work)
-            except ConversationLocked:
-                return self._bounded(work, now, work.set_back())
-            except ConversationGone:
-                log.info("Conversation is gone, opening another", extra={"turn": work.turn.id})
-                await self._unlink(work)
-                return self._bounded(work, now, work.set_back())
-            except EngineBusy as error:
-                return self._bounded(work, now, work.set_back(error.retry_after))
-            except EngineUnreachable:
-                return self._bounded(work, now, work.set_back())
-            except EngineRefused as error:
-                return await self._refused(work, error)
-        await self._began(work, work.created, now)
-        return look_interval(0)
+                    state = await self._recovered(work)
+                    if state is None:
+                        await self._create_run(work)
+            except EngineError as error:
+                return await self._not_started(work, now, error)
+            if state is not None:
+                log.info("Run was lost and is recovered", extra={"turn": work.turn.id})
+                # It counts as this turn's run, as if its id had been on record.
+                work.turn = replace(work.turn, attempt=work.turn.attempt + 1)
+                return await self._ended(work, now, state)
+        return await self._began(work, now)
 
     async def look(self, work: Work, now: float) -> float:
         """Ask how far the run is. A look that fails ends nothing: it is only taken again."""
@@ -96,6 +101,121 @@ class Answering:
             asked = error.retry_after if isinstance(error, EngineBusy) else None
             return self._bounded(work, now, work.set_back(asked))
         work.setbacks = 0
+        return await self._ended(work, now, state)
+
+    async def fall_back(
+        self, work: Work, outcome: str, said: str = "", *, abandoned: bool = False
+    ) -> float:
+        """Settle a turn with the fallback; `said` is what the engine had to say for itself.
+
+        `abandoned`: its run may still be at work.
+        """
+        reply = await self.replies.fallback(work.turn, said)
+        return await self._settle(work, TurnState.FAILED, outcome, reply, abandoned=abandoned)
+
+    # --- starting ---------------------------------------------------------------------------------
+
+    async def _without_a_run(self, work: Work, now: float) -> float | None:
+        """Settle a turn that no run is to be created for; None where one is."""
+        turn = work.turn
+        if said := small_talk(turn.question):
+            reply = self.replies.small_talk(turn, said)
+            return await self._settle(work, TurnState.ANSWERED, "small_talk", reply)
+        if self.is_overdue(work, now):
+            return await self.fall_back(work, "overdue")
+        if turn.started_at is not None or turn.attempt or work.run_in_doubt:
+            return None
+        if self.too_old is not None and now - turn.asked_at > self.too_old:
+            reply = await self.replies.too_late(turn)
+            return await self._settle(work, TurnState.FAILED, "too_old", reply)
+        if refusal := await self.limits.refusal(turn, now):
+            reply = limits.reply(refusal)
+            return await self._settle(work, TurnState.FAILED, "limited", reply)
+        return None
+
+    async def _recovered(self, work: Work) -> RunState | None:
+        """What became of a run whose id was lost, if there was one."""
+        conversation = self._conversation(work.turn)
+        if not work.run_in_doubt or conversation is None:
+            return None
+        return await self.engine.recover(conversation, _question(work.turn))
+
+    async def _create_run(self, work: Work) -> None:
+        conversation = self._conversation(work.turn)
+        if conversation is None:
+            history = await self.store.turns.history(work.turn, work.history)
+            conversation = await self.engine.open_conversation(work.turn.thread, history)
+            await self._link(work, conversation)
+        work.created_for = work.turn.revision
+        work.created = await self.engine.start(conversation, _question(work.turn))
+
+    async def _not_started(self, work: Work, now: float, error: EngineError) -> float:
+        match error:
+            case ConversationLocked():
+                await self._mend_locked(work, now)
+            case ConversationGone():
+                await self._leave(work, "Conversation is gone")
+            case ConversationTooLong():
+                if not work.history:
+                    return await self.fall_back(work, "too_long")
+                work.history = SHORT_HISTORY if work.history > SHORT_HISTORY else 0
+                await self._leave(work, "Conversation is too long")
+            case EngineRefused():
+                return await self._refused(work, error)
+            case EngineBusy(retry_after=seconds):
+                wait = work.set_back(seconds)
+                if seconds and wait > self._left(work, now):
+                    return await self.fall_back(work, "busy")  # better told now than then
+                return self._bounded(work, now, wait)
+            case _:
+                work.run_in_doubt = True  # the request may have taken effect
+        return self._bounded(work, now, work.set_back())
+
+    async def _mend_locked(self, work: Work, now: float) -> None:
+        """Wait for a locked conversation; one that stays so is left."""
+        if work.locked_since is None:
+            work.locked_since = now
+            log.info("Conversation is locked, waiting", extra={"turn": work.turn.id})
+        elif now - work.locked_since > LOCK_PATIENCE * self.deadline:
+            await self._leave(work, "Conversation stays locked")
+
+    async def _began(self, work: Work, now: float) -> float:
+        turn = work.turn
+        if turn.started_at is None:
+            turn = replace(turn, started_at=work.since)
+        assert work.created is not None  # noqa: S101 (it was created, in this step or before)
+        # A run whose id is lost is paid for and never read: writing it down is not to be cancelled.
+        as_asked = replace(turn, revision=work.created_for)
+        begun = await asyncio.shield(self.store.progress.began(as_asked, work.created))
+        run, work.created = work.created, None
+        work.setbacks, work.looking_since = 0, now
+        work.run_in_doubt, work.locked_since = False, None
+        if not begun:  # the question was edited or deleted: the run answers what nobody asks
+            self.cancel_soon()
+            await self._leave(work, "Question has changed")
+            work.stale = True
+            return NOW
+        work.turn = replace(turn, state=TurnState.RUNNING, run=run, attempt=turn.attempt + 1)
+        return look_interval(0)
+
+    # --- conversations ----------------------------------------------------------------------------
+
+    def _conversation(self, turn: Turn) -> ConversationId | None:
+        return turn.conversation if turn.engine == self.engine.name else None
+
+    async def _link(self, work: Work, conversation: ConversationId | None) -> None:
+        await self.store.progress.link(work.turn, self.engine.name, conversation)
+        work.turn = replace(work.turn, engine=self.engine.name, conversation=conversation)
+
+    async def _leave(self, work: Work, why: str) -> None:
+        """Leave a conversation whose content is not certain; the next run opens a new one."""
+        log.info("%s: it is rebuilt from the turns on record", why, extra={"turn": work.turn.id})
+        await self._link(work, None)
+        work.locked_since = None
+
+    # --- ending -----------------------------------------------------------------------------------
+
+    async def _ended(self, work: Work, now: float, state: RunState) -> float:
         match state:
             case Working():
                 if self.is_overdue(work, now):
@@ -106,102 +226,74 @@ class Answering:
                 return await self._settle_answer(work, answer)
             case NotAnswered(text=said):
                 return await self.fall_back(work, "not_answered", said)
-            case Failed(reason=reason, transient=transient):
-                return await self._failed(work, now, reason, transient)
+            case Failed():
+                return await self._failed(work, now, state)
 
-    async def fall_back(self, work: Work, outcome: str, said: str = "") -> float:
-        """Settle a turn with the fallback; `said` is what the engine had to say for itself."""
-        reply = await self.replies.fallback(work.turn, said)
-        return await self._settle(work, TurnState.FAILED, outcome, reply, None)
-
-    # --- starting ---------------------------------------------------------------------------------
-
-    async def _create_run(self, work: Work) -> RunId:
-        turn = work.turn
-        conversation = turn.conversation if turn.engine == self.engine.name else None
-        if conversation is None:
-            history = await self.store.turns.history(turn, HISTORY)
-            conversation = await self.engine.open_conversation(turn.thread, history)
-            await self._link(work, conversation)
-        question = Question(
-            turn=turn.id, thread=turn.thread, author=turn.author, text=turn.question, asked_at=turn.asked_at
-        )
-        return await self.engine.start(conversation, question)
-
-    async def _began(self, work: Work, run: RunId, now: float) -> None:
-        turn = work.turn
-        if turn.started_at is None:
-            turn = replace(turn, started_at=work.since)
-        # A run whose id is lost is paid for and never read: writing it down is not to be cancelled.
-        await asyncio.shield(self.store.turns.began(turn, run))
-        work.turn = replace(turn, state=TurnState.RUNNING, run=run, attempt=turn.attempt + 1)
-        work.created, work.setbacks, work.looking_since = None, 0, now
-
-    async def _link(self, work: Work, conversation: ConversationId) -> None:
-        await self.store.turns.link(work.turn.thread_id, self.engine.name, conversation)
-        work.turn = replace(work.turn, engine=self.engine.name, conversation=conversation)
-
-    async def _unlink(self, work: Work) -> None:
-        """Leave a conversation whose content is no longer certain; the next run opens a new one."""
-        await self.store.turns.link(work.turn.thread_id, self.engine.name, None)
-        work.turn = replace(work.turn, conversation=None)
-
-    # --- ending -----------------------------------------------------------------------------------
-
-    async def _failed(self, work: Work, now: float, reason: str, transient: bool) -> float:
-        await self._unlink(work)
-        another = transient and work.turn.attempt < RUNS_PER_TURN
+    async def _failed(self, work: Work, now: float, state: Failed) -> float:
+        work.run_in_doubt = False
+        await self._leave(work, f"Run failed ({state.reason})")
+        if state.reason == TOO_LONG:
+            work.history = SHORT_HISTORY
+        another = state.transient and work.turn.attempt < RUNS_PER_TURN
         if not another or self.is_overdue(work, now):
-            return await self.fall_back(work, reason)
-        log.info("Run failed, starting another", extra={"turn": work.turn.id, "reason": reason})
-        await self.store.turns.requeue(work.turn.id)
+            return await self.fall_back(work, state.reason)
+        log.info("Another run is started", extra={"turn": work.turn.id, "reason": state.reason})
+        if not await self.store.progress.requeue(work.turn):
+            work.stale = True  # the question was edited or deleted meanwhile
+            return NOW
         work.turn = replace(work.turn, state=TurnState.QUEUED, run=None)
         return self._bounded(work, now, work.set_back())
 
     async def _give_up(self, work: Work) -> float:
-        """Cancel a run that is past its deadline, and reply without it."""
-        assert work.turn.run is not None  # noqa: S101 (a running turn has a run)
-        try:
-            async with asyncio.timeout(LAST_CALL):
-                await self.engine.cancel(work.turn.run)
-        except (EngineError, TimeoutError) as error:
-            fields = {"turn": work.turn.id, "run": work.turn.run, "error": type(error).__name__}
-            log.warning("Run past its deadline could not be cancelled", extra=fields)
-        await self._unlink(work)
-        return await self.fall_back(work, "overdue")
+        """Reply without a run that is past its deadline; it is cancelled beside."""
+        await self._leave(work, "Run is past its deadline")
+        return await self.fall_back(work, "overdue", abandoned=True)
 
     async def _refused(self, work: Work, error: EngineRefused) -> float:
-        log.error("Engine refused: %s", error, extra={"turn": work.turn.id, "reason": error.reason})
-        return await self.fall_back(work, error.reason)
+        log.info("Engine refused", extra={"turn": work.turn.id, "reason": error.reason})
+        if error.reason not in REFUSES_ALL:  # the breaker alerts of those
+            self.on_trouble(f"engine:{error.reason}", str(error))
+        return await self.fall_back(work, error.reason, abandoned=True)
 
     async def _settle_answer(self, work: Work, answer: Answer) -> float:
         if answer.incomplete:
-            await self._unlink(work)
+            await self._leave(work, "Run was cut short")
         outcome = "incomplete" if answer.incomplete else "answered"
         reply = self.replies.answer(work.turn, answer)
         return await self._settle(work, TurnState.ANSWERED, outcome, reply, answer)
 
-    async def _settle_small_talk(self, work: Work, said: str) -> float:
-        reply = self.replies.small_talk(work.turn, said)
-        return await self._settle(work, TurnState.ANSWERED, "small_talk", reply, None)
-
     async def _settle(
-        self, work: Work, state: TurnState, outcome: str, reply: Reply, answer: Answer | None
+        self,
+        work: Work,
+        state: TurnState,
+        outcome: str,
+        reply: Reply,
+        answer: Answer | None = None,
+        *,
+        abandoned: bool = False,
     ) -> float:
         rendered = work.platform.render(reply)
-        await self.store.turns.settle(work.turn.id, state, outcome, answer, rendered)
-        work.turn = replace(work.turn, state=state, outcome=outcome)
-        work.setbacks, work.doubtful = 0, False
+        abandoned = abandoned and work.turn.run is not None
+        settled = await self.store.progress.settle(
+            work.turn, state, outcome, answer, rendered, abandoned=abandoned
+        )
+        if abandoned:
+            self.cancel_soon()
+        if settled:
+            work.turn = replace(work.turn, state=state, outcome=outcome)
+        else:
+            work.stale = True  # it has its outcome already, or its question has changed
+        work.setbacks, work.doubtful = 0, work.doubtful and not settled
         return NOW
 
     # --- time -------------------------------------------------------------------------------------
 
-    def _deadline_of(self, turn: Turn, since: float) -> float:
-        return (turn.started_at or since) + self.deadline
+    def _left(self, work: Work, now: float) -> float:
+        return (work.turn.started_at or work.since) + self.deadline - now
 
     def is_overdue(self, work: Work, now: float | None = None) -> bool:
         """Whether the asker should have heard by now."""
-        return (now or time.time()) >= self._deadline_of(work.turn, work.since)
+        return self._left(work, clock_now() if now is None else now) <= 0
 
     @asynccontextmanager
     async def _in_time(self, work: Work, now: float) -> AsyncIterator[None]:
@@ -210,13 +302,22 @@ class Answering:
         The clients have time limits too, but theirs are for each read; a server that sends a byte
         now and then keeps within them for ever.
         """
-        left = self._deadline_of(work.turn, work.since) - now
         try:
-            async with asyncio.timeout(max(left, LAST_CALL)):
+            async with asyncio.timeout(max(self._left(work, now), LAST_CALL)):
                 yield
         except TimeoutError:
             raise EngineUnreachable from None
 
     def _bounded(self, work: Work, now: float, wait: float) -> float:
         """At the deadline there is a step in any case: the asker hears by then."""
-        return min(wait, max(NOW, self._deadline_of(work.turn, work.since) - now))
+        return min(wait, max(NOW, self._left(work, now)))
+
+
+def _question(turn: Turn) -> Question:
+    return Question(
+        turn=turn.id,
+        thread=turn.thread,
+        author=turn.author,
+        text=turn.question,
+        asked_at=turn.asked_at,
+    )

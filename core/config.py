@@ -50,7 +50,7 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
 def parse_settings(values: Mapping[str, str | None]) -> Settings:
     """Check settings by name. Raises ConfigError, naming every problem and how to mend it."""
     reader = _Reader(values)
-    openai = _openai(reader)
+    openai, slack, discord = _openai(reader), _slack(reader), _discord(reader)
     settings = Settings(
         engine=_engine(reader, openai),
         openai=openai,
@@ -58,8 +58,8 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         database_url=_database_url(reader),
         docs_sources=tuple(reader.list("DOCS_SOURCES")),
         refresh_every=reader.duration("REFRESH_EVERY"),
-        slack=_slack(reader),
-        discord=_discord(reader),
+        slack=slack,
+        discord=discord,
         fallback_message=reader.text("FALLBACK_MESSAGE"),
         discord_invite_url=reader.url("DISCORD_INVITE_URL"),
         admins=_admins(reader),
@@ -67,7 +67,7 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         user_limit=_limit(reader, "USER_LIMIT"),
         channel_limit=_limit(reader, "CHANNEL_LIMIT"),
         catch_up=_catch_up(reader),
-        ops_channel=_ops_channel(reader),
+        ops_channel=_ops_channel(reader, slack, discord),
         retention_days=int(reader.number("RETENTION_DAYS", least=1)) or None,
         log_format=reader.choice("LOG_FORMAT", get_args(LogFormat)),  # type: ignore[arg-type]
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS),
@@ -255,13 +255,20 @@ def _catch_up(reader: _Reader) -> CatchUp | None:
     return CatchUp(answer_age=answer, apology_age=max(answer, apology or 0.0), messages=messages)
 
 
-def _ops_channel(reader: _Reader) -> str | None:
+def _ops_channel(
+    reader: _Reader, slack: SlackSettings | None, discord: DiscordSettings | None
+) -> str | None:
     text = reader.optional("OPS_CHANNEL")
-    if text and not re.fullmatch(r"slack:[CGD]\w+|discord:\d+", text):
+    if text is None:
+        return None
+    if not re.fullmatch(r"slack:[CGD]\w+|discord:\d+", text):
         reader.problem(
             f"OPS_CHANNEL is {text!r}: write slack:C0123456 or discord:123456789 "
             "(a channel's id, not its name)."
         )
+    elif (slack if text.startswith("slack:") else discord) is None:
+        platform = text.partition(":")[0]
+        reader.problem(f"OPS_CHANNEL is on {platform}, but the tokens of {platform} are not set.")
     return text
 
 

@@ -3,8 +3,17 @@
 import logging
 from dataclasses import dataclass, replace
 
+from core.breaker import OnTrouble
 from core.domain import MessageId, Post, TurnState, post_marker
-from core.errors import PlatformBusy, PlatformRefused, PlatformUnreachable, ThreadGone
+from core.errors import (
+    NotOurs,
+    PlatformBusy,
+    PlatformRefused,
+    PlatformUnreachable,
+    ThreadGone,
+    TokenRefused,
+)
+from core.lease import Lease
 from core.store import Store
 from core.work import Work
 
@@ -18,6 +27,8 @@ class Delivery:
     """Posts the parts of stored replies."""
 
     store: Store
+    lease: Lease
+    on_trouble: OnTrouble  #: hears what only an operator can mend
 
     async def deliver(self, work: Work, now: float) -> float | None:
         """Post what is not posted yet. Seconds until the next try, or None when the turn is over.
@@ -29,7 +40,9 @@ class Delivery:
             await self._post_parts(work)
         except PlatformBusy as error:
             return work.set_back(error.retry_after)
-        except PlatformUnreachable:
+        except (PlatformUnreachable, TokenRefused) as error:
+            if isinstance(error, TokenRefused):
+                self.on_trouble(f"token:{work.platform.name}", str(error))
             if now - work.since < PATIENCE:
                 return work.set_back()
             await self.abandon(work, "undeliverable")
@@ -43,7 +56,7 @@ class Delivery:
 
     async def _post_parts(self, work: Work) -> None:
         turn = work.turn
-        waiting = await self.store.turns.unposted(turn.id)
+        waiting = await self.store.progress.unposted(turn)
         for number, text in waiting:
             post = Post(
                 thread=turn.thread,
@@ -55,12 +68,15 @@ class Delivery:
             if message is None:
                 message = await self._post(work, post)
             last = number == waiting[-1][0]
-            await self.store.turns.posted(turn.id, number, message, last=last)
+            await self.store.progress.posted(turn, number, message, last=last)
             work.doubtful, work.setbacks = False, 0
+        self.on_trouble(f"token:{work.platform.name}", None)
 
     async def _post(self, work: Work, post: Post) -> MessageId:
         # From here until the id is on record, nobody knows whether it was posted ...
         work.doubtful = True
+        if not self.lease.is_valid:
+            raise NotOurs  # it may be on its way to the thread from another process
         try:
             return await work.platform.post(post)
         except PlatformBusy:
@@ -69,5 +85,5 @@ class Delivery:
 
     async def abandon(self, work: Work, outcome: str) -> None:
         """End a turn whose reply cannot be posted."""
-        await self.store.turns.close(work.turn.id, TurnState.CANCELLED, outcome)
+        await self.store.progress.close(work.turn, TurnState.CANCELLED, outcome)
         work.turn = replace(work.turn, state=TurnState.CANCELLED, outcome=outcome)

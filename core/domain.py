@@ -187,6 +187,8 @@ class Turn:
     engine: str | None  #: the engine that the thread's conversation belongs to
     conversation: ConversationId | None
     outcome: str | None  #: "answered", "incomplete", or the reason of a failure
+    revision: int  #: grows with each edit of the question while it waits
+    holder: ProcessId | None  #: the process that has the thread, if it still lives
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,8 @@
 """The polling loop: decides when each open turn of this process takes its next step.
 
 One turn per thread is in hand, the oldest open one. What a step does is in `answering.py` and
-`delivery.py`. The store is the truth: after a restart the loop begins from its open turns.
+`delivery.py`; which threads are this process's, in `lease.py`. The store is the truth: after a
+restart the loop begins from its open turns.
 """
 
 import asyncio
@@ -12,10 +13,13 @@ import logging
 import time
 from collections.abc import Mapping
 
+from core.abandoned import AbandonedRuns
 from core.answering import NOW, Answering
+from core.clock import now as clock_now
 from core.delivery import Delivery
 from core.domain import ThreadId, Turn, TurnState
-from core.errors import StoreError
+from core.errors import NotOurs, StoreError
+from core.lease import Lease
 from core.mishaps import log_mishap
 from core.pacing import RequestBudget
 from core.ports import Platform
@@ -42,26 +46,31 @@ class Loop:
         store: Store,
         answering: Answering,
         delivery: Delivery,
+        lease: Lease,
+        abandoned: AbandonedRuns,
         platforms: Mapping[str, Platform],
         budget: RequestBudget | None = None,
     ) -> None:
         self._store = store
         self._answering = answering
         self._delivery = delivery
+        self._lease = lease
+        self._abandoned = abandoned
         self._platforms = platforms
         self._budget = budget or RequestBudget()
         self._heads: dict[ThreadId, Work] = {}
         self._due: list[tuple[float, int, Work]] = []  # a heap; the number settles ties
         self._numbers = itertools.count()
+        self._steps: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._scan_wanted = asyncio.Event()
         self.idle = asyncio.Event()  #: set while every turn that is known has come to its end
         self.idle.set()
 
     def notice(self, turn: Turn) -> None:
-        """Hear of a turn that was just taken. Ones of other processes' platforms are left alone."""
+        """Hear of a turn that was just taken. One whose thread is not ours is left alone."""
         platform = self._platforms.get(turn.thread.platform)
-        if platform is None:
+        if platform is None or not self._store.leases.holds(turn):
             return
         head = self._heads.get(turn.thread_id)
         if head is not None:
@@ -69,32 +78,75 @@ class Loop:
             return
         self._take_up(turn, platform, unfamiliar=False)
 
+    def changed(self, thread: ThreadId) -> None:
+        """Hear that a question of the thread was edited or deleted: its head is read again."""
+        self.cancel_soon()  # the run for what was asked before
+        work = self._heads.get(thread)
+        if work is None:
+            return
+        work.stale = True
+        if work.stepping:
+            work.hurried = True
+        else:
+            self._schedule(work, NOW)
+
+    def scan_soon(self) -> None:
+        """Look for turns in the store that were not noticed: taken elsewhere, or half way here."""
+        self._scan_wanted.set()
+
+    def cancel_soon(self) -> None:
+        """Hear that there may be runs to cancel."""
+        self._abandoned.cancel_soon()
+
+    def let_go(self) -> None:
+        """Do nothing more about what is in hand: other processes may have it."""
+        for step in self._steps:
+            step.cancel()
+        self._heads.clear()
+        self._due.clear()
+        self.idle.set()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then end what is being done, within `GRACE` seconds.
 
-        Raises StoreError where the open turns cannot be read at the start.
+        What was not begun is handed over to other processes at once. Raises StoreError where the
+        open turns cannot be read at the start.
         """
+        await self._lease.join()
         await self._scan()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._wake_at(stop))
-            scanning = tasks.create_task(self._keep_scanning())
-            steps: set[asyncio.Task[None]] = set()
+            beside = [
+                tasks.create_task(self._keep_scanning()),
+                tasks.create_task(self._lease.hear(self)),
+                tasks.create_task(self._abandoned.keep_cancelling()),
+            ]
+            keeping = tasks.create_task(self._lease.keep(self))
             while not stop.is_set():
                 for work in self._take_due():
                     step = tasks.create_task(self._step(work, tasks))
-                    steps.add(step)
-                    step.add_done_callback(steps.discard)
+                    self._steps.add(step)
+                    step.add_done_callback(self._steps.discard)
                 await self._sleep()
-            scanning.cancel()
-            if steps:
-                await asyncio.wait(steps, timeout=GRACE)
-            for step in steps:
-                step.cancel()
-        await self._clear_signs()
+            self._lease.stop_taking()
+            for task in beside:
+                task.cancel()
+            await self._end()
+            keeping.cancel()
 
-    def scan_soon(self) -> None:
-        """Look for turns in the store that were not noticed: their taking went wrong half way."""
-        self._scan_wanted.set()
+    async def _end(self) -> None:
+        """End the running steps, and hand over what is left."""
+        for thread, work in list(self._heads.items()):
+            if not work.stepping and not self._lease.alone:
+                del self._heads[thread]
+        with contextlib.suppress(StoreError):
+            await self._store.leases.release(kept=list(self._heads))
+        if self._steps:
+            await asyncio.wait(self._steps, timeout=GRACE)
+        for step in list(self._steps):
+            step.cancel()
+        await self._clear_signs()
+        await self._lease.leave()
 
     async def _keep_scanning(self) -> None:
         while True:
@@ -110,15 +162,20 @@ class Loop:
                 self._scan_wanted.set()
 
     async def _scan(self) -> None:
-        """Take up the heads in the store that are not in hand."""
-        for turn in await self._store.turns.heads():
-            platform = self._platforms.get(turn.thread.platform)
-            if platform is not None and turn.thread_id not in self._heads:
-                # Since it was read, it may have come to its end: the first step reads it again.
-                self._take_up(turn, platform, unfamiliar=True)
+        """Take up the heads in the store that are ours, or nobody's, and not in hand."""
+        found = True
+        while found and (wanted := self._lease.wanted):
+            found = False
+            for turn in await self._store.leases.claim(wanted):
+                if turn.thread_id not in self._heads:
+                    # Since it was read, it may have come to its end: a step reads it again first.
+                    self._take_up(turn, self._platforms[turn.thread.platform], unfamiliar=True)
+                    found = True
 
     async def _clear_signs(self) -> None:
         """Take the signs of what is left open away; the next process shows them again."""
+        if not self._lease.alone:
+            return  # another process takes over at once, and has shown them again
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL), asyncio.TaskGroup() as tasks:
                 for work in self._heads.values():
@@ -128,13 +185,14 @@ class Loop:
 
     def _take_up(self, turn: Turn, platform: Platform, *, unfamiliar: bool) -> None:
         """Take a turn in hand; an unfamiliar one may have been in other hands before."""
-        now = time.time()
+        now = clock_now()
         work = Work(
             turn=turn,
             platform=platform,
             since=now,
             doubtful=unfamiliar,
             stale=unfamiliar,
+            run_in_doubt=unfamiliar,
             looking_since=now,
         )
         self._heads[turn.thread_id] = work
@@ -143,7 +201,8 @@ class Loop:
 
     def _schedule(self, work: Work, wait: float) -> None:
         # The monotonic clock: a step is not lost for hours because somebody set the time.
-        heapq.heappush(self._due, (time.monotonic() + wait, next(self._numbers), work))
+        work.entry = next(self._numbers)
+        heapq.heappush(self._due, (time.monotonic() + wait, work.entry, work))
         self._woken.set()
 
     def _take_due(self) -> list[Work]:
@@ -154,6 +213,8 @@ class Loop:
         while self._due and self._due[0][0] <= now:
             entry = heapq.heappop(self._due)
             work = entry[2]
+            if entry[1] != work.entry:
+                continue  # it was scheduled anew
             is_look = work.turn.state is TurnState.RUNNING and not self._answering.is_overdue(work)
             if is_look and (held_back or not self._budget.take(now)):
                 held_back.append(entry)
@@ -182,25 +243,40 @@ class Loop:
     # --- one step of one turn ---------------------------------------------------------------------
 
     async def _step(self, work: Work, tasks: asyncio.TaskGroup) -> None:
+        work.stepping = True
+        try:
+            wait = await self._try_step(work, tasks)
+        finally:
+            work.stepping = False
+        if wait is None or self._heads.get(work.turn.thread_id) is not work:
+            return  # it is over, or somebody else's
+        if work.hurried:
+            work.hurried, wait = False, NOW
+        self._schedule(work, wait)
+
+    async def _try_step(self, work: Work, tasks: asyncio.TaskGroup) -> float | None:
         try:
             wait = await self._progress(work, tasks)
             if wait is None:
                 await work.sign.clear()
                 await self._go_on_after(work)
-                return
-            if work.turn.state in AT_WORK:
-                work.sign.keep(tasks, time.time(), wait)
+            elif work.turn.state in AT_WORK:
+                work.sign.keep(tasks, clock_now(), wait)
+            return wait
+        except NotOurs:
+            log.info("Another process has the thread", extra={"turn": work.turn.id})
+            self._drop(work)
+            return None
         except StoreError as error:
             log.error("Turn waits for the database: %s", error, extra={"turn": work.turn.id})
             work.stale = True  # what went wrong may have taken effect
-            wait = work.set_back()
+            return work.set_back()
         except Exception as error:  # noqa: BLE001 (one turn must never end the loop)
             log_mishap(log, "Unforeseen error in a turn", error, turn=work.turn.id)
-            wait = await self._give_up(work)
-        self._schedule(work, wait)
+            return await self._give_up(work)
 
     async def _progress(self, work: Work, tasks: asyncio.TaskGroup) -> float | None:
-        now = time.time()
+        now = clock_now()
         if work.stale:
             await self._read_again(work)
         match work.turn.state:
@@ -211,16 +287,21 @@ class Loop:
                 return await self._answering.look(work, now)
             case TurnState.ANSWERED | TurnState.FAILED:
                 return await self._delivery.deliver(work, now)
+            case TurnState.WITHDRAWN:
+                await work.sign.clear()  # first: what ends without it leaves it hanging
+                await self._delivery.abandon(work, "deleted")
+                return None
             case TurnState.DELIVERED | TurnState.CANCELLED:
                 return None
 
     async def _read_again(self, work: Work) -> None:
+        work.stale = False  # first: it may become so again while we read
         turn = await self._store.turns.get(work.turn.id)
-        if turn is not None:
-            work.turn = turn
-            if turn.run == work.created:
-                work.created = None  # the store has it after all
-        work.stale = False
+        if turn is None or not self._store.leases.holds(turn):
+            raise NotOurs
+        if turn.run == work.created or turn.revision != work.turn.revision:
+            work.created = None  # the store has it after all, or it is for a text of before
+        work.turn = turn
 
     async def _give_up(self, work: Work) -> float:
         """Apologise for an unforeseen error; where even that fails on and on, end the turn."""
@@ -239,15 +320,19 @@ class Loop:
         thread = work.turn.thread_id
         while True:
             work.more = False
-            turn = await self._store.turns.next_open(thread)
+            turn = await self._store.leases.next_or_release(thread)
             if turn is not None:
                 self._take_up(turn, work.platform, unfamiliar=False)
                 break
             # A question that was taken while we asked the store set `more`: it is not forgotten.
             if not work.more:
-                del self._heads[thread]
+                self._drop(work)
                 break
         _log_end(work)
+
+    def _drop(self, work: Work) -> None:
+        if self._heads.get(work.turn.thread_id) is work:
+            del self._heads[work.turn.thread_id]
         if not self._heads:
             self.idle.set()
 
@@ -263,6 +348,6 @@ def _log_end(work: Work) -> None:
             "run": turn.run,
             "outcome": turn.outcome,
             "attempt": turn.attempt,
-            "seconds": round(time.time() - turn.asked_at, 3),
+            "seconds": round(clock_now() - turn.asked_at, 3),
         },
     )

@@ -46,7 +46,7 @@ class _Findings:
 
 
 class Refresher:
-    """Keeps the documents in line with their sources; one refresh at a time."""
+    """Keeps the documents in line with their sources; one refresh at a time, of all processes."""
 
     def __init__(
         self, *, store: Store, sources: Sequence[PageSource], indexes: Sequence[DocumentIndex]
@@ -66,8 +66,8 @@ class Refresher:
         """Bring pages and indexes in line, and say what was done.
 
         A page, source or index that fails is named in the report, and its old copies stay. Raises
-        NoSources where there is nothing to read, RefreshBusy where a refresh is under way,
-        StoreError where the database fails.
+        NoSources where there is nothing to read, RefreshBusy where a refresh is under way, of
+        whatever process, StoreError where the database fails.
         """
         if not self._sources:
             raise NoSources
@@ -75,7 +75,10 @@ class Refresher:
             raise RefreshBusy
         self.idle.clear()
         try:
-            report = await self._bring_in_line(on_progress)
+            async with self._store.exclusive("refresh") as held:
+                if not held:
+                    raise RefreshBusy
+                report = await self._bring_in_line(on_progress)
             if report.added or report.changed or report.unchanged:  # else nothing was achieved
                 await self._store.values.put(LAST_ENDED, str(time.time()))
         finally:

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 DEFAULT_FALLBACK = "I cannot reply at this time. Reach out to the team on Discord"
 GREETING = "Hello! Ask me anything about the documentation, and I answer in this thread."
 WELCOME = "You're welcome!"
+TOO_LATE = "I am sorry: I was away when you asked this, and see it only now."
 GREETINGS = frozenset(
     {"", "hi", "hello", "hey", "hallo", "hi there", "hello there", "good morning", "help"}
     | {"what can you do", "who are you"}
@@ -56,6 +57,10 @@ class Replies:
             links_title="These pages may help",
             notes=_unread_notes(turn),
         )
+
+    async def too_late(self, turn: Turn) -> Reply:
+        """The reply to a question that waited for too long while Docent was away. Never raises."""
+        return await self.fallback(turn, TOO_LATE)
 
     async def _helpful_pages(self, turn: Turn) -> Sequence[Citation]:
         try:

@@ -42,6 +42,9 @@ class WorkingSign:
         self._showing, self._shown_at, self._left_over = None, None, False
 
 
+HISTORY = 10  # exchanges that fit every model
+
+
 @dataclass(kw_only=True, slots=True)
 class Work:
     """The turn at the head of a thread; it is replaced as it changes state."""
@@ -56,7 +59,14 @@ class Work:
     mishaps: int = 0  #: unforeseen errors
     looking_since: float = 0.0  #: when this process began to follow the run
     created: RunId | None = None  #: a run that the engine has and the store does not, yet
+    created_for: int = 0  #: the revision of the question that it answers
+    run_in_doubt: bool = False  #: whether there may be a run whose id nobody knows
+    locked_since: float | None = None  #: when the conversation was first found to be locked
+    history: int = HISTORY  #: exchanges that a rebuilt conversation begins with
     more: bool = False  #: whether another question came in the thread meanwhile
+    entry: int = -1  #: the number of its entry in the schedule; any other one is out of date
+    stepping: bool = False  #: whether a step is being done
+    hurried: bool = False  #: whether the next step is due as soon as this one is done
 
     def __post_init__(self) -> None:
         self.sign = WorkingSign(self.platform, self.turn, left_over=self.stale)

@@ -2,9 +2,8 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
 
-from bots.app import assemble, make_platforms, open_store
+from bots.app import Roles, assemble, make_platforms, open_store
 from bots.serving import serve, stop_on_signals
 from bots.waiting import first_of
 from core.config import load_settings
@@ -22,13 +21,13 @@ async def main(options: argparse.Namespace) -> int:
     """Serve; 0 when a signal ended it."""
     settings = load_settings()
     present = {"slack": settings.slack, "discord": settings.discord}
-    wanted = options.platforms or [name for name, tokens in present.items() if tokens]
+    roles = Roles.named(options.roles, settings)
     problems = [
         f"`docent run {name}` needs {TOKENS[name]}: set them."
-        for name in wanted
+        for name in sorted(roles.listens)
         if present[name] is None
     ]
-    if not wanted:
+    if not problems and not any(present.values()):
         problems = [
             f"No platform has its tokens: set {TOKENS['slack']}, or {TOKENS['discord']}. "
             "`docent demo` shows Docent without any."
@@ -39,7 +38,7 @@ async def main(options: argparse.Namespace) -> int:
     stop, opened = asyncio.Event(), asyncio.Event()
     with stop_on_signals(stop):
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(_serve(settings, wanted, stop, opened))
+            serving = tasks.create_task(_serve(settings, roles, stop, opened))
             await first_of(stop, opened)
             # Once it is open, `serve` ends in good order by itself. Before, there is nothing to
             # lose, and a database that does not answer must not hold up the stop.
@@ -49,10 +48,11 @@ async def main(options: argparse.Namespace) -> int:
 
 
 async def _serve(
-    settings: Settings, wanted: Sequence[str], stop: asyncio.Event, opened: asyncio.Event
+    settings: Settings, roles: Roles, stop: asyncio.Event, opened: asyncio.Event
 ) -> None:
     async with open_store(settings) as store:
+        store.leases.lock_file()
         opened.set()
-        platforms = make_platforms(settings, store, wanted)
-        async with assemble(settings, store, platforms) as docent:
-            await serve(docent, settings, stop)
+        platforms = make_platforms(settings, store, roles)
+        async with assemble(settings, store, platforms, works=roles.works) as docent:
+            await serve(docent, settings, stop, roles.listens)

@@ -53,6 +53,13 @@ class TerminalPlatform:
         self._asked: Asked | None = None
         self._status: Status | None = None
 
+    async def open(self) -> None:
+        """See `Platform.open`. A terminal is always ready."""
+
+    async def announce(self, channel: str, text: str) -> None:
+        """See `Platform.announce`. There is one channel."""
+        self._console.print(text, markup=False)
+
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Ask line by line, each after the reply to the one before; ends with the input."""
         ready.set()

@@ -1,16 +1,26 @@
 """The store: everything Docent knows after a restart. The only package that speaks SQL.
 
-`Store.open` gives access to `turns` (questions and replies), `documents` (pages and their copies in
-the indexes), `passages` (full-text search) and `values` (single remembered strings).
+`Store.open` gives access to `turns` (what people ask), `progress` (what becomes of it), `leases`
+(which process works on what), `documents` (pages and their copies in the indexes), `passages`
+(full-text search), `values` (single remembered strings), `people` (what they asked, counted and
+forgotten) and `erasures` (what engines are still to delete).
 """
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
 from core.store.database import Database, open_database
 from core.store.documents import Documents
+from core.store.erasures import Erasures
+from core.store.leases import Leases
+from core.store.locks import exclusive
 from core.store.migrations import check_version, migrate
+from core.store.news import listen
 from core.store.passages import Passages
+from core.store.people import People
+from core.store.progress import Progress
 from core.store.turns import Turns
 from core.store.values import Values
 
@@ -22,10 +32,14 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.turns = Turns(database)
+        self.leases = Leases(database)
+        self.turns = Turns(database, self.leases)
+        self.progress = Progress(database, self.leases)
         self.documents = Documents(database)
         self.passages = Passages(database)
         self.values = Values(database)
+        self.people = People(database)
+        self.erasures = Erasures(database)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -54,7 +68,16 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.leases.close()
         await self._database.close()
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Hold a lock among all processes; see `core.store.locks`."""
+        return exclusive(self._database, name)
+
+    def news(self) -> AsyncIterator[str]:
+        """What the processes that share the database let each other know; see `core.store.news`."""
+        return listen(self._database)
 
 
 async def migrate_database(url: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +14,44 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from core.errors import StoreError
 
 BUSY_TIMEOUT = 10.0  # seconds that SQLite waits for another process's write to end
+CONNECTIONS = 8  # of a process: hosts allow 20 or so, for all processes together
+APART = 3  # connections of a process for its heartbeat, for wake-ups, and for a lock
 CONNECT_TIMEOUT = 10  # seconds for one address of a Postgres to let us in; libpq takes whole ones
 
 
 class Database:
     """Hands out transactions: `read` for looking, `write` for changing."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, apart: AsyncEngine | None = None) -> None:
+        """Use `engine`; `apart` has connections of its own for what must not wait in line."""
         self._engine = engine
+        self._apart = apart or engine
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self.file = engine.url.database if self.is_sqlite else None  #: where SQLite keeps it
         # SQLite has one writer at a time. Waiting here is first come first served; waiting in
         # SQLite's busy handler is a race of sleeps in which a transaction can starve.
         self._one_writer = asyncio.Lock() if self.is_sqlite else None
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
         """Look at one consistent state. Raises StoreError."""
+        engine = self._apart if apart else self._engine
         with _translate_errors():
-            async with self._engine.connect() as connection:
+            async with engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
         """Change things in one transaction: all of it or, on any error, nothing.
 
-        Raises StoreError.
+        `apart` does not wait until one of many others gives its connection back. Raises StoreError.
         """
+        engine = self._apart if apart else self._engine
         async with AsyncExitStack() as stack:
             if self._one_writer is not None:
                 await stack.enter_async_context(self._one_writer)
             with _translate_errors():
-                async with self._engine.connect() as connection:
+                async with engine.connect() as connection:
                     await connection.execution_options(docent_writes=True)
                     async with connection.begin():
                         yield connection
@@ -55,6 +63,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+        await self._apart.dispose()
 
 
 def open_database(url: str) -> Database:
@@ -66,7 +75,7 @@ def open_database(url: str) -> Database:
     cannot be made.
     """
     try:
-        return Database(_make_engine(_with_driver(make_url(url))))
+        return _make_database(_with_driver(make_url(url)))
     except (exc.ArgumentError, ValueError):
         # Neither the error nor its traceback may be shown: they quote what could not be read,
         # which can be a part of the password.
@@ -82,7 +91,7 @@ def open_database(url: str) -> Database:
         ) from error
 
 
-def _make_engine(url: URL) -> AsyncEngine:
+def _make_database(url: URL) -> Database:
     # Parameters are questions and answers: they must not reach an error text, hence a log.
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
@@ -90,13 +99,17 @@ def _make_engine(url: URL) -> AsyncEngine:
         engine = create_async_engine(url, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        return engine
+        return Database(engine)
     timeout = url.query.get("connect_timeout", CONNECT_TIMEOUT)
-    return create_async_engine(
+    make = partial(
+        create_async_engine,
         url,
         hide_parameters=True,
         pool_pre_ping=True,
         connect_args={"connect_timeout": timeout},
+    )
+    return Database(
+        make(pool_size=CONNECTIONS, max_overflow=0), apart=make(pool_size=APART, max_overflow=0)
     )
 
 

@@ -197,6 +197,8 @@ M003 = (
     "CREATE INDEX threads_of_holder ON threads (holder) WHERE holder IS NOT NULL",
     # The turn whose run and reply are also this one's.
     "ALTER TABLE turns ADD COLUMN leader BIGINT REFERENCES turns (id)",
+    # Grows whenever somebody edits what is asked: a run for an older revision does not count.
+    "ALTER TABLE turns ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
     "CREATE INDEX turns_of_leader ON turns (leader) WHERE leader IS NOT NULL",
     "CREATE TABLE abandoned_runs (run TEXT PRIMARY KEY, engine TEXT NOT NULL, "
     "abandoned_at DOUBLE PRECISION NOT NULL)",
@@ -212,3 +214,19 @@ M003 = (
 async def m003_processes(connection: AsyncConnection, sqlite: bool) -> None:
     """Let several processes share the work; answer messages together; remember runs to cancel."""
     await _execute(connection, sqlite, *M003)
+
+
+M004 = (
+    # What an engine keeps and nothing of ours refers to any more, until the engine has deleted it.
+    """CREATE TABLE erasures (
+        id {identity},
+        engine TEXT NOT NULL,
+        conversation TEXT,
+        runs JSON NOT NULL)""",
+)
+
+
+@migration
+async def m004_erasures(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember what the engines are to delete."""
+    await _execute(connection, sqlite, *M004)

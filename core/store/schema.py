@@ -52,6 +52,7 @@ turns = Table(
     Column("citations", JSON),
     Column("finished_at", Double),
     Column("leader", Id, ForeignKey("turns.id")),
+    Column("revision", Integer, nullable=False, server_default="0"),
     UniqueConstraint("platform", "tenant", "channel", "message"),
 )
 
@@ -78,6 +79,15 @@ abandoned_runs = Table(
     Column("run", Text, primary_key=True),
     Column("engine", Text, nullable=False),
     Column("abandoned_at", Double, nullable=False),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("engine", Text, nullable=False),
+    Column("conversation", Text),
+    Column("runs", JSON, nullable=False),
 )
 
 pages = Table(

@@ -1,74 +1,167 @@
-"""Threads, turns and the parts of their replies: the durable side of answering.
+"""Questions: taken, edited and withdrawn by people, and read. What becomes of them: `progress.py`.
 
 The table is the truth about what is still to be done; whatever a process holds in memory is a copy.
 """
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, and_, cast, func, insert, or_, select, update
+from sqlalchemy import Select, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import (
-    OPEN_STATES,
-    Answer,
-    ConversationId,
-    Exchange,
-    Mention,
-    MessageId,
-    RunId,
-    ThreadId,
-    ThreadRef,
-    Turn,
-    TurnId,
-    TurnState,
-)
+from core.domain import Exchange, Mention, MessageRef, ThreadId, ThreadRef, Turn, TurnId, TurnState
 from core.store.database import Database
-from core.store.schema import parts, threads, turns
+from core.store.erasures import leave_conversation
+from core.store.leases import Leases, is_free
+from core.store.news import ABANDONED, CHANGED, FREE, announce
+from core.store.rows import IS_HEAD, one_turn, select_turns, turn_of
+from core.store.schema import abandoned_runs, threads, turns
 from core.text import storable
 
-_TURN_COLUMNS = (
-    turns.c.id,
-    turns.c.thread_id,
-    turns.c.platform,
-    turns.c.tenant,
-    threads.c.key,
-    turns.c.channel,
-    turns.c.message,
-    turns.c.author,
-    turns.c.question,
-    turns.c.unread,
-    turns.c.state,
-    turns.c.asked_at,
-    turns.c.started_at,
-    turns.c.attempt,
-    turns.c.run,
-    turns.c.outcome,
-    threads.c.engine,
-    threads.c.conversation,
-)
+RECENT_TURNS = 200  # among which threads count as recent
 UNSETTLED = (TurnState.QUEUED, TurnState.RUNNING)
-_IS_OPEN = turns.c.state.in_(OPEN_STATES)
 
 
 class Turns:
-    """Questions from the moment they are taken to the moment their reply is delivered."""
+    """What people ask. A turn is known by its message for ever; a repeat changes nothing."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, leases: Leases) -> None:
         self._database = database
+        self._leases = leases
 
-    async def take(self, mention: Mention) -> Turn | None:
+    # --- what people do ---------------------------------------------------------------------------
+
+    async def take(self, mention: Mention, *, claim: bool = True) -> Turn | None:
         """Write a mention down as a queued turn, in one transaction with its thread.
 
-        Returns None, and changes nothing, where the same message was taken before.
+        With `claim`, a thread that nobody holds is ours from now on, as the turn's `holder` tells;
+        else the processes that work are woken. Returns None, and changes nothing, where the same
+        message was taken before.
         """
         async with self._database.write() as connection:
-            thread_id = await self._thread_id(connection, mention.thread)
-            turn_id = await self._insert_turn(connection, thread_id, mention)
-            if turn_id is None:
+            return await self._take(connection, mention, claim=claim)
+
+    async def edit(self, mention: Mention, *, claim: bool = True) -> Turn | None:
+        """Let the new text of a message count, while it has no outcome; an unknown one is taken.
+
+        A run for the old text is abandoned, and the turn is queued again. Returns the turn that is
+        to be looked at now, that of the run; None where nothing changes.
+        """
+        async with self._database.write() as connection:
+            turn = await self._lock(connection, mention.ref)
+            if turn is None:
+                return await self._take(connection, mention, claim=claim)
+            text = storable(mention.text)
+            leading = await self._leading(connection, turn.id)
+            if leading is None or turn.question == text:
                 return None
-            return await _one_turn(connection, turns.c.id == turn_id)
+            await _change(connection, turns.c.id == turn.id, question=text)
+            return await self._begin_anew(connection, leading)
+
+    async def withdraw(self, message: MessageRef) -> Turn | None:
+        """Let a question that has no outcome have none; its text is forgotten.
+
+        A run for it is abandoned; questions that were to be answered together with it are asked
+        anew. Returns the turn that is to be looked at now, None where nothing changes.
+        """
+        async with self._database.read() as connection:  # most deleted messages asked us nothing
+            if await one_turn(connection, _is(message), turns.c.state.in_(UNSETTLED)) is None:
+                return None
+        async with self._database.write() as connection:
+            turn = await self._lock(connection, message)
+            leading = await self._leading(connection, turn.id) if turn else None
+            if turn is None or leading is None:
+                return None
+            gone = {"question": "", "unread": [], "outcome": "deleted"}
+            if leading.id != turn.id:
+                ended = {"state": TurnState.CANCELLED, "finished_at": time.time()}
+                await _change(connection, turns.c.id == turn.id, leader=None, **gone, **ended)
+                return await self._begin_anew(connection, leading)
+            await self._begin_anew(connection, turn)
+            await _change(connection, turns.c.leader == turn.id, leader=None)
+            await _change(connection, turns.c.id == turn.id, state=TurnState.WITHDRAWN, **gone)
+            return await one_turn(connection, turns.c.id == turn.id)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def heads(self) -> list[Turn]:
+        """The oldest open turn of each thread, oldest first, whoever holds it."""
+        async with self._database.read() as connection:
+            return [turn_of(row) for row in await connection.execute(select_turns().where(IS_HEAD))]
+
+    async def get(self, turn: TurnId) -> Turn | None:
+        """One turn, or None where there is none of that id."""
+        async with self._database.read() as connection:
+            return await one_turn(connection, turns.c.id == turn)
+
+    async def history(self, before: Turn, limit: int) -> list[Exchange]:
+        """The last `limit` answered exchanges of the thread before a turn, oldest first."""
+        query = (
+            select(turns.c.id, turns.c.question, turns.c.answer)
+            .where(
+                turns.c.thread_id == before.thread_id,
+                turns.c.id < before.id,
+                turns.c.answer.is_not(None),
+            )
+            .order_by(turns.c.id.desc())
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+            more = await _questions_of_followers(connection, [row.id for row in rows])
+        return [
+            Exchange(question="\n\n".join((row.question, *more[row.id])), answer=row.answer)
+            for row in reversed(rows)
+        ]
+
+    async def questions(self, turn: TurnId, limit: int = 6) -> list[str]:
+        """The thread's last questions up to and including this turn's, oldest first."""
+        thread = select(turns.c.thread_id).where(turns.c.id == turn).scalar_subquery()
+        query = (
+            select(turns.c.question)
+            .where(
+                turns.c.thread_id == thread,
+                or_(turns.c.id <= turn, turns.c.leader == turn),
+                turns.c.question != "",
+            )
+            .order_by(turns.c.id.desc())
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return list(reversed((await connection.execute(query)).scalars().all()))
+
+    async def recent_threads(self, platform: str) -> list[ThreadRef]:
+        """Where people talked with the bot lately, the latest first."""
+        latest = (
+            select(turns.c.thread_id)
+            .where(turns.c.platform == platform)
+            .order_by(turns.c.id.desc())
+            .limit(RECENT_TURNS)
+        )
+        async with self._database.read() as connection:
+            order = list(dict.fromkeys((await connection.execute(latest)).scalars()))
+            rows = await connection.execute(select(threads).where(threads.c.id.in_(order)))
+            found = {
+                row.id: ThreadRef(platform=row.platform, tenant=row.tenant, key=row.key)
+                for row in rows
+            }
+        return [found[thread] for thread in order]
+
+    # --- steps of a transaction -------------------------------------------------------------------
+
+    async def _take(
+        self, connection: AsyncConnection, mention: Mention, *, claim: bool
+    ) -> Turn | None:
+        thread_id = await self._thread_id(connection, mention.thread)
+        turn_id = await self._insert_turn(connection, thread_id, mention)
+        if turn_id is None:
+            return None
+        if not (claim and await self._leases.claim_one(connection, thread_id)):
+            free = select(threads.c.id).where(threads.c.id == thread_id, is_free())
+            if (await connection.execute(free)).first() is not None:
+                await announce(connection, FREE)
+        return await one_turn(connection, turns.c.id == turn_id)
 
     async def _thread_id(self, connection: AsyncConnection, thread: ThreadRef) -> int:
         place = {"platform": thread.platform, "tenant": thread.tenant, "key": thread.key}
@@ -102,192 +195,78 @@ class Turns:
         turn_id: int | None = inserted.scalar_one_or_none()
         return turn_id
 
-    async def heads(self) -> list[Turn]:
-        """The oldest open turn of each thread, oldest first."""
-        oldest = select(func.min(turns.c.id)).where(_IS_OPEN).group_by(turns.c.thread_id)
-        async with self._database.read() as connection:
-            rows = await connection.execute(_select_turns().where(turns.c.id.in_(oldest)))
-            return [_turn(row) for row in rows]
+    async def _lock(self, connection: AsyncConnection, message: MessageRef) -> Turn | None:
+        """The turn of a message; nobody else changes its thread until the transaction ends.
 
-    async def next_open(self, thread: ThreadId) -> Turn | None:
-        """The oldest open turn of one thread, or None where nothing waits."""
-        async with self._database.read() as connection:
-            return await _one_turn(connection, turns.c.thread_id == thread, _IS_OPEN)
-
-    async def get(self, turn: TurnId) -> Turn | None:
-        """One turn, or None where there is none of that id."""
-        async with self._database.read() as connection:
-            return await _one_turn(connection, turns.c.id == turn)
-
-    async def link(
-        self, thread: ThreadId, engine: str, conversation: ConversationId | None
-    ) -> None:
-        """Pair a thread with its conversation; None: the next turn opens a new one."""
-        await self._write(
-            update(threads)
-            .where(threads.c.id == thread)
-            .values(engine=engine, conversation=conversation)
-        )
-
-    async def began(self, turn: Turn, run: RunId) -> None:
-        """Remember the run of a turn: from now on a restart follows it and starts no second one."""
-        await self._write(
-            update(turns)
-            .where(turns.c.id == turn.id)
-            .values(
-                state=TurnState.RUNNING,
-                run=run,
-                attempt=turn.attempt + 1,
-                started_at=turn.started_at,
-            )
-        )
-
-    async def requeue(self, turn: TurnId) -> None:
-        """Give up the turn's run, so that another is started for it."""
-        await self._write(
-            update(turns).where(turns.c.id == turn).values(state=TurnState.QUEUED, run=None)
-        )
-
-    async def settle(
-        self,
-        turn: TurnId,
-        state: TurnState,
-        outcome: str,
-        answer: Answer | None,
-        rendered: Sequence[str],
-    ) -> None:
-        """Store the outcome and the reply's parts, before any of them is posted.
-
-        A turn that has its outcome keeps it: after an error nobody knows whether a first try took
-        effect, and the second one must not matter.
+        Every writer locks the thread before its turns: else two could wait for each other.
         """
-        citations = [
-            {"url": storable(citation.url), "title": storable(citation.title)}
-            for citation in (answer.citations if answer else ())
-        ]
-        async with self._database.write() as connection:
-            settled = await connection.execute(
-                update(turns)
-                .where(turns.c.id == turn, turns.c.state.in_(UNSETTLED))
-                .values(
-                    state=state,
-                    outcome=outcome,
-                    answer=storable(answer.text) if answer else None,
-                    citations=citations,
-                )
-            )
-            if settled.rowcount == 0:
-                return
+        turn = await one_turn(connection, _is(message))
+        if turn is None:
+            return None
+        await connection.execute(lock_thread(turn.thread_id))
+        return await one_turn(connection, turns.c.id == turn.id)
+
+    async def _leading(self, connection: AsyncConnection, turn: TurnId) -> Turn | None:
+        """The turn whose run answers this one, where it has no outcome yet: mostly itself."""
+        leader = (
+            await connection.execute(select(turns.c.leader).where(turns.c.id == turn))
+        ).scalar_one()
+        return await one_turn(
+            connection, turns.c.id == (leader or turn), turns.c.state.in_(UNSETTLED)
+        )
+
+    async def _begin_anew(self, connection: AsyncConnection, turn: Turn) -> Turn | None:
+        """Make a run for what was asked before count for nothing, and let the holder know."""
+        anew: dict[str, Any] = {"revision": turn.revision + 1}
+        if turn.run is not None:
+            anew |= {"state": TurnState.QUEUED, "run": None}
+            await abandon(connection, self._database, turn)
+            await leave_conversation(connection, turn.thread_id)
             await connection.execute(
-                insert(parts),
-                [
-                    {"turn_id": turn, "part": number, "text": storable(text)}
-                    for number, text in enumerate(rendered)
-                ],
+                # What a run that is cancelled leaves in its conversation is not certain.
+                update(threads).where(threads.c.id == turn.thread_id).values(conversation=None)
             )
-
-    async def unposted(self, turn: TurnId) -> list[tuple[int, str]]:
-        """Number and text of the reply's parts whose posting is not on record, in order."""
-        query = (
-            select(parts.c.part, parts.c.text)
-            .where(parts.c.turn_id == turn, parts.c.message.is_(None))
-            .order_by(parts.c.part)
-        )
-        async with self._database.read() as connection:
-            return [(row.part, row.text) for row in await connection.execute(query)]
-
-    async def posted(self, turn: TurnId, part: int, message: MessageId, *, last: bool) -> None:
-        """Record the message that a part became; with the `last` one the turn is delivered."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(parts)
-                .where(parts.c.turn_id == turn, parts.c.part == part)
-                .values(message=message)
-            )
-            if last:
-                await connection.execute(_close(turn, TurnState.DELIVERED))
-
-    async def close(self, turn: TurnId, state: TurnState, outcome: str) -> None:
-        """End a turn that gets no (further) reply, and say why in `outcome`."""
-        await self._write(_close(turn, state).values(outcome=outcome))
-
-    async def history(self, before: Turn, limit: int) -> list[Exchange]:
-        """The last `limit` answered exchanges of the thread before a turn, oldest first."""
-        query = (
-            select(turns.c.question, turns.c.answer)
-            .where(
-                turns.c.thread_id == before.thread_id,
-                turns.c.id < before.id,
-                turns.c.answer.is_not(None),
-            )
-            .order_by(turns.c.id.desc())
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [Exchange(question=row.question, answer=row.answer) for row in reversed(rows)]
-
-    async def questions(self, turn: TurnId, limit: int = 6) -> list[str]:
-        """The thread's last questions up to and including this turn's, oldest first."""
-        thread = select(turns.c.thread_id).where(turns.c.id == turn).scalar_subquery()
-        query = (
-            select(turns.c.question)
-            .where(turns.c.thread_id == thread, turns.c.id <= turn)
-            .order_by(turns.c.id.desc())
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            return list(reversed((await connection.execute(query)).scalars().all()))
-
-    async def forget_texts(self, before: float) -> int:
-        """Delete what was asked and answered in turns that ended before then; how many there were.
-
-        The rows stay: their identities prevent that a message is answered a second time.
-        """
-        has_text = or_(turns.c.question != "", cast(turns.c.unread, Text) != "[]")
-        old = and_(turns.c.finished_at < before, has_text)
-        async with self._database.write() as connection:
-            ids = select(turns.c.id).where(old)
-            await connection.execute(update(parts).where(parts.c.turn_id.in_(ids)).values(text=""))
-            forgotten = await connection.execute(
-                update(turns).where(old).values(question="", answer=None, citations=None, unread=[])
-            )
-        return forgotten.rowcount
-
-    async def _write(self, statement: Any) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(statement)
+        await _change(connection, turns.c.id == turn.id, **anew)
+        await announce(connection, f"{CHANGED} {turn.thread_id}")
+        return await one_turn(connection, turns.c.id == turn.id)
 
 
-def _select_turns() -> Select[Any]:
-    return select(*_TURN_COLUMNS).join(threads).order_by(turns.c.id)
-
-
-async def _one_turn(connection: AsyncConnection, *where: Any) -> Turn | None:
-    row = (await connection.execute(_select_turns().where(*where).limit(1))).one_or_none()
-    return _turn(row) if row else None
-
-
-def _close(turn: TurnId, state: TurnState) -> Any:
-    return update(turns).where(turns.c.id == turn).values(state=state, finished_at=time.time())
-
-
-def _turn(row: Row[Any]) -> Turn:
-    return Turn(
-        id=TurnId(row.id),
-        thread_id=ThreadId(row.thread_id),
-        thread=ThreadRef(platform=row.platform, tenant=row.tenant, key=row.key),
-        channel=row.channel,
-        message=MessageId(row.message),
-        author=row.author,
-        question=row.question,
-        unread=tuple(row.unread),
-        state=TurnState(row.state),
-        asked_at=row.asked_at,
-        started_at=row.started_at,
-        attempt=row.attempt,
-        run=RunId(row.run) if row.run else None,
-        engine=row.engine,
-        conversation=ConversationId(row.conversation) if row.conversation else None,
-        outcome=row.outcome,
+async def abandon(connection: AsyncConnection, database: Database, turn: Turn) -> None:
+    """Remember that the turn's run is to be cancelled, until that is done."""
+    row = {"run": turn.run, "engine": turn.engine or "", "abandoned_at": time.time()}
+    await connection.execute(
+        database.insert(abandoned_runs).values(row).on_conflict_do_nothing(index_elements=["run"])
     )
+    await announce(connection, ABANDONED)
+
+
+def lock_thread(thread: ThreadId) -> Select[Any]:
+    """Keep other transactions from changing a thread and its turns. SQLite has one writer anyway.
+
+    Returns the holder.
+    """
+    query = select(threads.c.holder).where(threads.c.id == thread)
+    return query.with_for_update(key_share=True)
+
+
+def _is(message: MessageRef) -> Any:
+    return and_(
+        turns.c.platform == message.platform,
+        turns.c.tenant == message.tenant,
+        turns.c.channel == message.channel,
+        turns.c.message == message.message,
+    )
+
+
+async def _change(connection: AsyncConnection, which: Any, **values: Any) -> None:
+    await connection.execute(update(turns).where(which).values(**values))
+
+
+async def _questions_of_followers(
+    connection: AsyncConnection, leaders: list[int]
+) -> dict[int, list[str]]:
+    query = select(turns.c.leader, turns.c.question).where(turns.c.leader.in_(leaders))
+    questions = defaultdict[int, list[str]](list)
+    for row in await connection.execute(query.order_by(turns.c.id)):
+        questions[row.leader].append(row.question)
+    return questions

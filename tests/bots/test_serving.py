@@ -11,6 +11,7 @@ from bots.serving import serve, stop_on_signals
 from bots.waiting import work_until
 from core.domain import Answer, TurnState
 from core.errors import PlatformRefused, StoreError
+from core.forgetting import Forgetting
 from core.ports import Reception
 from core.settings import Settings
 from core.store import Store
@@ -90,11 +91,11 @@ async def test_housekeeping_survives_a_database_that_is_away(
         raise StoreError
 
     monkeypatch.setattr(sqlite_store.documents, "count", fails)
-    monkeypatch.setattr(sqlite_store.turns, "forget_texts", fails)
+    monkeypatch.setattr(sqlite_store.values, "claim", fails)
     async with assemble(settings, sqlite_store, []) as docent:
         assert (await pauses_of(docent, None, 3, monkeypatch))[0] == 60
         with pytest.raises(asyncio.CancelledError):
-            await serving._forget_texts(sqlite_store, 1)
+            await serving._tidy(Forgetting(store=sqlite_store, engine=docent.engine), 1)
 
 
 async def _unseen(progress: object) -> None:
@@ -108,26 +109,26 @@ async def test_texts_are_forgotten_after_the_retention_time_and_identities_kept(
     turn = await store.turns.take(asked)
     assert turn is not None
     answer = Answer(text="a private answer")
-    await store.turns.settle(turn.id, TurnState.ANSWERED, "answered", answer, ["rendered"])
-    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 0  # still open
+    await store.progress.settle(turn, TurnState.ANSWERED, "answered", answer, ["rendered"])
+    assert await store.people.forget_texts(before=turn.asked_at + 1e6) == 0  # still open
 
-    await store.turns.close(turn.id, TurnState.DELIVERED, "answered")
-    assert await store.turns.forget_texts(before=turn.asked_at - 1e6) == 0
-    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 1
-    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 0
+    await store.progress.close(turn, TurnState.DELIVERED, "answered")
+    assert await store.people.forget_texts(before=turn.asked_at - 1e6) == 0
+    assert await store.people.forget_texts(before=turn.asked_at + 1e6) == 1
+    assert await store.people.forget_texts(before=turn.asked_at + 1e6) == 0
 
     kept = await store.turns.get(turn.id)
     assert kept is not None
     assert kept.question == ""
-    assert await store.turns.unposted(turn.id) == [(0, "")]
+    assert await store.progress.unposted(turn) == [(0, "")]
     assert await store.turns.take(asked) is None
 
 
 async def test_a_file_name_without_a_question_is_forgotten_too(store: Store) -> None:
     turn = await store.turns.take(mention("", unread=("salaries.xlsx",)))
     assert turn is not None
-    await store.turns.close(turn.id, TurnState.DELIVERED, "greeted")
-    assert await store.turns.forget_texts(before=turn.asked_at + 1e6) == 1
+    await store.progress.close(turn, TurnState.DELIVERED, "greeted")
+    assert await store.people.forget_texts(before=turn.asked_at + 1e6) == 1
     kept = await store.turns.get(turn.id)
     assert kept is not None
     assert kept.unread == ()

@@ -1,14 +1,12 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 
 from core import answering, pacing
 from core import loop as loop_module
-from core.answering import Answering
-from core.delivery import Delivery
-from core.desk import Desk
 from core.domain import (
     Answer,
     Answered,
@@ -32,15 +30,11 @@ from core.errors import (
     StoreError,
     ThreadGone,
 )
-from core.loop import Loop
 from core.pacing import RequestBudget
-from core.refresh import Refresher
-from core.replies import FindPages, Replies
 from core.store import Store
+from servers.loop_rig import HELPFUL, Bench
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
-
-HELPFUL = (Citation(url="https://docs.example.com/help", title="Help"),)
 
 
 @pytest.fixture(autouse=True)
@@ -59,55 +53,13 @@ def platform() -> RecordingPlatform:
     return RecordingPlatform()
 
 
-async def find_pages(question: str, limit: int) -> tuple[Citation, ...]:
-    return HELPFUL
-
-
-Running = Callable[..., AbstractAsyncContextManager["Bench"]]
-
-
-class Bench:
-    """A running loop, and a way to ask it things."""
-
-    def __init__(self, loop: Loop, store: Store) -> None:
-        self.loop = loop
-        self._store = store
-
-    async def ask(self, *questions: str, thread: str = "t1", **fields: str) -> None:
-        for question in questions:
-            turn = await self._store.turns.take(mention(question, thread=thread, **fields))  # type: ignore[arg-type]
-            assert turn is not None
-            self.loop.notice(turn)
-
-    async def idle(self) -> None:
-        """Wait until every turn has come to its end."""
-        async with asyncio.timeout(10):
-            await self.loop.idle.wait()
+Running = Callable[..., AbstractAsyncContextManager[Bench]]
 
 
 @pytest.fixture
 def running(sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
-    @asynccontextmanager
-    async def run(
-        deadline: float = 30,
-        budget: RequestBudget | None = None,
-        find_pages: FindPages = find_pages,
-    ) -> AsyncIterator[Bench]:
-        replies = Replies(find_pages=find_pages, invite_url="https://discord.gg/docent")
-        loop = Loop(
-            store=sqlite_store,
-            answering=Answering(
-                store=sqlite_store, engine=engine, replies=replies, deadline=deadline
-            ),
-            delivery=Delivery(store=sqlite_store),
-            platforms={platform.name: platform},
-            budget=budget,
-        )
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(loop.run(stop))
-            yield Bench(loop, sqlite_store)
-            stop.set()
+    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
+        return Bench(sqlite_store, engine, platform, **options).running()
 
     return run
 
@@ -166,7 +118,7 @@ async def test_a_part_that_was_posted_but_not_recorded_is_not_posted_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     platform._parts = 3
-    recorded = sqlite_store.turns.posted
+    recorded = sqlite_store.progress.posted
 
     async def fails_once_for_part_one(
         turn: object, part: int, message: MessageId, *, last: bool
@@ -177,7 +129,7 @@ async def test_a_part_that_was_posted_but_not_recorded_is_not_posted_again(
         await recorded(turn, part, message, last=last)  # type: ignore[arg-type]
 
     failed: list[int] = []
-    monkeypatch.setattr(sqlite_store.turns, "posted", fails_once_for_part_one)
+    monkeypatch.setattr(sqlite_store.progress, "posted", fails_once_for_part_one)
     async with running() as bench:
         await bench.ask("a")
         await bench.idle()
@@ -382,7 +334,7 @@ async def test_an_outcome_that_was_stored_although_the_database_failed_is_delive
     sqlite_store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fail_after_effect(monkeypatch, sqlite_store.turns, "settle")
+    fail_after_effect(monkeypatch, sqlite_store.progress, "settle")
     async with running() as bench:
         await bench.ask("a")
         await bench.idle()
@@ -396,7 +348,7 @@ async def test_a_run_that_was_recorded_although_the_database_failed_is_followed(
     sqlite_store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fail_after_effect(monkeypatch, sqlite_store.turns, "began")
+    fail_after_effect(monkeypatch, sqlite_store.progress, "began")
     async with running() as bench:
         await bench.ask("a")
         await bench.idle()
@@ -410,7 +362,7 @@ async def test_a_part_that_was_recorded_although_the_database_failed_is_not_post
     sqlite_store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fail_after_effect(monkeypatch, sqlite_store.turns, "posted")
+    fail_after_effect(monkeypatch, sqlite_store.progress, "posted")
     async with running() as bench:
         await bench.ask("a")
         await bench.idle()
@@ -424,18 +376,11 @@ async def test_a_question_that_was_stored_without_being_noticed_is_found_in_the_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with running() as bench:
-        desk = Desk(
-            store=sqlite_store,
-            refresher=Refresher(store=sqlite_store, sources=[], indexes=[]),
-            admins=[],
-            on_turn=bench.loop.notice,
-            on_doubt=bench.loop.scan_soon,
-        )
         fail_after_effect(monkeypatch, sqlite_store.turns, "take")
         asked = mention("a", thread="t1")
         with pytest.raises(StoreError):
-            await desk.take(asked)
-        assert await desk.take(asked) is False
+            await bench.desk.take(asked)
+        assert await bench.desk.take(asked) is False
         await platform.posted(1)
     assert platform.threads["t1"] == ["answer to a"]
 
@@ -561,6 +506,7 @@ async def test_an_unforeseen_error_brings_the_fallback_and_leaves_other_turns_al
     engine.start_errors = [RuntimeError("a bug")]
     async with running() as bench:
         await bench.ask("a", thread="t1")
+        await bench.idle()
         await bench.ask("b", thread="t2")
         await bench.idle()
     assert platform.threads["t1"][0].startswith("I cannot reply")
@@ -621,7 +567,7 @@ async def test_a_question_taken_while_the_one_before_it_ends_is_not_stranded(
     sqlite_store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    look_for_more = sqlite_store.turns.next_open
+    look_for_more = sqlite_store.leases.next_or_release
     async with running() as bench:
 
         async def asks_behind_its_back(thread: object) -> object:
@@ -632,7 +578,7 @@ async def test_a_question_taken_while_the_one_before_it_ends_is_not_stranded(
             return found
 
         asked: list[str] = []
-        monkeypatch.setattr(sqlite_store.turns, "next_open", asks_behind_its_back)
+        monkeypatch.setattr(sqlite_store.leases, "next_or_release", asks_behind_its_back)
         await bench.ask("a")
         await platform.posted(2)
     assert platform.threads["t1"] == ["answer to a", "answer to b"]
@@ -676,7 +622,7 @@ async def test_the_database_being_away_for_a_moment_loses_nothing(
     sqlite_store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    began = sqlite_store.turns.began
+    began = sqlite_store.progress.began
     failures = [StoreError(), StoreError()]
 
     async def fails_twice(*arguments: object) -> None:
@@ -684,7 +630,7 @@ async def test_the_database_being_away_for_a_moment_loses_nothing(
             raise failures.pop()
         await began(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sqlite_store.turns, "began", fails_twice)
+    monkeypatch.setattr(sqlite_store.progress, "began", fails_twice)
     async with running() as bench:
         await bench.ask("a")
         await bench.idle()

@@ -14,7 +14,7 @@ from core.errors import (
     SourceUnreachable,
 )
 from core.refresh import Refresher
-from core.store import Store
+from core.store import Store, migrate_database
 
 
 class ScriptedSource:
@@ -366,3 +366,15 @@ async def test_a_citation_is_of_a_page_that_the_documentation_still_has(
 
     found = await store.documents.citations(index.name, list(refs.values()))
     assert {citation.url for citation in found.values()} == {"https://d/b", "https://d/c"}
+
+
+async def test_two_processes_do_not_refresh_at_once(database_url: str) -> None:
+    await migrate_database(database_url)
+    async with await Store.open(database_url) as first, await Store.open(database_url) as second:
+        async with first.exclusive("refresh") as held:
+            assert held
+            refresher = Refresher(store=second, sources=[ScriptedSource({"a": "A"})], indexes=[])
+            with pytest.raises(RefreshBusy):
+                await refresher.refresh(unseen)
+            assert refresher.idle.is_set()
+        assert (await refresher.refresh(unseen)).added == ("a",)

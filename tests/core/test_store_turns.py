@@ -46,9 +46,9 @@ async def test_the_head_of_a_thread_is_its_oldest_open_turn(store: Store) -> Non
 
     assert await store.turns.heads() == [first, other]
 
-    await store.turns.close(first.id, TurnState.CANCELLED, "deleted")
+    await store.progress.close(first, TurnState.CANCELLED, "deleted")
     assert await store.turns.heads() == [second, other]
-    assert await store.turns.next_open(first.thread_id) == second
+    assert await store.leases.next_or_release(first.thread_id) == second
 
 
 async def test_a_run_and_a_conversation_are_there_again_after_a_restart(database_url: str) -> None:
@@ -56,8 +56,8 @@ async def test_a_run_and_a_conversation_are_there_again_after_a_restart(database
     async with await Store.open(database_url) as store:
         turn = await store.turns.take(mention("q"))
         assert turn is not None
-        await store.turns.link(turn.thread_id, "openai", ConversationId("conv_1"))
-        await store.turns.began(turn, RunId("resp_1"))
+        await store.progress.link(turn, "openai", ConversationId("conv_1"))
+        await store.progress.began(turn, RunId("resp_1"))
 
     async with await Store.open(database_url) as store:
         (again,) = await store.turns.heads()
@@ -69,15 +69,15 @@ async def test_parts_are_unposted_until_their_message_is_recorded(store: Store) 
     turn = await store.turns.take(mention("q"))
     assert turn is not None
     answer = Answer(text="a b", citations=(Citation(url="https://x", title="X"),))
-    await store.turns.settle(turn.id, TurnState.ANSWERED, "answered", answer, ["a", "b"])
+    await store.progress.settle(turn, TurnState.ANSWERED, "answered", answer, ["a", "b"])
 
-    await store.turns.posted(turn.id, 0, MessageId("m0"), last=False)
-    assert await store.turns.unposted(turn.id) == [(1, "b")]
+    await store.progress.posted(turn, 0, MessageId("m0"), last=False)
+    assert await store.progress.unposted(turn) == [(1, "b")]
     (open_turn,) = await store.turns.heads()
     assert open_turn.state is TurnState.ANSWERED
 
-    await store.turns.posted(turn.id, 1, MessageId("m1"), last=True)
-    assert await store.turns.unposted(turn.id) == []
+    await store.progress.posted(turn, 1, MessageId("m1"), last=True)
+    assert await store.progress.unposted(turn) == []
     assert await store.turns.heads() == []
 
 
@@ -88,7 +88,7 @@ async def test_history_holds_the_answered_exchanges_before_a_turn_oldest_first(
         turn = await store.turns.take(mention(f"q{number}", thread="t1"))
         assert turn is not None
         answer = None if number == 1 else Answer(text=f"a{number}")
-        await store.turns.settle(turn.id, TurnState.ANSWERED, "answered", answer, ["x"])
+        await store.progress.settle(turn, TurnState.ANSWERED, "answered", answer, ["x"])
     now = await store.turns.take(mention("now", thread="t1"))
     assert now is not None
 
@@ -104,8 +104,8 @@ async def test_text_that_a_database_does_not_take_is_mended_and_loses_nothing_el
     assert turn is not None
     assert turn.question == "ab ? c"
     answer = Answer(text="\0a", citations=(Citation(url="https://x", title="\udc00"),))
-    await store.turns.settle(turn.id, TurnState.ANSWERED, "answered", answer, ["\0p"])
-    assert await store.turns.unposted(turn.id) == [(0, "p")]
+    await store.progress.settle(turn, TurnState.ANSWERED, "answered", answer, ["\0p"])
+    assert await store.progress.unposted(turn) == [(0, "p")]
 
 
 async def test_the_schema_is_what_the_migrations_lead_to(database_url: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bots.app import Docent, assemble, make_platforms, open_store
+from bots.app import Docent, Roles, assemble, make_platforms, open_store
 from bots.serving import serve
 from core.config import parse_settings
 from core.domain import RefreshProgress
@@ -42,7 +42,7 @@ async def docent_running(values: Mapping[str, str]) -> AsyncIterator[Docent]:
     await migrate_database(settings.database_url)
     stop = asyncio.Event()
     async with open_store(settings) as store:
-        platforms = make_platforms(settings, store, [])
+        platforms = make_platforms(settings, store, Roles.named([], settings))
         async with assemble(settings, store, platforms) as docent, asyncio.TaskGroup() as tasks:
             await docent.refresher.refresh(unseen)
             serving = tasks.create_task(serve(docent, settings, stop))

@@ -6,7 +6,7 @@ remembers markers, as Discord and Slack do.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from core.domain import (
     Answer,
@@ -36,11 +36,20 @@ class ScriptedEngine:
         self.scripts: dict[str, list[Script]] = defaultdict(list)  # by question, one for each run
         self.start_errors: list[Exception] = []
         self.start_hook: Callable[[Question], None] | None = None
+        #: awaited when a run was created, before its id is given out
+        self.before_reply: Callable[[], Awaitable[None]] | None = None
         self.opened: list[tuple[ThreadRef, Sequence[Exchange]]] = []
         self.started: list[tuple[ConversationId, Question]] = []
         self.cancelled: list[RunId] = []
+        self.cancelled_one = asyncio.Event()
+        self.cancel_errors: list[Exception] = []
+        self.recoveries: list[tuple[ConversationId, Question]] = []
+        self.recovered_often = asyncio.Event()  # more than twice
+        self.lost: dict[str, RunState] = {}  # by question: what is found of a run without its id
         self.looks = 0
         self.looked = asyncio.Event()
+        self._looked_at: set[RunId] = set()
+        self._look = asyncio.Condition()
         self.gone: set[ConversationId] = set()
         self._runs: dict[RunId, tuple[ConversationId, list[RunState | Exception]]] = {}
         self._busy: dict[ConversationId, RunId] = {}
@@ -48,6 +57,15 @@ class ScriptedEngine:
     def script(self, question: str, *states: RunState | Exception) -> None:
         """What the looks at the next run for this question find; the last one repeats."""
         self.scripts[question].append(states)
+
+    def finish(self, run: str, state: RunState) -> None:
+        """Let all further looks at a run find this."""
+        self._runs[RunId(run)] = (self._runs[RunId(run)][0], [state])
+
+    async def looked_at(self, count: int) -> None:
+        """Wait until so many runs were looked at: they are on record then."""
+        async with asyncio.timeout(20), self._look:
+            await self._look.wait_for(lambda: len(self._looked_at) >= count)
 
     async def open_conversation(
         self, thread: ThreadRef, history: Sequence[Exchange]
@@ -71,11 +89,16 @@ class ScriptedEngine:
             states = self.scripts[question.text].pop(0)
         self._runs[run] = (conversation, list(states))
         self._busy[conversation] = run
+        if self.before_reply:
+            await self.before_reply()
         return run
 
     async def check(self, run: RunId) -> RunState:
         self.looks += 1
         self.looked.set()
+        async with self._look:
+            self._looked_at.add(run)
+            self._look.notify_all()
         conversation, states = self._runs[run]
         state = states.pop(0) if len(states) > 1 else states[0]
         if isinstance(state, Exception):
@@ -85,8 +108,22 @@ class ScriptedEngine:
         return state
 
     async def cancel(self, run: RunId) -> None:
+        if self.cancel_errors:
+            raise self.cancel_errors.pop(0)
         self.cancelled.append(run)
-        self._busy.pop(self._runs[run][0], None)
+        self.cancelled_one.set()
+        self._busy.pop(self._runs[run][0] if run in self._runs else "", None)
+
+    async def recover(self, conversation: ConversationId, question: Question) -> RunState | None:
+        self.recoveries.append((conversation, question))
+        if len(self.recoveries) > 2:
+            self.recovered_often.set()
+        if conversation in self.gone:
+            raise ConversationGone
+        return self.lost.get(question.text)
+
+    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+        """Nothing is kept."""
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -100,6 +137,7 @@ class RecordingPlatform:
         self.working_seconds = 60.0
         self.threads: dict[str, list[str]] = defaultdict(list)
         self.replies: list[Reply] = []
+        self.announced: list[tuple[str, str]] = []
         self.errors: list[Exception] = []  # raised by the next posts, before they take effect
         self.errors_after: list[Exception] = []  # the same, after they took effect
         self.render_errors: list[Exception] = []
@@ -110,6 +148,12 @@ class RecordingPlatform:
         self._parts = parts
         self._by_marker: dict[str, MessageId] = {}
         self._posted = asyncio.Condition()
+
+    async def open(self) -> None:
+        """Always open."""
+
+    async def announce(self, channel: str, text: str) -> None:
+        self.announced.append((channel, text))
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         ready.set()

@@ -1,0 +1,140 @@
+"""This process among those that share the work: its heartbeat, and the wake-ups of the others.
+
+A process that cannot renew its lease in time must stop before another one takes its threads over:
+`FENCE` is shorter than the store's `LEASE` by more than a heartbeat.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from typing import Protocol
+
+from core.domain import ThreadId
+from core.errors import StoreError
+from core.store import Store
+from core.store.news import ABANDONED, CHANGED, FREE
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 2.0  # seconds
+FENCE = 7.0  # seconds without a heartbeat after which this process does nothing any more
+RECONNECT = 2.0  # seconds until the line for wake-ups is opened again
+
+
+class Holder(Protocol):
+    """Who works on the threads that the lease is for."""
+
+    def scan_soon(self) -> None:
+        """There may be threads that nobody holds."""
+
+    def changed(self, thread: ThreadId) -> None:
+        """A question of this thread was edited or deleted."""
+
+    def cancel_soon(self) -> None:
+        """There may be runs to cancel."""
+
+    def let_go(self) -> None:
+        """The lease is lost: other processes may have the threads."""
+
+
+class Lease:
+    """Whether this process may work, and on what."""
+
+    def __init__(self, store: Store, *, platforms: Collection[str], is_worker: bool = True) -> None:
+        """`platforms` are those that this process can post to.
+
+        One that is no worker leaves their threads to workers, while one of these lives.
+        """
+        self._store = store
+        self._platforms = frozenset(platforms)
+        self._works_for = self._platforms if is_worker else frozenset()
+        self._served: frozenset[str] = frozenset()  # platforms that have a living worker
+        self._beaten_at = 0.0
+        self._leaving = False
+        self.alone = True  #: whether no other process lives
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether no other process may have our threads yet."""
+        return not self._store.leases.shared or time.monotonic() < self._beaten_at + FENCE
+
+    def wants(self, platform: str) -> bool:
+        """Whether this process takes threads of that platform up."""
+        is_ours = platform in self._works_for or platform not in self._served
+        return platform in self._platforms and is_ours and not self._leaving
+
+    @property
+    def wanted(self) -> list[str]:
+        """The platforms whose threads this process takes up."""
+        return [platform for platform in self._platforms if self.wants(platform)]
+
+    async def join(self) -> None:
+        """Make this process known to the others. Raises StoreError."""
+        await self._beat()
+
+    async def keep(self, holder: Holder) -> None:
+        """Renew the lease until cancelled; tell the holder when it was lost."""
+        if not self._store.leases.shared:
+            return
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    await self._beat(holder)
+            except StoreError as error:
+                log.error("The lease is not renewed: %s", error)
+            except TimeoutError:
+                log.error("The lease is not renewed: the database does not reply in time")
+            if not self.is_valid:
+                holder.let_go()
+
+    async def hear(self, holder: Holder) -> None:
+        """Pass the wake-ups of the other processes on until cancelled."""
+        if not self._store.leases.shared:
+            return
+        while True:
+            try:
+                async for news in self._store.news():
+                    self._pass_on(news, holder)
+            except StoreError as error:
+                log.warning("%s", error)
+            await asyncio.sleep(RECONNECT)
+
+    def stop_taking(self) -> None:
+        """Take no more threads up; new questions wake the other processes instead."""
+        self._leaving = True
+
+    async def leave(self) -> None:
+        """Hand over every thread that is left. A database that is away hands them over later."""
+        try:
+            await self._store.leases.leave()
+        except StoreError as error:
+            log.warning("Threads are handed over when the lease ends: %s", error)
+
+    async def _beat(self, holder: Holder | None = None) -> None:
+        began = time.monotonic()
+        beat = await self._store.leases.beat(self._works_for)
+        was_late = not self.is_valid
+        self._beaten_at = began
+        fewer_workers = not self._served <= beat.workers_for
+        self._served, self.alone = beat.workers_for, beat.alone
+        if holder is None:
+            return
+        if beat.was_dead:  # for the others, which may have taken our threads over
+            holder.let_go()
+        if was_late or beat.was_dead or beat.others_died or fewer_workers:
+            holder.scan_soon()
+
+    def _pass_on(self, news: str, holder: Holder) -> None:
+        kind, _, thread = news.partition(" ")
+        match kind:
+            case "":  # a new line: what was announced before is lost
+                holder.scan_soon()
+                holder.cancel_soon()
+            case _ if kind == FREE:
+                holder.scan_soon()
+            case _ if kind == CHANGED:
+                holder.changed(ThreadId(int(thread)))
+            case _ if kind == ABANDONED:
+                holder.cancel_soon()

@@ -1,0 +1,52 @@
+"""Locks that end with the process that holds them, however it ends.
+
+On SQLite a lock is one on a file beside the database; on Postgres an advisory lock, which lives as
+long as the connection that took it.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from core.errors import StoreError
+from core.store.database import Database
+
+
+@asynccontextmanager
+async def exclusive(database: Database, name: str) -> AsyncIterator[bool]:
+    """Hold the lock `name` while the block lasts; False where another process holds it.
+
+    Raises StoreError where it cannot be asked for.
+    """
+    if database.file is not None:
+        with lock_file(Path(f"{database.file}.{name}.lock")) as held:
+            yield held
+        return
+    async with database.read(apart=True) as connection:
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        held = (await connection.execute(select(func.pg_try_advisory_lock(key)))).scalar_one()
+        # Without its transaction: one that stays open for long keeps Postgres from tidying up.
+        await connection.commit()
+        try:
+            yield bool(held)
+        finally:
+            await connection.invalidate()  # the lock goes with the connection
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[bool]:
+    """Hold a lock on a file while the block lasts; False where another process holds it."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+    except OSError as error:
+        raise StoreError(f"{path} cannot be locked: {error.strerror}.") from error

@@ -1,0 +1,298 @@
+"""What concerns the people who ask: how much they asked, and that it is forgotten.
+
+Rows of turns are never deleted: their identities prevent that a message is answered a second time.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Text,
+    and_,
+    cast,
+    delete,
+    distinct,
+    exists,
+    func,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.domain import OPEN_STATES, Turn, TurnState
+from core.settings import Limit
+from core.store.database import Database
+from core.store.erasures import let_go
+from core.store.news import ABANDONED, CHANGED, FREE, announce
+from core.store.rows import IS_OPEN
+from core.store.schema import abandoned_runs, parts, threads, turns
+from core.store.turns import UNSETTLED
+
+AT_ONCE = 500  # turns in one transaction: others want to write, too
+LIMITED, SMALL_TALK = "limited", "small_talk"  # outcomes of turns that do not count
+
+#: A question that counts: those that were answered together count as one.
+_COUNTS = and_(
+    turns.c.state.not_in((TurnState.WITHDRAWN, TurnState.CANCELLED)),
+    func.coalesce(turns.c.outcome, "").not_in((LIMITED, SMALL_TALK)),
+    turns.c.leader.is_(None),
+)
+_NO_TEXTS: dict[str, Any] = {"question": "", "unread": [], "answer": None, "citations": null()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filled:
+    """Since when the limits have been filled: when the oldest question that counts was asked."""
+
+    person: float | None  #: None: there is room
+    channel: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traces:
+    """What there is of a person."""
+
+    questions: int
+    waiting: int  #: of these, for an answer
+    threads: int
+    conversations: int  #: of these threads, at an engine
+
+
+class People:
+    """Counts and forgets what people asked."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def filled_since(self, turn: Turn, person: Limit | None, channel: Limit | None) -> Filled:
+        """Whether the turns before this one leave room for it, where there are limits.
+
+        A time is that of the question which must fall out of the window to make room.
+        """
+        of_person, of_channel = _filled_by_person(turn, person), null()
+        if channel:
+            of_channel = _filled_in_channel(turn, channel, person)
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(of_person, of_channel))).one()
+        return Filled(person=row[0], channel=row[1])
+
+    # --- what is old ------------------------------------------------------------------------------
+
+    async def forget_texts(self, before: float) -> int:
+        """Delete what was asked and answered in turns that ended before then; how many there were.
+
+        A turn that still waits for its reply keeps its text, however old it is.
+        """
+        forgotten, last = 0, 0
+        while True:
+            async with self._database.write() as connection:
+                ids = list((await connection.execute(_old(before, last))).scalars())
+                await connection.execute(
+                    update(parts).where(parts.c.turn_id.in_(ids)).values(text="")
+                )
+                await connection.execute(
+                    update(turns).where(turns.c.id.in_(ids)).values(**_NO_TEXTS)
+                )
+            forgotten += len(ids)
+            if len(ids) < AT_ONCE:
+                return forgotten
+            last = ids[-1]
+
+    async def let_go_of_old(self, before: float, limit: int) -> int:
+        """Let engines delete what they keep of threads where all ended before then.
+
+        Takes up to `limit` threads, and returns how many conversations they had.
+        """
+        young = IS_OPEN | (func.coalesce(turns.c.finished_at, turns.c.asked_at) >= before)
+        of_thread = turns.c.thread_id == threads.c.id
+        kept = threads.c.conversation.is_not(None) | exists().where(
+            of_thread, turns.c.run.is_not(None)
+        )
+        old = (
+            select(threads.c.id)
+            .where(threads.c.engine.is_not(None), kept, ~exists().where(of_thread, young))
+            .order_by(threads.c.id)
+            .limit(limit)
+            .with_for_update(key_share=True)
+        )
+        async with self._database.write() as connection:
+            ids = list((await connection.execute(old)).scalars())
+            return await let_go(connection, ids)
+
+    # --- a person ---------------------------------------------------------------------------------
+
+    async def traces(self, platform: str, user: str) -> Traces:
+        """What there is of a person, in all workspaces of a platform."""
+        async with self._database.read() as connection:
+            return await _traces(connection, _by(platform, user))
+
+    async def forget(self, platform: str, user: str) -> Traces:
+        """Erase a person's texts and id, and let engines delete what they keep of the threads.
+
+        All in one transaction. What waited is withdrawn. What others asked in these threads stays;
+        where it is at work, it is begun anew, because the conversation with its run goes.
+        """
+        mine = _by(platform, user)
+        async with self._database.write() as connection:
+            theirs = select(turns.c.thread_id).where(mine)
+            # Threads before turns, in order: as every writer, lest two wait for each other.
+            lock = select(threads.c.id).where(threads.c.id.in_(theirs)).order_by(threads.c.id)
+            await connection.execute(lock.with_for_update(key_share=True))
+            traces = await _traces(connection, mine)
+            await self._begin_anew(connection, theirs)
+            await let_go(connection, theirs)
+            await _withdraw(connection, mine)
+            of_person = parts.c.turn_id.in_(select(turns.c.id).where(mine))
+            await connection.execute(update(parts).where(of_person).values(text=""))
+            await connection.execute(update(turns).where(mine).values(author="", **_NO_TEXTS))
+        return traces
+
+    async def _begin_anew(self, connection: AsyncConnection, which: Any) -> None:
+        """Make every run in these threads count for nothing, and let their holders know."""
+        unsettled = turns.c.thread_id.in_(which) & turns.c.state.in_(UNSETTLED)
+        at_work = select(turns.c.run, threads.c.engine).join(threads).where(unsettled)
+        runs = [
+            {"run": row.run, "engine": row.engine or "", "abandoned_at": time.time()}
+            for row in await connection.execute(at_work.where(turns.c.run.is_not(None)))
+        ]
+        if runs:
+            abandon = self._database.insert(abandoned_runs)
+            await connection.execute(abandon.on_conflict_do_nothing(index_elements=["run"]), runs)
+            await announce(connection, ABANDONED)
+        is_open = turns.c.thread_id.in_(which) & IS_OPEN
+        changed = select(turns.c.thread_id).where(is_open).distinct()
+        for thread in (await connection.execute(changed)).scalars().all():
+            await announce(connection, f"{CHANGED} {thread}")
+        await connection.execute(
+            update(turns)
+            .where(unsettled)
+            # The runs stay on record until they are let go of.
+            .values(state=TurnState.QUEUED, revision=turns.c.revision + 1)
+        )
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def _before(turn: Turn, limit: Limit) -> Any:
+    """The turns that count when this one is judged: taken before it, asked in the window."""
+    return and_(
+        turns.c.platform == turn.thread.platform,
+        turns.c.tenant == turn.thread.tenant,
+        turns.c.id < turn.id,
+        turns.c.asked_at > turn.asked_at - limit.seconds,
+        turns.c.asked_at <= turn.asked_at,
+        _COUNTS,
+    )
+
+
+def _filled_by_person(turn: Turn, limit: Limit | None) -> Any:
+    if limit is None:
+        return null()
+    return (
+        select(turns.c.asked_at)
+        .where(turns.c.author == turn.author, _before(turn, limit))
+        .order_by(turns.c.asked_at.desc())
+        .offset(limit.count - 1)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _filled_in_channel(turn: Turn, limit: Limit, person: Limit | None) -> Any:
+    """As for a person; but nobody fills a channel with questions that get refused anyway.
+
+    They count until they are refused, and a flood of one person takes a while to refuse.
+    """
+    number = func.row_number().over(partition_by=turns.c.author, order_by=turns.c.id)
+    asked = select(turns.c.asked_at, number.label("number")).where(
+        turns.c.channel == turn.channel, _before(turn, limit)
+    )
+    counted = asked.subquery()
+    query = select(counted.c.asked_at)
+    if person:
+        most = person.count * math.ceil(limit.seconds / person.seconds)
+        query = query.where(counted.c.number <= most)
+    query = query.order_by(counted.c.asked_at.desc()).offset(limit.count - 1).limit(1)
+    return query.scalar_subquery()
+
+
+# --- forgetting -----------------------------------------------------------------------------------
+
+
+def _old(before: float, last: int) -> Any:
+    """The next turns after `last` that have texts, and ended before then.
+
+    One that was answered together with others ends when they do: their reply needs its text.
+    """
+    leading = turns.alias("leading")
+    ended = and_(
+        leading.c.state.not_in(OPEN_STATES),
+        func.coalesce(leading.c.finished_at, leading.c.asked_at) < before,
+    )
+    withdrawn = and_(turns.c.state == TurnState.WITHDRAWN, turns.c.asked_at < before)
+    has_text = or_(
+        turns.c.question != "",
+        cast(turns.c.unread, Text) != "[]",
+        turns.c.answer.is_not(None),
+        exists().where(parts.c.turn_id == turns.c.id, parts.c.text != ""),
+    )
+    return (
+        select(turns.c.id)
+        .join(leading, leading.c.id == func.coalesce(turns.c.leader, turns.c.id))
+        .where(turns.c.id > last, or_(ended, withdrawn), has_text)
+        .order_by(turns.c.id)
+        .limit(AT_ONCE)
+    )
+
+
+def _by(platform: str, user: str) -> Any:
+    """The turns of a person, in all workspaces of a platform."""
+    # Named one by one, they lead through the index; else each turn of the platform would be read.
+    tenants = select(threads.c.tenant).where(threads.c.platform == platform).distinct()
+    return and_(turns.c.platform == platform, turns.c.tenant.in_(tenants), turns.c.author == user)
+
+
+async def _traces(connection: AsyncConnection, mine: Any) -> Traces:
+    counts = select(
+        func.count().label("questions"),
+        func.count(distinct(turns.c.thread_id)).label("threads"),
+        func.count().filter(IS_OPEN).label("waiting"),
+    ).where(mine)
+    row = (await connection.execute(counts)).one()
+    theirs = threads.c.id.in_(select(turns.c.thread_id).where(mine))
+    known = select(func.count()).where(theirs, threads.c.conversation.is_not(None))
+    conversations = (await connection.execute(known.select_from(threads))).scalar_one()
+    return Traces(
+        questions=row.questions,
+        waiting=row.waiting,
+        threads=row.threads,
+        conversations=conversations,
+    )
+
+
+async def _withdraw(connection: AsyncConnection, mine: Any) -> None:
+    """Let what still waits have no (further) reply, as if its messages had been deleted.
+
+    Parts that are not posted go as rows, too: a process that is about to post them finds none.
+    """
+    waiting = select(turns.c.id).where(mine, IS_OPEN)
+    await connection.execute(
+        delete(parts).where(parts.c.turn_id.in_(waiting), parts.c.message.is_(None))
+    )
+    gone = {"outcome": "forgotten", "revision": turns.c.revision + 1}
+    is_led = turns.c.leader.is_not(None)
+    await connection.execute(
+        update(turns)
+        .where(mine, IS_OPEN, is_led)
+        .values(state=TurnState.CANCELLED, finished_at=time.time(), leader=None, **gone)
+    )
+    await connection.execute(
+        update(turns).where(mine, IS_OPEN, not_(is_led)).values(state=TurnState.WITHDRAWN, **gone)
+    )
+    await announce(connection, FREE)

@@ -1,0 +1,231 @@
+"""What becomes of a turn, step by step. Every change is refused where the thread is not ours.
+
+After an error nobody knows whether a change took effect. So each of them can be repeated, or says
+that the turn is not what the caller thought; reading it again tells what it is.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.domain import Answer, ConversationId, MessageId, RunId, Turn, TurnState
+from core.errors import NotOurs
+from core.store.database import Database
+from core.store.erasures import erase_later, leave_conversation
+from core.store.leases import Leases
+from core.store.rows import IS_OPEN
+from core.store.schema import abandoned_runs, parts, threads, turns
+from core.store.turns import UNSETTLED, abandon, lock_thread
+from core.text import storable
+
+TOGETHER = 10  # messages, at most, that one run answers
+ALONE = 1
+TOGETHER_LENGTH = 8_000  # characters of them, at most
+
+
+class Progress:
+    """The steps of turns. Each method raises NotOurs where another process has the thread."""
+
+    def __init__(self, database: Database, leases: Leases) -> None:
+        self._database = database
+        self._leases = leases
+
+    async def gather(self, turn: Turn) -> Turn:
+        """Join the waiting messages that the same author wrote right after this one.
+
+        They share the turn's run and reply from now on. Returns the turn with the text of all.
+        """
+        waiting = (
+            select(turns.c.id, turns.c.author, turns.c.question, turns.c.unread)
+            .where(turns.c.thread_id == turn.thread_id, turns.c.id >= turn.id)
+            .where(turns.c.state == TurnState.QUEUED)
+            .order_by(turns.c.id)
+            .limit(TOGETHER)
+        )
+        async with self._database.read() as connection:
+            if len((await connection.execute(waiting)).all()) <= ALONE:
+                return turn  # alone: the usual case, without a write
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            texts: list[str] = []
+            followers: list[int] = []
+            unread: list[str] = []
+            for row in await connection.execute(waiting):
+                length = sum(map(len, texts)) + len(row.question)
+                if row.author != turn.author or (texts and length > TOGETHER_LENGTH):
+                    break
+                texts.append(row.question)
+                unread.extend(row.unread)
+                followers.append(row.id)
+            await connection.execute(
+                update(turns)
+                .where(turns.c.id.in_(followers), turns.c.id != turn.id)
+                .values(leader=turn.id)
+            )
+        return replace(turn, question="\n\n".join(filter(None, texts)), unread=tuple(unread))
+
+    async def link(self, turn: Turn, engine: str, conversation: ConversationId | None) -> None:
+        """Pair the thread with its conversation; None: the next turn opens a new one."""
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            await leave_conversation(connection, turn.thread_id, conversation)
+            await connection.execute(
+                update(threads)
+                .where(threads.c.id == turn.thread_id)
+                .values(engine=engine, conversation=conversation)
+            )
+
+    async def began(self, turn: Turn, run: RunId) -> bool:
+        """Remember the run of a turn: from now on a restart follows it and starts no second one.
+
+        Where the question was edited or deleted meanwhile the run is abandoned, and False returned.
+        """
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            begun = await connection.execute(
+                update(turns)
+                .where(_as_known(turn), turns.c.state == TurnState.QUEUED)
+                .values(
+                    state=TurnState.RUNNING,
+                    run=run,
+                    attempt=turn.attempt + 1,
+                    started_at=turn.started_at,
+                )
+            )
+            if begun.rowcount == 0:
+                await abandon(connection, self._database, replace(turn, run=run))
+            return begun.rowcount > 0
+
+    async def requeue(self, turn: Turn) -> bool:
+        """Give up the turn's run, which counts as an attempt, so that another is started.
+
+        Returns False, and changes nothing, where the question was edited or deleted meanwhile.
+        """
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            requeued = await connection.execute(
+                update(turns)
+                .where(_as_known(turn), turns.c.state.in_(UNSETTLED))
+                .values(state=TurnState.QUEUED, run=None, attempt=turn.attempt)
+            )
+            if requeued.rowcount and turn.run and turn.engine:
+                await erase_later(connection, turn.engine, None, [turn.run])
+            return requeued.rowcount > 0
+
+    async def settle(
+        self,
+        turn: Turn,
+        state: TurnState,
+        outcome: str,
+        answer: Answer | None,
+        rendered: Sequence[str],
+        *,
+        abandoned: bool = False,
+    ) -> bool:
+        """Store the outcome and the reply's parts, before any of them is posted.
+
+        `abandoned`: the turn's run is still at work, and is to be cancelled. Returns False, and
+        changes nothing, where the turn has its outcome, or its question was edited or deleted.
+        """
+        citations = [
+            {"url": storable(citation.url), "title": storable(citation.title)}
+            for citation in (answer.citations if answer else ())
+        ]
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            settled = await connection.execute(
+                update(turns)
+                .where(_as_known(turn), turns.c.state.in_(UNSETTLED))
+                .values(
+                    state=state,
+                    outcome=outcome,
+                    answer=storable(answer.text) if answer else None,
+                    citations=citations,
+                )
+            )
+            if settled.rowcount == 0:
+                return False
+            if abandoned:
+                await abandon(connection, self._database, turn)
+            texts = enumerate(map(storable, rendered))
+            await connection.execute(
+                insert(parts),
+                [{"turn_id": turn.id, "part": number, "text": text} for number, text in texts],
+            )
+        return True
+
+    async def unposted(self, turn: Turn) -> list[tuple[int, str]]:
+        """Number and text of the reply's parts whose posting is not on record, in order."""
+        query = (
+            select(parts.c.part, parts.c.text)
+            .where(parts.c.turn_id == turn.id, parts.c.message.is_(None))
+            .order_by(parts.c.part)
+        )
+        async with self._database.read() as connection:
+            return [(row.part, row.text) for row in await connection.execute(query)]
+
+    async def posted(self, turn: Turn, part: int, message: MessageId, *, last: bool) -> None:
+        """Record the message that a part became; with the `last` one the turn is delivered."""
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            await connection.execute(
+                update(parts)
+                .where(parts.c.turn_id == turn.id, parts.c.part == part)
+                .values(message=message)
+            )
+            if last:
+                await _close(connection, turn, TurnState.DELIVERED, {})
+
+    async def close(self, turn: Turn, state: TurnState, outcome: str) -> None:
+        """End a turn that gets no (further) reply, and say why in `outcome`."""
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            await _close(connection, turn, state, {"outcome": outcome})
+
+    # --- runs that are to be cancelled ------------------------------------------------------------
+
+    async def abandoned(self, engine: str) -> list[tuple[RunId, float]]:
+        """The runs of an engine that are to be cancelled, and since when, oldest first."""
+        query = (
+            select(abandoned_runs.c.run, abandoned_runs.c.abandoned_at)
+            .where(abandoned_runs.c.engine == engine)
+            .order_by(abandoned_runs.c.abandoned_at)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(query)
+            return [(RunId(row.run), row.abandoned_at) for row in rows]
+
+    async def cancelled(self, run: RunId) -> None:
+        """Hear that an abandoned run is at work no longer."""
+        gone = delete(abandoned_runs).where(abandoned_runs.c.run == run)
+        async with self._database.write() as connection:
+            ended = await connection.execute(gone.returning(abandoned_runs.c.engine))
+            for engine in ended.scalars().all():
+                await erase_later(connection, engine, None, [run])
+
+    async def _fence(self, connection: AsyncConnection, turn: Turn) -> None:
+        """Let nobody but the holder of the thread go on, nor the thread change hands meanwhile."""
+        if not self._leases.shared:
+            return
+        holder = (await connection.execute(lock_thread(turn.thread_id))).scalar_one()
+        if holder != self._leases.process:
+            raise NotOurs
+
+
+def _as_known(turn: Turn) -> Any:
+    return and_(turns.c.id == turn.id, turns.c.revision == turn.revision)
+
+
+async def _close(
+    connection: AsyncConnection, turn: Turn, state: TurnState, values: dict[str, str]
+) -> None:
+    """End a turn, and those that were answered together with it."""
+    await connection.execute(
+        update(turns)
+        .where(or_(turns.c.id == turn.id, turns.c.leader == turn.id), IS_OPEN)
+        .values(state=state, finished_at=time.time(), **values)
+    )

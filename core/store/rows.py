@@ -1,0 +1,82 @@
+"""Turns as rows: how they are selected, joined with their thread, and read."""
+
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.domain import (
+    OPEN_STATES,
+    ConversationId,
+    MessageId,
+    ProcessId,
+    RunId,
+    ThreadId,
+    ThreadRef,
+    Turn,
+    TurnId,
+    TurnState,
+)
+from core.store.schema import threads, turns
+
+_COLUMNS = (
+    turns.c.id,
+    turns.c.thread_id,
+    turns.c.platform,
+    turns.c.tenant,
+    threads.c.key,
+    turns.c.channel,
+    turns.c.message,
+    turns.c.author,
+    turns.c.question,
+    turns.c.unread,
+    turns.c.state,
+    turns.c.asked_at,
+    turns.c.started_at,
+    turns.c.attempt,
+    turns.c.run,
+    turns.c.outcome,
+    turns.c.revision,
+    threads.c.engine,
+    threads.c.conversation,
+    threads.c.holder,
+)
+IS_OPEN = turns.c.state.in_(OPEN_STATES)
+#: Open, and not answered together with an earlier one: the oldest of these heads its thread.
+IS_LEADING = IS_OPEN & turns.c.leader.is_(None)
+IS_HEAD = turns.c.id.in_(select(func.min(turns.c.id)).where(IS_LEADING).group_by(turns.c.thread_id))
+
+
+def select_turns() -> Select[Any]:
+    """Turns in the order in which they were taken."""
+    return select(*_COLUMNS).join(threads).order_by(turns.c.id)
+
+
+async def one_turn(connection: AsyncConnection, *where: Any) -> Turn | None:
+    """The oldest turn that fits, or None."""
+    row = (await connection.execute(select_turns().where(*where).limit(1))).one_or_none()
+    return turn_of(row) if row else None
+
+
+def turn_of(row: Row[Any]) -> Turn:
+    """Read one row of `select_turns`."""
+    return Turn(
+        id=TurnId(row.id),
+        thread_id=ThreadId(row.thread_id),
+        thread=ThreadRef(platform=row.platform, tenant=row.tenant, key=row.key),
+        channel=row.channel,
+        message=MessageId(row.message),
+        author=row.author,
+        question=row.question,
+        unread=tuple(row.unread),
+        state=TurnState(row.state),
+        asked_at=row.asked_at,
+        started_at=row.started_at,
+        attempt=row.attempt,
+        run=RunId(row.run) if row.run else None,
+        engine=row.engine,
+        conversation=ConversationId(row.conversation) if row.conversation else None,
+        outcome=row.outcome,
+        revision=row.revision,
+        holder=ProcessId(row.holder) if row.holder else None,
+    )

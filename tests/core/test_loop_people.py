@@ -1,0 +1,192 @@
+"""What people do while their question waits: they go on writing, edit, delete, ask too much."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core import pacing
+from core.domain import Answer, Answered, RunId, TurnState, Working
+from core.errors import EngineUnreachable
+from core.settings import CatchUp, Limit
+from core.store import Store
+from servers.loop_rig import Bench
+from servers.mentions import mention
+from servers.scripted import RecordingPlatform, ScriptedEngine
+
+Running = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
+    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def platform() -> RecordingPlatform:
+    return RecordingPlatform()
+
+
+@pytest.fixture
+def running(store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
+    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
+        return Bench(store, engine, platform, **options).running()
+
+    return run
+
+
+def done(text: str) -> Answered:
+    return Answered(answer=Answer(text=text))
+
+
+async def cancelled(engine: ScriptedEngine) -> list[RunId]:
+    await asyncio.wait_for(engine.cancelled_one.wait(), 10)
+    return engine.cancelled
+
+
+async def test_what_one_author_writes_while_a_run_is_open_is_answered_in_one_run(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        await bench.ask("a", author="U1")
+        await engine.looked.wait()
+        await bench.ask("b", "c", author="U1")
+        await bench.ask("d", author="U2")
+        engine.finish("run_1", done("answer to a"))
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a", "answer to b\n\nc", "answer to d"]
+    assert [(await bench.turn(number)).state for number in range(1, 5)] == (
+        [TurnState.DELIVERED] * 4
+    )
+
+
+async def test_a_question_edited_while_it_is_worked_on_is_answered_as_it_reads_now(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("old", Working())
+    async with running() as bench:
+        (asked,) = await bench.ask("old")
+        await engine.looked.wait()
+        await bench.desk.edit(replace(asked, text="new"))
+        await bench.idle()
+        assert await cancelled(engine) == ["run_1"]
+    assert platform.threads["t1"] == ["answer to new"]
+    # What the cancelled run left in its conversation is not certain.
+    assert [conversation for conversation, _ in engine.started] == ["conv_1", "conv_2"]
+
+
+async def test_a_question_edited_while_its_run_is_created_is_answered_as_it_reads_now(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        asked = mention("old", thread="t1")
+
+        async def edits_first() -> None:
+            engine.before_reply = None
+            await bench.desk.edit(replace(asked, text="new"))
+
+        engine.before_reply = edits_first
+        await bench.desk.take(asked)
+        await bench.idle()
+        assert await cancelled(engine) == ["run_1"]
+    assert platform.threads["t1"] == ["answer to new"]
+
+
+async def test_a_deleted_question_gets_no_reply_and_its_run_and_sign_end(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        (asked,) = await bench.ask("a")
+        await engine.looked.wait()
+        await bench.ask("b")
+        await bench.desk.withdraw(asked.ref)
+        await bench.idle()
+        assert await cancelled(engine) == ["run_1"]
+        assert (await bench.turn()).state is TurnState.CANCELLED
+    assert platform.threads["t1"] == ["answer to b"]
+    assert platform.working == set()
+
+
+async def test_a_waiting_question_that_is_deleted_costs_no_run(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        await bench.ask("a")
+        await engine.looked.wait()
+        (waiting,) = await bench.ask("b")
+        await bench.desk.withdraw(waiting.ref)
+        engine.finish("run_1", done("answer to a"))
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a"]
+    assert [question.text for _, question in engine.started] == ["a"]
+
+
+async def test_a_run_that_cannot_be_cancelled_now_is_cancelled_later(
+    running: Running, engine: ScriptedEngine
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        (asked,) = await bench.ask("a")
+        await engine.looked.wait()
+        engine.cancel_errors = [EngineUnreachable(), EngineUnreachable()]
+        await bench.desk.withdraw(asked.ref)
+        assert await cancelled(engine) == ["run_1"]
+        assert engine.cancel_errors == []
+
+
+async def test_who_asks_too_much_is_told_when_to_try_again(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running(user_limit=Limit(count=2, seconds=600)) as bench:
+        for thread in ("t1", "t2", "t3"):
+            await bench.ask("q", thread=thread, author="U1")
+            await bench.idle()
+        await bench.ask("q", thread="t4", author="U2")
+        await bench.idle()
+    (refusal,) = platform.threads["t3"]
+    assert "2 questions" in refusal
+    assert "10 minutes" in refusal
+    assert platform.threads["t4"] == ["answer to q"]
+    assert len(engine.started) == 3
+
+
+async def test_a_question_that_is_found_too_late_gets_an_apology_and_points_to_people(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    catch_up = CatchUp(answer_age=3600, apology_age=86_400, messages=10)
+    async with running(catch_up=catch_up) as bench:
+        await bench.desk.take(replace(mention("old", thread="t1"), at=time.time() - 3700))
+        await bench.desk.take(replace(mention("new", thread="t2"), at=time.time() - 3500))
+        await bench.idle()
+    (apology,) = platform.threads["t1"]
+    assert apology.startswith("I am sorry: I was away")
+    assert "I cannot reply at this time" in apology
+    assert platform.threads["t2"] == ["answer to new"]
+    assert len(engine.started) == 1
+
+
+async def test_a_flood_in_one_thread_does_not_hold_up_another(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("flood 0", Working())
+    async with running() as bench:
+        await bench.ask(*(f"flood {number}" for number in range(50)))
+        await bench.ask("q", thread="quiet")
+        await platform.posted(1)
+        assert platform.threads == {"quiet": ["answer to q"]}
+        engine.finish("run_1", done("answer to flood 0"))
+        await platform.posted(51)
+    assert platform.threads["t1"] == [f"answer to flood {number}" for number in range(50)]

@@ -1,0 +1,151 @@
+"""Several processes' loops on one Postgres: who answers what, and who takes over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from core import lease as lease_module
+from core import pacing
+from core.domain import Answer, Answered, Working
+from core.errors import StoreError
+from core.store import Store, migrate_database
+from core.store.leases import Beat
+from servers.loop_rig import Bench
+from servers.mentions import mention
+from servers.scripted import RecordingPlatform, ScriptedEngine
+
+DONE = Answered(answer=Answer(text="late answer"))
+
+
+class World:
+    """What the processes share: a database, an engine and a platform."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = ScriptedEngine()
+        self.platform = RecordingPlatform()
+
+    @asynccontextmanager
+    async def process(self, *, works: bool = True) -> AsyncIterator[Bench]:
+        """One process, from its start to an orderly stop at the end of the block."""
+        async with (
+            await Store.open(self.url) as store,
+            Bench(store, self.engine, self.platform, works=works).running() as bench,
+        ):
+            yield bench
+
+
+async def no_reply(works_for: object) -> Beat:
+    raise StoreError
+
+
+@pytest.fixture
+async def world(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
+    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
+    monkeypatch.setattr(lease_module, "HEARTBEAT", 0.05)
+    monkeypatch.setattr("core.store.leases.LEASE", 0.5)
+    monkeypatch.setattr(lease_module, "FENCE", 0.3)
+    await migrate_database(postgres_url)
+    return World(postgres_url)
+
+
+async def test_a_worker_answers_what_a_process_without_that_role_hears(world: World) -> None:
+    world.engine.script("a", Working())
+    async with world.process() as worker, world.process(works=False) as ear:
+        await ear.desk.take(mention("a", thread="t1"))
+        await world.engine.looked.wait()
+        assert (await ear.turn()).holder == worker.store.leases.process
+        world.engine.finish("run_1", DONE)
+        await world.platform.posted(1)
+    assert world.platform.threads["t1"] == ["late answer"]
+
+
+async def test_a_process_without_a_worker_beside_it_answers_by_itself(world: World) -> None:
+    async with world.process(works=False) as ear:
+        async with world.process():
+            await ear.lease.join()
+            assert not ear.lease.wants("slack")
+        await ear.desk.take(mention("a", thread="t1"))
+        await world.platform.posted(1)
+    assert world.platform.threads["t1"] == ["answer to a"]
+
+
+async def test_what_a_dead_process_had_in_hand_is_answered_once_by_another(world: World) -> None:
+    world.engine.script("a", Working())
+    async with world.process() as survivor:
+        async with world.process() as victim:
+            await victim.desk.take(mention("a", thread="t1"))
+            await world.engine.looked.wait()
+            victim.kill()
+        world.engine.finish("run_1", DONE)
+        await world.platform.posted(1)
+        await asyncio.wait_for(survivor.loop.idle.wait(), 10)
+    assert world.platform.threads["t1"] == ["late answer"]
+    assert len(world.engine.started) == 1
+    assert world.platform.working == set()
+
+
+async def test_a_process_that_stops_hands_over_what_is_not_done(world: World) -> None:
+    world.engine.script("a", Working())
+    async with world.process() as survivor:
+        async with world.process() as leaver:
+            await leaver.desk.take(mention("a", thread="t1"))
+            await world.engine.looked.wait()
+        taken_over = (await survivor.turn()).holder
+        world.engine.finish("run_1", DONE)
+        await world.platform.posted(1)
+    assert taken_over != leaver.store.leases.process
+    assert world.platform.threads["t1"] == ["late answer"]
+    assert len(world.engine.started) == 1
+
+
+async def test_a_process_that_lost_its_lease_does_nothing_more_about_a_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.engine.script("a", Working())
+    async with world.process(), world.process() as sleeper:
+        await sleeper.desk.take(mention("a", thread="t1"))
+        await world.engine.looked.wait()
+        monkeypatch.setattr(sleeper.store.leases, "beat", no_reply)
+        await asyncio.wait_for(sleeper.loop.idle.wait(), 10)
+        world.engine.finish("run_1", DONE)
+        await world.platform.posted(1)
+    assert world.platform.threads["t1"] == ["late answer"]
+    assert len(world.engine.started) == 1
+
+
+async def test_many_questions_through_several_processes_are_each_answered_once_in_order(
+    world: World,
+) -> None:
+    asked = [
+        mention(f"{thread}.{number}", thread=f"t{thread}", author=f"{number}")
+        for number in range(4)
+        for thread in range(12)
+    ]
+    async with AsyncExitStack() as stack:
+        processes = [await stack.enter_async_context(world.process()) for _ in range(3)]
+        for number, question in enumerate(asked):
+            await processes[number % 3].desk.take(question)
+            await processes[(number + 1) % 3].desk.take(question)  # delivered twice
+        await world.platform.posted(len(asked))
+    for thread in range(12):
+        replies = [f"answer to {thread}.{number}" for number in range(4)]
+        assert world.platform.threads[f"t{thread}"] == replies
+    assert len(world.engine.started) == len(asked)
+
+
+async def test_a_deletion_heard_by_another_process_ends_the_run(world: World) -> None:
+    world.engine.script("a", Working())
+    async with world.process() as holder, world.process() as other:
+        asked = mention("a", thread="t1")
+        await holder.desk.take(asked)
+        await world.engine.looked.wait()
+        await other.desk.withdraw(asked.ref)
+        await asyncio.wait_for(holder.loop.idle.wait(), 10)
+        await asyncio.wait_for(world.engine.cancelled_one.wait(), 10)
+    assert set(world.engine.cancelled) == {"run_1"}
+    assert world.platform.threads == {}
+    assert world.platform.working == set()

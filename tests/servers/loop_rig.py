@@ -1,0 +1,117 @@
+"""A loop and a desk around a scripted engine and platform, as one process has them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from core.abandoned import AbandonedRuns
+from core.answering import Answering
+from core.attendance import Attendance
+from core.delivery import Delivery
+from core.desk import Desk
+from core.domain import Citation, Mention, Turn, TurnId
+from core.lease import Lease
+from core.limits import Limits
+from core.loop import Loop
+from core.pacing import RequestBudget
+from core.refresh import Refresher
+from core.replies import FindPages, Replies
+from core.settings import CatchUp, Limit
+from core.store import Store
+from servers.mentions import mention
+from servers.scripted import RecordingPlatform, ScriptedEngine
+
+HELPFUL = (Citation(url="https://docs.example.com/help", title="Help"),)
+
+
+async def helpful_pages(question: str, limit: int) -> tuple[Citation, ...]:
+    return HELPFUL
+
+
+class Bench:
+    """What one process consists of, and a way to ask it things."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: ScriptedEngine,
+        platform: RecordingPlatform,
+        *,
+        works: bool = True,
+        deadline: float = 30,
+        budget: RequestBudget | None = None,
+        find_pages: FindPages = helpful_pages,
+        user_limit: Limit | None = None,
+        catch_up: CatchUp | None = None,
+    ) -> None:
+        self.store = store
+        self.troubles: list[tuple[str, str | None]] = []
+        self.stop = asyncio.Event()
+        self.lease = Lease(store, platforms=[platform.name], is_worker=works)
+        abandoned = AbandonedRuns(store=store, engine=engine)
+        self.loop = Loop(
+            store=store,
+            answering=Answering(
+                store=store,
+                engine=engine,
+                replies=Replies(find_pages=find_pages, invite_url="https://discord.gg/docent"),
+                limits=Limits(store=store, user=user_limit, channel=None),
+                deadline=deadline,
+                too_old=catch_up.answer_age if catch_up else None,
+                cancel_soon=abandoned.cancel_soon,
+                on_trouble=self._note_trouble,
+            ),
+            delivery=Delivery(store=store, lease=self.lease, on_trouble=self._note_trouble),
+            lease=self.lease,
+            abandoned=abandoned,
+            platforms={platform.name: platform},
+            budget=budget,
+        )
+        self.desk = Desk(
+            store=store,
+            refresher=Refresher(store=store, sources=[], indexes=[]),
+            attendance=Attendance(store=store, catch_up=catch_up),
+            admins=[],
+            wants=self.lease.wants,
+            on_turn=self.loop.notice,
+            on_change=self.loop.changed,
+            on_doubt=self.loop.scan_soon,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Bench"]:
+        """Run the loop while the block lasts, then stop it in good order."""
+        await self.lease.join()
+        async with asyncio.TaskGroup() as tasks:
+            self._task = tasks.create_task(self.loop.run(self.stop))
+            yield self
+            self.stop.set()
+
+    def kill(self) -> None:
+        """Die without a word, as far as others can tell."""
+        assert self._task is not None
+        self._task.cancel()
+
+    async def ask(self, *questions: str, thread: str = "t1", **fields: str) -> list[Mention]:
+        """Ask, each question by another author unless one is given: else they go together."""
+        asked = []
+        for question in questions:
+            said = {"author": f"author of {question}", **fields}
+            asked.append(mention(question, thread=thread, **said))  # type: ignore[arg-type]
+            assert await self.desk.take(asked[-1])
+        return asked
+
+    async def idle(self) -> None:
+        """Wait until every turn has come to its end."""
+        async with asyncio.timeout(10):
+            await self.loop.idle.wait()
+
+    async def turn(self, number: int = 1) -> Turn:
+        """A turn as it is on record, by its number from 1."""
+        turn = await self.store.turns.get(TurnId(number))
+        assert turn is not None
+        return turn
+
+    def _note_trouble(self, key: str, text: str | None) -> None:
+        self.troubles.append((key, text))
