@@ -69,8 +69,10 @@ class Answering:
 
     async def start(self, work: Work, now: float) -> float:
         """Create the run of a queued turn, opening the conversation where there is none."""
-        work.turn = await self.store.progress.gather(work.turn)
         if work.created is None:
+            # A run that there may be already answers those only that were joined before it.
+            may_grow = not work.run_in_doubt or self._conversation(work.turn) is None
+            work.turn = await self.store.progress.gather(work.turn, may_grow=may_grow)
             if (settled := await self._without_a_run(work, now)) is not None:
                 return settled
             try:
@@ -85,6 +87,8 @@ class Answering:
                 # It counts as this turn's run, as if its id had been on record.
                 work.turn = replace(work.turn, attempt=work.turn.attempt + 1)
                 return await self._ended(work, now, state)
+            if work.created is None:
+                return NOW
         return await self._began(work, now)
 
     async def look(self, work: Work, now: float) -> float:
@@ -145,7 +149,9 @@ class Answering:
         if conversation is None:
             history = await self.store.turns.history(work.turn, work.history)
             conversation = await self.engine.open_conversation(work.turn.thread, history)
-            await self._link(work, conversation)
+            if not await self._link(work, conversation):
+                work.stale = True  # the question has changed
+                return
         work.created_for = work.turn.revision
         work.created = await self.engine.start(conversation, _question(work.turn))
 
@@ -203,9 +209,11 @@ class Answering:
     def _conversation(self, turn: Turn) -> ConversationId | None:
         return turn.conversation if turn.engine == self.engine.name else None
 
-    async def _link(self, work: Work, conversation: ConversationId | None) -> None:
-        await self.store.progress.link(work.turn, self.engine.name, conversation)
-        work.turn = replace(work.turn, engine=self.engine.name, conversation=conversation)
+    async def _link(self, work: Work, conversation: ConversationId | None) -> bool:
+        linked = await self.store.progress.link(work.turn, self.engine.name, conversation)
+        if linked:
+            work.turn = replace(work.turn, engine=self.engine.name, conversation=conversation)
+        return linked
 
     async def _leave(self, work: Work, why: str) -> None:
         """Leave a conversation whose content is not certain; the next run opens a new one."""

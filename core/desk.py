@@ -64,10 +64,13 @@ class Desk:
         except BaseException:
             self._on_doubt()
             raise
-        if turn is not None:
-            log.info("Question was edited", extra={"turn": turn.id, "platform": platform})
+        if turn is None:
+            return
+        if turn.revision == 0:  # it was not taken before
             self._on_turn(turn)
-            self._on_change(turn.thread_id)
+            return
+        log.info("Question was edited", extra={"turn": turn.id, "platform": platform})
+        self._on_change(turn.thread_id)
 
     async def withdraw(self, message: MessageRef) -> None:
         """See `Reception.withdraw`."""

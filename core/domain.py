@@ -189,6 +189,8 @@ class Turn:
     outcome: str | None  #: "answered", "incomplete", or the reason of a failure
     revision: int  #: grows with each edit of the question while it waits
     holder: ProcessId | None  #: the process that has the thread, if it still lives
+    #: whether, when it was taken, an earlier question of the thread was open
+    waits: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -75,8 +75,10 @@ class Loop:
         head = self._heads.get(turn.thread_id)
         if head is not None:
             head.more = True
-            return
-        self._take_up(turn, platform, unfamiliar=False)
+        elif turn.waits:  # for a head that is not in hand yet: it comes first
+            self.scan_soon()
+        else:
+            self._take_up(turn, platform, unfamiliar=False)
 
     def changed(self, thread: ThreadId) -> None:
         """Hear that a question of the thread was edited or deleted: its head is read again."""
@@ -167,7 +169,10 @@ class Loop:
         while found and (wanted := self._lease.wanted):
             found = False
             for turn in await self._store.leases.claim(wanted):
-                if turn.thread_id not in self._heads:
+                work = self._heads.get(turn.thread_id)
+                if work is not None and work.turn.revision != turn.revision:
+                    self.changed(turn.thread_id)  # by a process that could not wake us
+                elif work is None:
                     # Since it was read, it may have come to its end: a step reads it again first.
                     self._take_up(turn, self._platforms[turn.thread.platform], unfamiliar=True)
                     found = True

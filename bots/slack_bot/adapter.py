@@ -5,15 +5,27 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from slack_bolt.async_app import AsyncApp
+
 from bots.slack_bot import http_mode, socket_mode
 from bots.slack_bot.api import Bot, SlackApi
 from bots.slack_bot.commands import Commands
 from bots.slack_bot.errors import within
 from bots.slack_bot.events import PLATFORM, place
 from bots.slack_bot.intake import build_app
+from bots.slack_bot.missed import Missed
+from bots.slack_bot.mrkdwn import escape
+from bots.slack_bot.presence import Presence
 from bots.slack_bot.render import render
+from bots.waiting import work_until
 from core.domain import MessageId, Post, Reply, ThreadRef
-from core.errors import PlatformError, PlatformRefused, PlatformUnreachable
+from core.errors import (
+    PlatformBusy,
+    PlatformError,
+    PlatformRefused,
+    PlatformUnreachable,
+    TokenRefused,
+)
 from core.ports import Reception
 from core.settings import SlackSettings
 
@@ -22,6 +34,8 @@ log = logging.getLogger(__name__)
 WORKING: Final = "is reading the documentation…"
 PREFLIGHT_SECONDS: Final = 10.0
 STATUS_SECONDS: Final = 5.0
+CLEAR_PAUSES: Final = (0.0, 0.5, 2.0)  #: before each try to take a status away
+LONGEST_ANNOUNCEMENT: Final = 3_000  #: characters, before any is escaped
 
 
 class SlackPlatform:
@@ -40,6 +54,13 @@ class SlackPlatform:
         #: Where HTTP mode listens, once `ready` is set.
         self.port: int | None = None
 
+    async def open(self) -> None:
+        """Find out who we are. A second call does nothing. Raises PlatformRefused."""
+        try:
+            await self._identity()
+        except (PlatformBusy, PlatformUnreachable) as error:
+            log.warning("Slack is not reached yet", extra={"reason": str(error)})
+
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Hand over mentions and commands until `stop` is set.
 
@@ -48,12 +69,25 @@ class SlackPlatform:
         """
         bot = self._bot = await self._identify()
         failure: PlatformError | None = None
+        presence = Presence(reception, Missed(self._api(), bot, reception).search)
         async with asyncio.TaskGroup() as tasks:
             commands = Commands(self._api(), bot, reception, tasks)
+            following = tasks.create_task(
+                work_until(stop, presence.follow()), name="slack presence"
+            )
+            app = build_app(
+                self._api(),
+                bot,
+                reception,
+                commands,
+                self._settings.signing_secret,
+                presence.failed,
+            )
             try:
-                await self._serve(bot, reception, commands, stop, ready)
+                await self._serve(app, presence, stop, ready)
             except PlatformError as error:
                 failure = error  # raised below: a task group would wrap it
+            following.cancel()
             await commands.finish()
         if failure:
             raise failure
@@ -73,6 +107,11 @@ class SlackPlatform:
         channel, root = place(post.thread)
         return MessageId(await self._api().post(channel, post.text, root=root, marker=post.marker))
 
+    async def announce(self, channel: str, text: str) -> None:
+        """Post a text of our own in a channel; whatever it holds, it pings nobody."""
+        shown = text[:LONGEST_ANNOUNCEMENT] + ("…" if len(text) > LONGEST_ANNOUNCEMENT else "")
+        await self._api().post(channel, escape(shown))
+
     async def find(self, post: Post) -> MessageId | None:
         """Look for the part in its thread, among our messages since the question."""
         channel, root = place(post.thread)
@@ -86,23 +125,23 @@ class SlackPlatform:
         await self._set_status(thread, WORKING)
 
     async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
-        """Take the sign away; Slack does so by itself only when a reply is posted."""
-        await self._set_status(thread, "")
+        """Take the sign away; Slack does so by itself only when a reply is posted, and after 2 min.
+
+        Tried again where it fails: no reply may come that takes it away.
+        """
+        for pause in CLEAR_PAUSES:
+            await asyncio.sleep(pause)
+            if await self._set_status(thread, ""):
+                return
 
     async def _serve(
-        self,
-        bot: Bot,
-        reception: Reception,
-        commands: Commands,
-        stop: asyncio.Event,
-        ready: asyncio.Event,
+        self, app: AsyncApp, presence: Presence, stop: asyncio.Event, ready: asyncio.Event
     ) -> None:
-        settings = self._settings
-        app = build_app(self._api(), bot, reception, commands, settings.signing_secret)
-        if settings.app_token:
-            await socket_mode.serve(app, self._api(), settings.app_token, stop, ready)
+        token, port = self._settings.app_token, self._settings.port or 0
+        if token:
+            await socket_mode.serve(app, self._api(), token, presence, stop, ready)
         else:
-            await http_mode.serve(app, settings.port or 0, stop, ready, self._listens)
+            await http_mode.serve(app, port, presence, stop, ready, self._listens)
 
     def _listens(self, port: int) -> None:
         self.port = port
@@ -125,16 +164,19 @@ class SlackPlatform:
         async with within(PREFLIGHT_SECONDS):
             return await self._api().identify()
 
-    async def _set_status(self, thread: ThreadRef, status: str) -> None:
+    async def _set_status(self, thread: ThreadRef, status: str) -> bool:
+        """Set it; False where another try may work."""
         if not self._has_status:
-            return
+            return True
         channel, root = place(thread)
         try:
             async with within(STATUS_SECONDS):
                 await self._api().set_status(channel, root, status)
         except PlatformError as error:
-            # A workspace or server without this method goes without the sign.
-            self._has_status = not isinstance(error, PlatformRefused)
+            if isinstance(error, PlatformRefused) and not isinstance(error, TokenRefused):
+                self._has_status = False  # a workspace or server without this method
             if not self._status_complaint:
                 self._status_complaint = True
                 log.info("the working status is not shown", extra={"reason": str(error)})
+            return not isinstance(error, PlatformBusy | PlatformUnreachable) or self._closed
+        return True

@@ -6,7 +6,7 @@ ThreadGone. When to call what is decided elsewhere.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,12 +15,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bots.slack_bot.errors import APP_TOKEN, translated
+from bots.slack_bot.events import tenant
 from core.errors import PlatformRefused, PlatformUnreachable
 from core.settings import SlackSettings
 
 CALL_SECONDS: Final = 15.0  #: longest wait for one call
-FIND_PAGE: Final = 200  #: messages asked for at once; Slack recommends at most 200
-FIND_PAGES: Final = 20
+LARGEST_PAGE: Final = 200  #: what is asked for at once; Slack recommends at most 200
+FIND_PAGES: Final = 40
 METADATA_TYPE: Final = "docent_reply"
 
 _Json = Mapping[str, Any]
@@ -45,6 +46,15 @@ class Bot:
     bot_id: str | None
     team: str | None
     enterprise: str | None
+    tenant: str  #: as `events.tenant` says it of the events that we get
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Some of a list, and where it goes on."""
+
+    items: Sequence[_Json]
+    cursor: str | None  #: None: this was the last page
 
 
 class SlackApi:
@@ -89,6 +99,7 @@ class SlackApi:
                 bot_id=reply.get("bot_id"),
                 team=reply.get("team_id"),
                 enterprise=reply.get("enterprise_id"),
+                tenant=tenant(reply.data),  # type: ignore[arg-type]
             )
 
     async def socket_url(self, app_token: str) -> str:
@@ -128,27 +139,65 @@ class SlackApi:
     ) -> str | None:
         """Look in a thread, from the message `since` on, for our message with a marker; its ts.
 
-        Reads at most FIND_PAGES pages.
+        Reads at most FIND_PAGES pages: a reply comes minutes after its question, not thousands
+        of messages.
         """
         cursor = None
         for _ in range(FIND_PAGES):
+            page = await self.replies(
+                channel, root, oldest=since, limit=LARGEST_PAGE, cursor=cursor
+            )
             with translated():
-                page = await self._client.conversations_replies(
-                    channel=channel,
-                    ts=root,
-                    oldest=since,
-                    inclusive=True,
-                    include_all_metadata=True,
-                    limit=FIND_PAGE,
-                    cursor=cursor,
-                )
-                for message in page.data["messages"]:  # type: ignore[call-overload]
+                for message in page.items:
                     if _is_ours(message, bot) and _marker(message) == marker:
                         return _text(message["ts"])
-                cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            cursor = page.cursor
             if not cursor:
                 return None
         return None
+
+    async def channels(self, types: str, *, cursor: str | None) -> Page:
+        """List the conversations of these types that we are in."""
+        with translated():
+            reply = await self._client.users_conversations(
+                types=types, exclude_archived=True, limit=LARGEST_PAGE, cursor=cursor
+            )
+            return _page(reply.data, "channels")
+
+    async def history(
+        self, channel: str, *, oldest: str, latest: str, limit: int, cursor: str | None = None
+    ) -> Page:
+        """Read what is in a channel, without what is only in its threads, the newest first.
+
+        Both ends must be given: with `oldest` alone Slack begins at that end.
+        """
+        with translated():
+            reply = await self._client.conversations_history(
+                channel=channel, oldest=oldest, latest=latest, limit=limit, cursor=cursor
+            )
+            return _page(reply.data, "messages")
+
+    async def replies(
+        self,
+        channel: str,
+        root: str,
+        *,
+        oldest: str,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page:
+        """Read a thread from the message `oldest` on, the oldest first; its root in any case."""
+        with translated():
+            reply = await self._client.conversations_replies(
+                channel=channel,
+                ts=root,
+                oldest=oldest,
+                inclusive=True,
+                include_all_metadata=True,
+                limit=limit,
+                cursor=cursor,
+            )
+            return _page(reply.data, "messages")
 
     async def set_status(self, channel: str, root: str, status: str) -> None:
         """Show a status under a thread; an empty one takes it away. Slack ends it after 2 min."""
@@ -179,6 +228,11 @@ class SlackApi:
             raise PlatformUnreachable
         if reply.status_code != 200:
             raise PlatformRefused("Slack takes no more answers to this command.")
+
+
+def _page(data: Any, items: str) -> Page:
+    cursor = (data.get("response_metadata") or {}).get("next_cursor")
+    return Page(items=[item for item in data[items] if isinstance(item, Mapping)], cursor=cursor)
 
 
 def _is_ours(message: _Json, bot: Bot) -> bool:

@@ -1,6 +1,7 @@
 """The one place where exceptions of Slack's SDK become ours. No call is made here."""
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +17,7 @@ from core.errors import (
     PlatformRefused,
     PlatformUnreachable,
     ThreadGone,
+    TokenRefused,
 )
 
 BOT_TOKEN: Final = "SLACK_BOT_TOKEN"  # noqa: S105 - names of settings, not secrets
@@ -29,12 +31,10 @@ _TOKEN_HINTS: Final = {
 }
 _BAD_TOKEN: Final = frozenset(
     {
-        "access_denied",
         "account_inactive",
         "ekm_access_denied",
         "enterprise_is_restricted",
         "invalid_auth",
-        "no_permission",
         "not_allowed_token_type",
         "not_authed",
         "org_login_required",
@@ -44,9 +44,10 @@ _BAD_TOKEN: Final = frozenset(
         "two_factor_setup_required",
     }
 )
-_BUSY: Final = frozenset({"ratelimited", "rate_limited"})
+_BUSY: Final = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited"})
 _GONE: Final = frozenset(
     {
+        "access_denied",
         "cannot_reply_to_message",
         "channel_is_archived",
         "channel_not_found",
@@ -55,6 +56,7 @@ _GONE: Final = frozenset(
         "is_inactive",
         "message_not_found",
         "messages_tab_disabled",
+        "no_permission",  # "make sure that your app is a member of the conversation"
         "not_in_channel",
         "thread_not_found",
         "user_disabled",
@@ -70,7 +72,8 @@ _CODE: Final = re.compile(r"[a-z0-9_:.,-]{1,100}")
 
 @contextmanager
 def translated(token: str = BOT_TOKEN) -> Iterator[None]:
-    """Raise what the SDK raises as PlatformBusy, -Unreachable, -Refused or ThreadGone.
+    """Raise what the SDK raises as PlatformBusy, -Unreachable, -Refused (where it is the token:
+    TokenRefused) or ThreadGone.
 
     `token` is the setting whose secret the call carries; a refused token is reported by its name.
     """
@@ -110,9 +113,9 @@ def _from_reply(error: SlackApiError, token: str) -> PlatformError:
             PlatformUnreachable("Slack's reply cannot be read.") if status == 200 else _odd(status)
         )
     if code in _GONE or code.startswith("restricted_action"):
-        return ThreadGone(f"Slack does not let the bot write there ({code}).")
+        return ThreadGone(f"Slack does not let the bot in there ({code}).")
     if code in _BAD_TOKEN:
-        return PlatformRefused(f"Slack refused the token ({code}).", _TOKEN_HINTS[token])
+        return TokenRefused(f"Slack refused the token ({code}).", _TOKEN_HINTS[token])
     if code == "missing_scope":
         return PlatformRefused("Slack misses a scope.", _scope_hint(body.get("needed")))
     return PlatformRefused(f"Slack refused the request ({code}).")
@@ -129,9 +132,10 @@ def _reply(error: SlackApiError) -> tuple[int, Mapping[str, Any], Mapping[str, s
 
 def _seconds(header: str | None) -> float | None:
     try:
-        return max(0.0, float(header)) if header is not None else None
+        seconds = float(header) if header is not None else math.nan
     except ValueError:
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _odd(status: int) -> PlatformError:

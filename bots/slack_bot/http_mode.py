@@ -13,6 +13,7 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
+from bots.slack_bot.presence import Presence
 from core.errors import PlatformRefused
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ SETTLE_SECONDS: Final = 3.0  #: for requests at work when the server is closed
 async def serve(
     app: AsyncApp,
     port: int,
+    presence: Presence,
     stop: asyncio.Event,
     ready: asyncio.Event,
     bound: Callable[[int], None],
@@ -63,6 +65,7 @@ async def serve(
         bound(runner.addresses[0][1])
         log.info("listening for Slack", extra={"port": runner.addresses[0][1]})
         ready.set()
+        presence.connected(lambda: True)
         await stop.wait()
     finally:
         await runner.cleanup()

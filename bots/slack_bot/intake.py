@@ -5,6 +5,7 @@ How requests get here is the matter of `socket_mode` and `http_mode`.
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -13,7 +14,7 @@ from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
 from bots.slack_bot.api import Bot, SlackApi, sdk_log
 from bots.slack_bot.commands import ASK, REFRESH, Commands
-from bots.slack_bot.events import read_mention
+from bots.slack_bot.events import Asked, Deleted, Edited, Heard, read_event
 from core.errors import StoreError
 from core.mishaps import log_mishap
 from core.ports import Reception
@@ -24,9 +25,16 @@ UNKNOWN_COMMAND: Final = "I do not know this command."
 
 
 def build_app(
-    api: SlackApi, bot: Bot, reception: Reception, commands: Commands, signing_secret: str | None
+    api: SlackApi,
+    bot: Bot,
+    reception: Reception,
+    commands: Commands,
+    signing_secret: str | None,
+    on_failure: Callable[[], None],
 ) -> AsyncApp:
     """Put the bolt app together; it answers 200 to what was written down, and else 500.
+
+    `on_failure` hears of each event that was not written down.
 
     Bolt acknowledges an event before its listener runs, unless `process_before_response` is set:
     with it, a listener that raises leaves the event unacknowledged and Slack delivers it again.
@@ -40,23 +48,47 @@ def build_app(
         client=api.web_client(),
         authorize=_Installed(bot),
         signing_secret=signing_secret or "",
+        # Bolt would take the deletion of a message of ours for an event of our own.
+        ignoring_self_events_enabled=False,
         attaching_conversation_kwargs_enabled=False,
         attaching_function_token_enabled=False,
     )
 
-    _listen(app, bot, reception, commands)
+    _listen(app, bot, reception, commands, on_failure)
     app.error(_complain)
     return app
 
 
-def _listen(app: AsyncApp, bot: Bot, reception: Reception, commands: Commands) -> None:
+async def hand_over(reception: Reception, heard: Heard) -> None:
+    """Tell core what was heard. Raises StoreError."""
+    match heard:
+        case Asked(mention):
+            await reception.take(mention)
+        case Edited(mention):
+            await reception.edit(mention)
+        case Deleted(message):
+            await reception.withdraw(message)
+
+
+def _listen(
+    app: AsyncApp,
+    bot: Bot,
+    reception: Reception,
+    commands: Commands,
+    on_failure: Callable[[], None],
+) -> None:
     """Say who takes what. Bolt acknowledges nothing that matches no listener."""
 
     @app.event(re.compile(""))
     async def take(body: dict[str, Any]) -> None:
-        mention = read_mention(body, bot.user)
-        if mention is not None:
-            await reception.take(mention)
+        heard = read_event(body, bot.user)
+        if heard is None:
+            return
+        try:
+            await hand_over(reception, heard)
+        except Exception:
+            on_failure()
+            raise
 
     app.command(ASK)(commands.ask)
     app.command(REFRESH)(commands.refresh)
@@ -76,7 +108,7 @@ async def _complain(error: Exception) -> None:
     if isinstance(error, StoreError):
         # Without its causes: a database's error quotes the row.
         log.error(
-            "mention not written down, so Slack delivers it again", extra={"reason": str(error)}
+            "event not written down, so Slack delivers it again", extra={"reason": str(error)}
         )
     else:
         log_mishap(log, "A request of Slack failed", error)

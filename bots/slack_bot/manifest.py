@@ -9,12 +9,17 @@ from bots.slack_bot.events import SUBSCRIBED
 #: Which call or event needs a scope.
 SCOPES: Final = {
     "app_mentions:read": "the event app_mention",
-    "channels:history": "message.channels, and looking a reply up before it is posted again",
+    "channels:history": "message.channels, finding what was missed, and looking a reply up before "
+    "it is posted again",
+    "channels:read": "the list of channels that may hold what was missed",
     "chat:write": "replies, the status while an answer is on its way",
     "commands": f"{ASK} and {REFRESH}",
     "groups:history": "the same in private channels",
+    "groups:read": "the same for private channels",
     "im:history": "direct messages",
+    "im:read": "the list of direct messages that may hold what was missed",
     "mpim:history": "direct messages of several people",
+    "mpim:read": "the same for those of several people",
 }
 
 

@@ -18,6 +18,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bots.slack_bot.api import SlackApi, sdk_log
 from bots.slack_bot.errors import within
+from bots.slack_bot.presence import Presence
 from core.errors import PlatformBusy, PlatformUnreachable
 
 log = logging.getLogger(__name__)
@@ -31,16 +32,23 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 async def serve(
-    app: AsyncApp, api: SlackApi, app_token: str, stop: asyncio.Event, ready: asyncio.Event
+    app: AsyncApp,
+    api: SlackApi,
+    app_token: str,
+    presence: Presence,
+    stop: asyncio.Event,
+    ready: asyncio.Event,
 ) -> None:
     """Hand requests to the app until `stop` is set, replacing connections that end.
 
+    `presence` hears of each time in which there was none.
     Raises PlatformRefused at any time, PlatformBusy and PlatformUnreachable before `ready` is set.
     """
     socket = await _connect(app, api, app_token, stop)
     losses = 0
     try:
         ready.set()
+        presence.connected(socket.alive)
         while await _lost(socket, stop):
             losses = losses + 1 if socket.age() < STABLE_SECONDS else 0
             fresh = await _reconnect(app, api, app_token, stop, losses)
@@ -48,6 +56,9 @@ async def serve(
                 return
             # Slack warns before it closes a connection: only now, with another one open.
             old, socket = socket, fresh
+            if not old.alive():
+                presence.lost()
+            presence.connected(socket.alive)
             await old.retire()
     finally:
         await socket.retire()
@@ -127,6 +138,7 @@ class _Socket(SocketModeClient):
         self.wss_uri = url
         self.lost = asyncio.Event()
         self._app = app
+        self._broken = False
         self._since = time.monotonic()
         self._stop = stop
         self._at_work: set[asyncio.Task[Any]] = set()
@@ -136,7 +148,13 @@ class _Socket(SocketModeClient):
         """Seconds since it was made."""
         return time.monotonic() - self._since
 
+    def alive(self) -> bool:
+        """Whether events come over it; also after Slack's warning that it will close it."""
+        session = self.current_session
+        return not self._broken and session is not None and not session.closed
+
     async def connect_to_new_endpoint(self, force: bool = False) -> None:
+        self._broken = self._broken or not force  # the SDK forces it where Slack gave a warning
         self.lost.set()
 
     async def retire(self) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import OPEN_STATES, Turn, TurnState
+from core.domain import Turn, TurnState
 from core.settings import Limit
 from core.store.database import Database
 from core.store.erasures import let_go
@@ -228,13 +228,9 @@ def _filled_in_channel(turn: Turn, limit: Limit, person: Limit | None) -> Any:
 def _old(before: float, last: int) -> Any:
     """The next turns after `last` that have texts, and ended before then.
 
-    One that was answered together with others ends when they do: their reply needs its text.
+    Those that are answered together end together. A withdrawn one needs no text to end.
     """
-    leading = turns.alias("leading")
-    ended = and_(
-        leading.c.state.not_in(OPEN_STATES),
-        func.coalesce(leading.c.finished_at, leading.c.asked_at) < before,
-    )
+    ended = and_(~IS_OPEN, func.coalesce(turns.c.finished_at, turns.c.asked_at) < before)
     withdrawn = and_(turns.c.state == TurnState.WITHDRAWN, turns.c.asked_at < before)
     has_text = or_(
         turns.c.question != "",
@@ -244,7 +240,6 @@ def _old(before: float, last: int) -> Any:
     )
     return (
         select(turns.c.id)
-        .join(leading, leading.c.id == func.coalesce(turns.c.leader, turns.c.id))
         .where(turns.c.id > last, or_(ended, withdrawn), has_text)
         .order_by(turns.c.id)
         .limit(AT_ONCE)

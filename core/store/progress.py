@@ -34,10 +34,11 @@ class Progress:
         self._database = database
         self._leases = leases
 
-    async def gather(self, turn: Turn) -> Turn:
+    async def gather(self, turn: Turn, *, may_grow: bool = True) -> Turn:
         """Join the waiting messages that the same author wrote right after this one.
 
-        They share the turn's run and reply from now on. Returns the turn with the text of all.
+        They share the turn's run and reply from now on. Unless it `may_grow`, no message is added
+        to those that were joined before. Returns the turn with the text of all.
         """
         waiting = (
             select(turns.c.id, turns.c.author, turns.c.question, turns.c.unread)
@@ -46,38 +47,43 @@ class Progress:
             .order_by(turns.c.id)
             .limit(TOGETHER)
         )
+        if not may_grow:
+            waiting = waiting.where(or_(turns.c.id == turn.id, turns.c.leader == turn.id))
         async with self._database.read() as connection:
             if len((await connection.execute(waiting)).all()) <= ALONE:
-                return turn  # alone: the usual case, without a write
+                return turn  # the usual case, without a write
         async with self._database.write() as connection:
             await self._fence(connection, turn)
-            texts: list[str] = []
-            followers: list[int] = []
-            unread: list[str] = []
-            for row in await connection.execute(waiting):
-                length = sum(map(len, texts)) + len(row.question)
-                if row.author != turn.author or (texts and length > TOGETHER_LENGTH):
-                    break
-                texts.append(row.question)
-                unread.extend(row.unread)
-                followers.append(row.id)
+            together = _together(turn, (await connection.execute(waiting)).all())
+            joined = [row.id for row in together if row.id != turn.id]
             await connection.execute(
-                update(turns)
-                .where(turns.c.id.in_(followers), turns.c.id != turn.id)
-                .values(leader=turn.id)
+                update(turns).where(turns.c.id.in_(joined)).values(leader=turn.id)
             )
-        return replace(turn, question="\n\n".join(filter(None, texts)), unread=tuple(unread))
+        return replace(
+            turn,
+            question="\n\n".join(row.question for row in together if row.question),
+            unread=tuple(name for row in together for name in row.unread),
+        )
 
-    async def link(self, turn: Turn, engine: str, conversation: ConversationId | None) -> None:
-        """Pair the thread with its conversation; None: the next turn opens a new one."""
+    async def link(self, turn: Turn, engine: str, conversation: ConversationId | None) -> bool:
+        """Pair the thread with its conversation; None: the next turn opens a new one.
+
+        Returns False where the question was edited or deleted meanwhile: a new conversation may
+        hold what is to be forgotten, so it is not linked, and erased later.
+        """
         async with self._database.write() as connection:
             await self._fence(connection, turn)
+            known = await connection.execute(select(turns.c.id).where(_as_known(turn)))
+            if conversation is not None and known.first() is None:
+                await erase_later(connection, engine, conversation)
+                return False
             await leave_conversation(connection, turn.thread_id, conversation)
             await connection.execute(
                 update(threads)
                 .where(threads.c.id == turn.thread_id)
                 .values(engine=engine, conversation=conversation)
             )
+        return True
 
     async def began(self, turn: Turn, run: RunId) -> bool:
         """Remember the run of a turn: from now on a restart follows it and starts no second one.
@@ -214,6 +220,18 @@ class Progress:
         holder = (await connection.execute(lock_thread(turn.thread_id))).scalar_one()
         if holder != self._leases.process:
             raise NotOurs
+
+
+def _together(turn: Turn, waiting: Sequence[Any]) -> list[Any]:
+    """The first of the waiting messages that one run answers."""
+    together: list[Any] = []
+    length = 0
+    for row in waiting:
+        length += len(row.question)
+        if row.author != turn.author or (together and length > TOGETHER_LENGTH):
+            break
+        together.append(row)
+    return together
 
 
 def _as_known(turn: Turn) -> Any:

@@ -5,6 +5,7 @@ The table is the truth about what is still to be done; whatever a process holds 
 
 import time
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Select, and_, or_, select, update
@@ -15,7 +16,7 @@ from core.store.database import Database
 from core.store.erasures import leave_conversation
 from core.store.leases import Leases, is_free
 from core.store.news import ABANDONED, CHANGED, FREE, announce
-from core.store.rows import IS_HEAD, one_turn, select_turns, turn_of
+from core.store.rows import IS_HEAD, IS_LEADING, one_turn, select_turns, turn_of
 from core.store.schema import abandoned_runs, threads, turns
 from core.text import storable
 
@@ -161,7 +162,10 @@ class Turns:
             free = select(threads.c.id).where(threads.c.id == thread_id, is_free())
             if (await connection.execute(free)).first() is not None:
                 await announce(connection, FREE)
-        return await one_turn(connection, turns.c.id == turn_id)
+        turn = await one_turn(connection, turns.c.id == turn_id)
+        before = select(turns.c.id).where(turns.c.thread_id == thread_id, turns.c.id < turn_id)
+        waits = (await connection.execute(before.where(IS_LEADING).limit(1))).first() is not None
+        return replace(turn, waits=waits) if turn else None
 
     async def _thread_id(self, connection: AsyncConnection, thread: ThreadRef) -> int:
         place = {"platform": thread.platform, "tenant": thread.tenant, "key": thread.key}

@@ -6,7 +6,14 @@ import pytest
 from bots.slack_bot import adapter, socket_mode
 from bots.slack_bot.adapter import SlackPlatform
 from core.domain import MessageId, ThreadRef
-from core.errors import PlatformBusy, PlatformError, PlatformRefused, PlatformUnreachable
+from core.errors import (
+    PlatformBusy,
+    PlatformError,
+    PlatformRefused,
+    PlatformUnreachable,
+    ThreadGone,
+    TokenRefused,
+)
 from core.settings import SlackSettings
 from servers.faults import Fault
 from servers.slack_faults import api_error, html_page, rate_limited, server_error
@@ -130,6 +137,7 @@ async def test_a_connection_that_ends_is_replaced(
         else:
             server.mute_sockets()
         await server.wait_for(lambda: len(server.calls_of("apps.connections.open")) == 2)
+        await server.wait_for(lambda: server.connections)  # what came before that would be lost
         server.mention("C0GENERAL", "U1", "hello?")
         await server.wait_for(lambda: reception.taken)
 
@@ -153,6 +161,7 @@ async def test_reconnecting_goes_on_through_every_kind_of_trouble(
         )
         await server.close_sockets()
         await server.wait_for(lambda: len(server.calls_of("apps.connections.open")) == 2)
+        await server.wait_for(lambda: server.connections)
         server.mention("C0GENERAL", "U1", "hello?")
         await server.wait_for(lambda: reception.taken)
     assert "no connection to Slack" in caplog.text
@@ -175,9 +184,74 @@ async def test_a_token_that_is_revoked_ends_the_run() -> None:
 
             tasks.create_task(revoke())
             async with asyncio.timeout(5):
-                with pytest.raises(PlatformRefused, match="SLACK_APP_TOKEN"):
+                with pytest.raises(TokenRefused, match="SLACK_APP_TOKEN"):
                     await platform.run(FakeReception(), stop, ready)
         await platform.close()
+
+
+async def test_a_connection_that_is_one_too_many_is_tried_again_after_growing_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    pause = socket_mode._pause
+
+    def noted(losses: int) -> float:
+        pauses.append(pause(losses))
+        return 0.0
+
+    monkeypatch.setattr(socket_mode, "_pause", noted)
+    async with SlackServer() as server, running(slack_settings(server), FakeReception()):
+        for _ in range(5):
+            await server.disconnect("too_many_websockets")
+            await server.wait_for(lambda: server.connections == 2)
+            await server.wait_for(lambda: server.connections == 1)
+        assert pauses == [0.0, 1.0, 2.0, 4.0, 8.0]
+
+
+async def test_a_process_that_only_posts_knows_the_bot_and_hears_of_nothing() -> None:
+    async with SlackServer() as server:
+        platform = SlackPlatform(slack_settings(server))
+        await platform.open()
+        await platform.open()
+        await platform.announce("C0GENERAL", "<!here> *Docent* & <@U1> cannot answer")
+        await platform.close()
+
+        assert len(server.calls_of("auth.test")) == 1
+        assert server.calls_of("apps.connections.open") == []
+        (message,) = server.workspace.channels["C0GENERAL"].messages
+        assert message["text"] == "&lt;!here&gt; *Docent* &amp; &lt;@U1&gt; cannot answer"
+        assert "thread_ts" not in message
+        (call,) = server.calls_of("chat.postMessage")
+        assert {call["unfurl_links"], call["unfurl_media"], call["unfurl_app_links"]} == {False}
+        assert not {"link_names", "parse", "metadata"} & set(call)
+
+
+async def test_an_announcement_is_never_so_long_that_slack_splits_it() -> None:
+    async with SlackServer() as server:
+        platform = SlackPlatform(slack_settings(server))
+        await platform.announce("C0GENERAL", "x" * 10_000)
+        with pytest.raises(ThreadGone):
+            await platform.announce("C0NOWHERE", "x")
+        await platform.close()
+        (message,) = server.workspace.channels["C0GENERAL"].messages
+        assert len(message["text"]) < 4_000
+        assert message["text"].endswith("x…")
+
+
+async def test_a_process_that_only_posts_starts_without_slack_but_not_with_a_bad_token() -> None:
+    async with SlackServer() as server:
+        platform = SlackPlatform(slack_settings(server))
+        server.fail("auth.test", server_error(), rate_limited(5))
+        await platform.open()
+        await platform.open()
+        await platform.announce("C0GENERAL", "here I am")
+        await platform.close()
+        assert len(server.workspace.channels["C0GENERAL"].messages) == 1
+
+        wrong = SlackPlatform(slack_settings(server, bot_token="xoxb-of-yesterday"))
+        with pytest.raises(TokenRefused, match="SLACK_BOT_TOKEN"):
+            await wrong.open()
+        await wrong.close()
 
 
 async def test_stopping_acknowledges_what_is_at_work_and_takes_no_more() -> None:

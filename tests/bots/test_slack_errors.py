@@ -14,6 +14,7 @@ from core.errors import (
     PlatformRefused,
     PlatformUnreachable,
     ThreadGone,
+    TokenRefused,
 )
 
 
@@ -66,7 +67,17 @@ def test_a_reply_that_the_sdk_stumbles_over_is_unreachable(error: Exception) -> 
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("2", 2.0), ("0.5", 0.5), ("-1", 0.0), ("soon", None), (None, None)]
+    ("header", "seconds"),
+    [
+        ("2", 2.0),
+        ("0.5", 0.5),
+        ("3600", 3600.0),
+        ("-1", 0.0),
+        ("soon", None),
+        ("inf", None),
+        ("nan", None),
+        (None, None),
+    ],
 )
 def test_a_rate_limit_says_how_long_to_wait(header: str | None, seconds: float | None) -> None:
     headers = {} if header is None else {"Retry-After": header}
@@ -85,9 +96,14 @@ def test_a_rate_limit_says_how_long_to_wait(header: str | None, seconds: float |
         ("is_archived", ThreadGone),
         ("restricted_action_thread_locked", ThreadGone),
         ("restricted_action_read_only_channel", ThreadGone),
-        ("invalid_auth", PlatformRefused),
-        ("token_revoked", PlatformRefused),
-        ("account_inactive", PlatformRefused),
+        ("rate_limited", PlatformBusy),
+        ("message_limit_exceeded", PlatformBusy),
+        ("no_permission", ThreadGone),
+        ("cannot_reply_to_message", ThreadGone),
+        ("invalid_auth", TokenRefused),
+        ("not_authed", TokenRefused),
+        ("token_revoked", TokenRefused),
+        ("account_inactive", TokenRefused),
         ("missing_scope", PlatformRefused),
         ("msg_too_long", PlatformRefused),
         ("an_error_of_tomorrow", PlatformRefused),

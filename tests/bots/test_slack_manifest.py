@@ -8,11 +8,15 @@ def test_the_manifest_asks_for_what_is_used_and_nothing_else() -> None:
     assert set(settings["oauth_config"]["scopes"]["bot"]) == {
         "app_mentions:read",
         "channels:history",
+        "channels:read",
         "chat:write",
         "commands",
         "groups:history",
+        "groups:read",
         "im:history",
+        "im:read",
         "mpim:history",
+        "mpim:read",
     }
     assert set(settings["settings"]["event_subscriptions"]["bot_events"]) == {
         "app_mention",

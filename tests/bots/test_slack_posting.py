@@ -2,10 +2,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bots.slack_bot import adapter, api
 from bots.slack_bot.adapter import SlackPlatform
 from core.domain import MessageId, Post, Reply, ThreadRef
 from core.errors import (
@@ -14,6 +16,7 @@ from core.errors import (
     PlatformRefused,
     PlatformUnreachable,
     ThreadGone,
+    TokenRefused,
 )
 from servers.faults import Fault
 from servers.slack_faults import (
@@ -107,8 +110,10 @@ async def test_a_rate_limit_is_handed_on_and_not_slept_through() -> None:
         (Fault(status=200, body={"ok": True}), PlatformUnreachable),
         (api_error("internal_error"), PlatformUnreachable),
         (api_error("restricted_action_thread_locked"), ThreadGone),
-        (api_error("token_revoked"), PlatformRefused),
+        (api_error("token_revoked"), TokenRefused),
         (api_error("msg_too_long"), PlatformRefused),
+        (api_error("rate_limited"), PlatformBusy),
+        (api_error("no_permission"), ThreadGone),
     ],
 )
 async def test_what_goes_wrong_with_a_post_is_told_apart(
@@ -186,6 +191,61 @@ async def test_a_part_of_another_marker_or_of_somebody_else_is_not_found() -> No
         assert await platform.find(post) is None
 
 
+async def test_a_part_in_a_thread_of_direct_messages_is_found_with_many_replies_after_it() -> None:
+    async with SlackServer() as server:
+        root = server.dm("U1", "how do I start?")
+        direct = server.workspace.direct("U1")
+        post = Post(
+            thread=ThreadRef(platform="slack", tenant="T0DOCS", key=f"{direct.id}:{root}"),
+            reply_to=MessageId(root),
+            marker=MARKER,
+            text="Run `docent run`.",
+        )
+        platform = SlackPlatform(slack_settings(server))
+        for number in range(250):
+            server.workspace.write(direct, "U1", f"chat {number}", thread_ts=root)
+        ts = await platform.post(post)
+        for number in range(250):
+            server.workspace.write(direct, "U1", f"more {number}", thread_ts=root)
+
+        assert await platform.find(post) == ts
+        assert await platform.find(replace(post, marker="f" * 24)) is None
+        await platform.close()
+
+
+async def test_a_part_is_not_looked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "FIND_PAGES", 3)
+    monkeypatch.setattr(api, "LARGEST_PAGE", 10)
+    async with question() as (server, platform, post):
+        channel = server.workspace.channels["C0GENERAL"]
+        for number in range(50):
+            server.workspace.write(channel, "U1", f"chat {number}", thread_ts=post.reply_to)
+        assert await platform.find(post) is None
+        assert len(server.calls_of("conversations.replies")) == 3
+
+
+async def test_a_part_is_found_under_a_question_that_was_deleted_meanwhile() -> None:
+    async with question() as (server, platform, post):
+        ts = await platform.post(post)
+        server.delete("C0GENERAL", post.reply_to)
+        assert await platform.find(post) == ts
+
+
+async def test_a_part_that_slack_finds_too_long_is_refused_for_good() -> None:
+    async with question() as (server, platform, post):
+        with pytest.raises(PlatformRefused, match="msg_too_long"):
+            await platform.post(replace(post, text="x" * 40_001))
+        assert len(server.calls_of("chat.postMessage")) == 1
+
+
+async def test_a_long_pause_that_slack_asks_for_is_handed_on_in_full() -> None:
+    async with question() as (server, platform, post):
+        server.fail("chat.postMessage", rate_limited(3_600))
+        with pytest.raises(PlatformBusy) as raised:
+            await platform.post(post)
+        assert raised.value.retry_after == 3_600
+
+
 async def test_looking_for_a_part_fails_as_posting_does() -> None:
     async with question() as (server, platform, post):
         for fault, kind in (
@@ -219,6 +279,7 @@ async def test_the_working_sign_is_shown_and_cleared() -> None:
         (rate_limited(60), True),
         (Fault(drop="before"), True),
         (api_error("thread_not_found"), True),
+        (api_error("account_inactive"), True),
     ],
 )
 async def test_a_sign_that_cannot_be_shown_harms_nothing_and_is_mentioned_once(
@@ -232,6 +293,23 @@ async def test_a_sign_that_cannot_be_shown_harms_nothing_and_is_mentioned_once(
 
         assert (server.status("C0GENERAL", post.reply_to) != "") is goes_on
     assert len([record for record in caplog.records if "status" in record.message]) == 1
+
+
+@pytest.mark.parametrize("fault", [server_error(), rate_limited(1), Fault(drop="before")])
+async def test_a_sign_that_cannot_be_taken_away_at_once_is_taken_away_then(
+    fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "CLEAR_PAUSES", (0.0, 0.0, 0.0))
+    async with question() as (server, platform, post):
+        await platform.show_working(post.thread, post.reply_to)
+        server.fail("assistant.threads.setStatus", fault, fault)
+        await platform.clear_working(post.thread, post.reply_to)
+        assert server.hanging == {}
+
+        await platform.show_working(post.thread, post.reply_to)
+        server.fail("assistant.threads.setStatus", *[fault] * 9)
+        await platform.clear_working(post.thread, post.reply_to)
+        assert server.faults_left("assistant.threads.setStatus") == 6
 
 
 async def test_no_sign_is_shown_after_closing_and_that_is_no_error() -> None:

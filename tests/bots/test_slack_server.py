@@ -227,3 +227,115 @@ async def test_a_response_url_takes_five_answers_in_its_time(server: SlackServer
         async with session.post(late.payload["response_url"], json={"text": "x"}) as reply:
             assert json.loads(await reply.text())["error"] == "expired_url"
     assert len(server.answers(command)) == 5
+
+
+async def test_the_history_of_a_channel_comes_in_pages_between_two_times(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    ts = [server.say("C0GENERAL", "U1", str(number)) for number in range(5)]
+    server.say("C0GENERAL", "U1", "only in the thread", thread_ts=ts[0])
+
+    async def texts(**args: Any) -> list[list[str]]:
+        pages = []
+        async for page in await client.conversations_history(channel="C0GENERAL", **args):
+            pages.append([message["text"] for message in page["messages"]])
+        return pages
+
+    assert await texts(limit=2) == [["4", "3"], ["2", "1"], ["0"]]
+    assert await texts(oldest=ts[0], latest=ts[4]) == [["3", "2", "1"]]
+    assert await texts(oldest=ts[3], latest=ts[4], inclusive=True) == [["4", "3"]]
+    assert await texts(latest=ts[2]) == [["1", "0"]]
+    # The trap: with `oldest` alone the pages begin at that end.
+    assert await texts(oldest=ts[1], limit=2) == [["3", "2"], ["4"]]
+    for name in ("oldest", "latest"):
+        args = {"channel": "C0GENERAL", name: "yesterday"}
+        assert await refused(client, "conversations.history", **args) == f"invalid_ts_{name}"
+    for limit in (-1, 1001):
+        args = {"channel": "C0GENERAL", "limit": limit}
+        assert await refused(client, "conversations.history", **args) == "invalid_limit"
+
+
+async def test_new_messages_shift_no_page(server: SlackServer, client: AsyncWebClient) -> None:
+    for number in range(4):
+        server.say("C0GENERAL", "U1", str(number))
+    first = await client.conversations_history(channel="C0GENERAL", limit=2)
+    server.say("C0GENERAL", "U1", "4")
+    cursor = first["response_metadata"]["next_cursor"]
+    second = await client.conversations_history(channel="C0GENERAL", limit=2, cursor=cursor)
+    assert [message["text"] for message in second["messages"]] == ["1", "0"]
+
+
+async def test_a_root_counts_its_replies_when_it_is_read_out(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    alone = server.say("C0GENERAL", "U1", "alone")
+    root = server.say("C0GENERAL", "U1", "root")
+    reply = server.say("C0GENERAL", "U2", "reply", thread_ts=root)
+    shown = {
+        message["ts"]: message
+        for message in (await client.conversations_history(channel="C0GENERAL"))["messages"]
+    }
+    assert "thread_ts" not in shown[alone]
+    assert (shown[root]["thread_ts"], shown[root]["latest_reply"]) == (root, reply)
+    assert "channel" not in shown[root]  # as every event has it
+
+
+async def test_the_conversations_of_the_bot_are_listed_by_type_and_in_pages(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    space = server.workspace
+    space.add_channel("C0OUT", bot=False)
+    space.add_channel("C0OLD", archived=True)
+    space.add_channel("G0PRIVATE", "group")
+    space.direct("U1")
+    space.direct("U2")
+
+    async def listed(**args: Any) -> list[str]:
+        ids = []
+        async for page in await client.users_conversations(**args):
+            ids += [channel["id"] for channel in page["channels"]]
+        return ids
+
+    assert await listed() == ["C0GENERAL", "C0OLD"]
+    assert await listed(exclude_archived=True) == ["C0GENERAL"]
+    assert await listed(types="im,private_channel", limit=1) == ["G0PRIVATE", "D1", "D2"]
+    assert await refused(client, "users.conversations", types="dm") == "invalid_types"
+
+
+async def test_reading_without_a_scope_is_refused_and_the_scope_named(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    server.scopes.difference_update({"im:read", "channels:history"})
+    for method, args, needed in (
+        ("users.conversations", {"types": "public_channel,im"}, "im:read"),
+        ("conversations.history", {"channel": "C0GENERAL"}, "channels:history"),
+        ("conversations.replies", {"channel": "C0GENERAL", "ts": "1.0"}, "channels:history"),
+    ):
+        with pytest.raises(SlackApiError) as raised:
+            await client.api_call(method, params=args)
+        assert raised.value.response["error"] == "missing_scope"
+        assert raised.value.response["needed"] == needed
+
+
+async def test_what_comes_while_no_websocket_is_open_is_lost(server: SlackServer) -> None:
+    server.mention("C0GENERAL", "U1", "hello?")
+    server.slash("/ask", "hello?", channel="C0GENERAL", user="U1")
+    assert len(server.lost) == 3
+    assert server.redeliver(server.lost[0]) is server.lost[0]
+    assert server.deliveries == []
+    assert len(server.workspace.channels["C0GENERAL"].messages) == 1
+
+
+async def test_a_status_hangs_until_a_post_an_empty_one_or_the_end_of_its_thread(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    roots = [server.say("C0GENERAL", "U1", "root") for _ in range(3)]
+    for root in roots:
+        await client.assistant_threads_setStatus(
+            channel_id="C0GENERAL", thread_ts=root, status="is thinking"
+        )
+    assert set(server.hanging) == {("C0GENERAL", root) for root in roots}
+    await client.chat_postMessage(channel="C0GENERAL", thread_ts=roots[0], text="x")
+    await client.assistant_threads_setStatus(channel_id="C0GENERAL", thread_ts=roots[1], status="")
+    server.delete("C0GENERAL", roots[2])
+    assert server.hanging == {}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core import pacing
-from core.domain import Answer, Answered, Failed, TurnState, Working
+from core.domain import Answer, Answered, Failed, MessageId, Post, TurnState, Working
 from core.store import Store
 from servers.loop_rig import Bench
 from servers.scripted import RecordingPlatform, ScriptedEngine
@@ -72,27 +72,31 @@ async def test_a_run_for_somebody_else_in_the_thread_is_begun_anew_and_answered_
     assert [list(history) for _, history in engine.opened] == [[]] * len(engine.opened)
 
 
+class Interrupted(RecordingPlatform):
+    """Has somebody forgotten after the first part that it posts."""
+
+    def __init__(self, operator: Store) -> None:
+        super().__init__(parts=2)
+        self._operator: Store | None = operator
+
+    async def post(self, post: Post) -> MessageId:
+        posted = await super().post(post)
+        if self._operator is not None:
+            operator, self._operator = self._operator, None
+            await operator.people.forget("slack", "UGONE")
+        return posted
+
+
 async def test_a_reply_that_was_on_its_way_leaves_nothing_hanging(
     store: Store, operator: Store
 ) -> None:
-    engine, platform = ScriptedEngine(), RecordingPlatform(parts=2)
-    forgotten = False
-
-    class Forgets(RecordingPlatform):
-        async def post(self, post):  # type: ignore[no-untyped-def]
-            nonlocal forgotten
-            posted = await super().post(post)
-            if not forgotten:
-                forgotten = True
-                await operator.people.forget("slack", "UGONE")
-            return posted
-
-    platform = Forgets(parts=2)
-    async with Bench(store, engine, platform).running() as bench:
+    platform = Interrupted(operator)
+    async with Bench(store, ScriptedEngine(), platform).running() as bench:
         await bench.ask("private", author="UGONE")
         await bench.idle()
         turn = await bench.turn()
         assert turn.state in (TurnState.DELIVERED, TurnState.CANCELLED)
+        assert (turn.question, turn.author) == ("", "")
         assert await store.progress.unposted(turn) == []
     assert platform.working == set()
     assert "" not in platform.threads["t1"]

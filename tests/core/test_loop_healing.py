@@ -233,3 +233,21 @@ async def test_a_reply_waits_for_a_token_that_is_accepted_and_the_operator_hears
     assert platform.threads["t1"] == ["answer to a"]
     assert bench.troubles[0] == ("token:slack", "Slack refuses the token.")
     assert bench.troubles[-1] == ("token:slack", None)
+
+
+async def test_a_lost_run_answers_only_what_it_was_asked(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    async with running() as bench:
+        await bench.ask("a", author="U1")
+        await bench.idle()
+        engine.start_errors = [EngineUnreachable()]
+        engine._busy[engine.started[0][0]] = RunId("lost")
+        await bench.ask("b", author="U1")
+        async with asyncio.timeout(10):
+            await engine.recovered_often.wait()
+        await bench.ask("c", author="U1")  # the lost run knows nothing of it
+        engine.lost["b"] = Answered(answer=Answer(text="found answer"))
+        engine._busy.clear()
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a", "found answer", "answer to c"]

@@ -118,6 +118,14 @@ async def test_a_turn_that_was_given_up_loses_its_text_and_the_parts_it_never_po
     assert await texts(store, "private") == []
 
 
+async def test_a_reply_to_a_mention_without_words_is_forgotten_too(store: Store) -> None:
+    turn = await take(store, mention(""))
+    await store.progress.settle(turn, TurnState.ANSWERED, "small_talk", None, ["private part"])
+    await store.progress.posted(turn, 0, MessageId("p"), last=True)
+    assert await store.people.forget_texts(LATER) == 1
+    assert await texts(store, "private") == []
+
+
 async def test_a_follower_keeps_its_text_until_the_reply_to_all_is_delivered(
     store: Store,
 ) -> None:

@@ -18,6 +18,7 @@ from aiohttp import web
 from servers.slack_workspace import APP, Json
 
 ATTEMPTS = 4  #: the first one and three more, as Slack does
+MOST_SOCKETS = 10  #: that are open at a time
 ANSWER_SECONDS = 3.0  #: for a slash command, which is never sent again
 
 
@@ -33,7 +34,9 @@ class Delivery:
     acked_at: float | None = None
     status: int | None = None  #: over HTTP, what the bot replied
     reply: Any = None  #: what came with the acknowledgement
+    socket: web.WebSocketResponse | None = None  #: that it was sent over
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)  #: done, or its socket is gone
 
     @property
     def event(self) -> Json:
@@ -54,6 +57,7 @@ class Deliveries:
 
     def __init__(self, tasks: asyncio.TaskGroup, changed: Callable[[], None], secret: str) -> None:
         self.all: list[Delivery] = []
+        self.lost: list[Delivery] = []
         self.violations: list[str] = []
         self.redeliver_after: float | None = 3.0
         self.request_url: str | None = None
@@ -74,10 +78,21 @@ class Deliveries:
             task.cancel()
         await self._http.close()
 
-    def send(self, kind: str, payload: Json, attempt: int = 0) -> Delivery:
-        """Hand a request over, again and again until it is acknowledged; the first attempt."""
+    def send(
+        self, kind: str, payload: Json, attempt: int = 0, *, repeated: bool = False
+    ) -> Delivery:
+        """Hand a request over, again and again until it is acknowledged; the first attempt.
+
+        One that comes while no socket is open is lost, unless it was handed over before. What is
+        repeated is sent once more, and never again.
+        """
         delivery = Delivery(kind=kind, payload=payload, attempt=attempt)
-        task = self._tasks.create_task(self._deliver(delivery))
+        is_lost = self.request_url is None and not self.sockets and attempt == 0
+        if is_lost:
+            self.lost.append(delivery)
+            return delivery
+        send = self._send_once if repeated else self._deliver
+        task = self._tasks.create_task(send(delivery))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
         return delivery
@@ -86,23 +101,28 @@ class Deliveries:
         for attempt in range(delivery.attempt, ATTEMPTS):
             if attempt > delivery.attempt:
                 delivery = Delivery(kind=delivery.kind, payload=delivery.payload, attempt=attempt)
-            over = self._over_http if self.request_url else self._over_socket
-            await over(delivery)
-            self._changed()
+            await self._send_once(delivery)
             if delivery.kind != "events_api" or self.redeliver_after is None:
                 return
             try:
                 async with asyncio.timeout(self.redeliver_after):
-                    await delivery.done.wait()
+                    await delivery.over.wait()
             except TimeoutError:
                 continue
-            return
+            if delivery.done.is_set():
+                return
+
+    async def _send_once(self, delivery: Delivery) -> None:
+        over = self._over_http if self.request_url else self._over_socket
+        await over(delivery)
+        self._changed()
 
     async def _over_socket(self, delivery: Delivery) -> None:
         while not self.sockets:
             self._connected.clear()
             await self._connected.wait()
         socket = self.sockets[next(self._turn) % len(self.sockets)]
+        delivery.socket = socket
         envelope = {
             "envelope_id": delivery.envelope,
             "type": delivery.kind,
@@ -156,6 +176,10 @@ class Deliveries:
         """Serve one websocket of a client."""
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        if len(self.sockets) >= MOST_SOCKETS:
+            await socket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+            await socket.close()
+            return socket
         assert isinstance(request.transport, asyncio.Transport)
         self._transports[socket] = request.transport
         self.sockets.append(socket)
@@ -191,6 +215,9 @@ class Deliveries:
     def _forget(self, socket: web.WebSocketResponse) -> None:
         self.sockets = [other for other in self.sockets if other is not socket]
         self._transports.pop(socket, None)
+        for delivery in self.all:
+            if delivery.socket is socket:
+                delivery.over.set()  # unless it is done, another socket gets it
         self._changed()
 
     def _receive(self, text: str) -> None:
@@ -219,6 +246,7 @@ class Deliveries:
         delivery.acked_at = time.perf_counter()
         delivery.reply = reply
         delivery.done.set()
+        delivery.over.set()
         self._changed()
 
 

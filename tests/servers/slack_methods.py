@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from servers import slack_pages
 from servers.slack_workspace import (
     APP,
     BOT_ID,
@@ -25,6 +26,14 @@ LONGEST_SECTION = 3_000
 LONGEST_METADATA = 8_000
 
 Emit = Callable[[Json], None]
+Change = Callable[[str, Json, Json], None]
+
+#: What the app was installed with; all that the server knows of.
+SCOPES = {"chat:write"} | {
+    f"{what}:{right}"
+    for what in ("channels", "groups", "im", "mpim")
+    for right in ("read", "history")
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +56,22 @@ class Status:
 
 
 class Methods:
-    """Carries the methods out on a workspace. What follows for clients goes to `emit`."""
+    """Carries the methods out on a workspace. What the bot hears of it goes to the callbacks."""
 
-    def __init__(self, workspace: Workspace, emit: Emit, socket_url: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        emit: Emit,
+        changed: Change,
+        deleted: Callable[[str, str], None],
+        socket_url: Callable[[], str],
+    ) -> None:
         self.workspace = workspace
+        self.scopes = set(SCOPES)
         self.emit = emit
+        self.changed = changed
+        self.deleted = deleted
         self.socket_url = socket_url
         self.statuses: list[Status] = []
         self.shown: dict[tuple[str, str], str] = {}
@@ -88,15 +108,14 @@ class Methods:
 
     def update(self, args: Mapping[str, Any]) -> Json:
         channel, message = self._own(args, "cant_update_message")
-        message["text"] = _text(args, LONGEST_UPDATE)
-        message["edited"] = {"user": BOT_USER, "ts": message["ts"]}
-        self._changed(channel, "message_changed", message)
-        return {"channel": channel.id, "ts": message["ts"], "text": message["text"]}
+        text = _text(args, LONGEST_UPDATE)
+        before, after = self.workspace.edit(channel, message["ts"], text)
+        self.changed(channel.id, after, before)
+        return {"channel": channel.id, "ts": message["ts"], "text": text}
 
     def delete(self, args: Mapping[str, Any]) -> Json:
         channel, message = self._own(args, "cant_delete_message")
-        channel.messages.remove(message)
-        self._changed(channel, "message_deleted", message)
+        self.deleted(channel.id, message["ts"])
         return {"channel": channel.id, "ts": message["ts"]}
 
     def post_ephemeral(self, args: Mapping[str, Any]) -> Json:
@@ -108,17 +127,20 @@ class Methods:
         return {"message_ts": "1.000000"}
 
     def replies(self, args: Mapping[str, Any]) -> Json:
-        channel = self.workspace.visible(args["channel"])
+        channel = self._readable(args["channel"])
         self.workspace.root(channel, args["ts"])
-        return _page(channel.thread(args["ts"]), args, keep=args["ts"])
+        return slack_pages.replies(channel, args["ts"], args)
 
     def history(self, args: Mapping[str, Any]) -> Json:
-        channel = self.workspace.visible(args["channel"])
-        roots = [m for m in channel.messages if m.get("thread_ts", m["ts"]) == m["ts"]]
-        return _page(roots[::-1], args)
+        return slack_pages.history(self._readable(args["channel"]), args)
+
+    def conversations(self, args: Mapping[str, Any]) -> Json:
+        for kind in slack_pages.kinds(args):
+            slack_pages.need(self.scopes, kind, "read")
+        return slack_pages.channels(list(self.workspace.channels.values()), args)
 
     def info(self, args: Mapping[str, Any]) -> Json:
-        return {"channel": _channel(self.workspace.visible(args["channel"]))}
+        return {"channel": slack_pages.describe(self.workspace.visible(args["channel"]))}
 
     def open_direct(self, args: Mapping[str, Any]) -> Json:
         if args["users"] not in self.workspace.users:
@@ -148,6 +170,11 @@ class Methods:
             raise SlackError("user_not_found")
         return {"user": {"id": args["user"], "team_id": TEAM, "is_bot": args["user"] == BOT_USER}}
 
+    def _readable(self, channel_id: str) -> Channel:
+        channel = self.workspace.visible(channel_id)
+        slack_pages.need(self.scopes, channel.kind, "history")
+        return channel
+
     def _writable(self, channel_id: str) -> Channel:
         channel = self.workspace.visible(channel_id)
         if channel.archived:
@@ -162,19 +189,6 @@ class Methods:
         if message["user"] != BOT_USER:
             raise SlackError(refusal)
         return channel, message
-
-    def _changed(self, channel: Channel, subtype: str, message: Json) -> None:
-        self.emit(
-            {
-                "type": "message",
-                "subtype": subtype,
-                "hidden": True,
-                "message": message,
-                "channel": channel.id,
-                "channel_type": channel.kind,
-                "ts": message["ts"],
-            }
-        )
 
 
 _POST = ("text", "blocks", "attachments", "thread_ts", "metadata", "mrkdwn", "markdown_text")
@@ -196,6 +210,10 @@ METHODS = {
     ),
     "conversations.replies": Method(run=Methods.replies, needs=("channel", "ts"), knows=_PAGE),
     "conversations.history": Method(run=Methods.history, needs=("channel",), knows=_PAGE),
+    "users.conversations": Method(
+        run=Methods.conversations,
+        knows=("cursor", "exclude_archived", "limit", "team_id", "types", "user"),
+    ),
     "conversations.info": Method(run=Methods.info, needs=("channel",)),
     "conversations.open": Method(run=Methods.open_direct, needs=("users",)),
     "assistant.threads.setStatus": Method(
@@ -255,52 +273,3 @@ def _metadata(metadata: Any) -> Any:
 
 
 _CHECKS = {"blocks": _blocks, "metadata": _metadata}
-
-
-def _page(messages: list[Json], args: Mapping[str, Any], keep: str | None = None) -> Json:
-    """One page of messages; the message `keep`, a thread's root, stands on every first page."""
-    limit, start = int(args.get("limit") or 100), _start(args.get("cursor"))
-    if not 1 <= limit <= 1000:
-        raise SlackError("invalid_limit")
-    oldest, inclusive = str(args.get("oldest") or "0"), _is_true(args.get("inclusive"))
-    wanted = [
-        message
-        for message in messages
-        if message["ts"] > oldest
-        or message["ts"] == keep
-        or (inclusive and message["ts"] == oldest)
-    ]
-    end = start + limit
-    with_metadata = _is_true(args.get("include_all_metadata"))
-    return {
-        "messages": [
-            {key: value for key, value in message.items() if with_metadata or key != "metadata"}
-            for message in wanted[start:end]
-        ],
-        "has_more": end < len(wanted),
-        "response_metadata": {"next_cursor": f"next:{end}" if end < len(wanted) else ""},
-    }
-
-
-def _start(cursor: object) -> int:
-    if not cursor:
-        return 0
-    found = re.fullmatch(r"next:(\d+)", str(cursor))
-    if found is None:
-        raise SlackError("invalid_cursor")
-    return int(found[1])
-
-
-def _is_true(value: object) -> bool:
-    return value in (True, "1", "true", "True")
-
-
-def _channel(channel: Channel) -> Json:
-    return {
-        "id": channel.id,
-        "is_channel": channel.kind == "channel",
-        "is_im": channel.kind == "im",
-        "is_private": channel.kind != "channel",
-        "is_archived": channel.archived,
-        "is_member": BOT_USER in channel.members,
-    }

@@ -1,15 +1,17 @@
 """The Slack adapter at work against the Slack server, with a reception that tests can script."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from bots.slack_bot.adapter import SlackPlatform
-from core.domain import Mention, RefreshReport
+from core.domain import Absence, Mention, MessageId, MessageRef, RefreshReport, ThreadRef
 from core.ports import OnProgress, Reception
 from core.settings import SlackSettings
 from servers.slack_server import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SlackServer
+from servers.slack_workspace import TEAM
 
 Refresh = Callable[[OnProgress], Awaitable[RefreshReport]]
 
@@ -27,22 +29,69 @@ class FakeReception:
         self.failures: list[Exception] = []
         self.may_take = asyncio.Event()
         self.may_take.set()
+        self.edited: list[Mention] = []
+        self.withdrawn: list[MessageRef] = []
+        self.absences: list[Absence | Exception | None] = []  #: what to answer, in this order
+        self.asked_for_absence: list[str] = []
+        self.heard_from: list[str] = []
         self.refreshes: list[tuple[str, str]] = []
         self.refresh_as: Refresh = nothing_to_do
 
     async def take(self, mention: Mention) -> bool:
-        self.offered += 1
-        async with self._offer:
-            self._offer.notify_all()
-        await self.may_take.wait()
-        if self.failures:
-            raise self.failures.pop(0)
+        await self._offered()
         identity = (mention.thread.tenant, mention.channel, mention.message)
         known = self._known.setdefault(identity, mention)
         assert known == mention, "two deliveries of one message read differently"
         if known is mention:
             self.taken.append(mention)
         return known is mention
+
+    @property
+    def texts(self) -> list[str]:
+        """The questions that were taken, in order."""
+        return [mention.text for mention in self.taken]
+
+    async def edit(self, mention: Mention) -> None:
+        await self._offered()
+        if mention not in self.edited:
+            self.edited.append(mention)
+
+    async def withdraw(self, message: MessageRef) -> None:
+        await self._offered()
+        self.withdrawn.append(message)
+
+    async def absence(self, listener: str) -> Absence | None:
+        self.asked_for_absence.append(listener)
+        async with self._offer:
+            self._offer.notify_all()
+        absence = self.absences.pop(0) if self.absences else None
+        if isinstance(absence, Exception):
+            raise absence
+        return absence
+
+    async def heard(self, listener: str) -> None:
+        self.heard_from.append(listener)
+        async with self._offer:
+            self._offer.notify_all()
+
+    async def _offered(self) -> None:
+        """Something is handed over; it is taken when it may be, and unless that fails."""
+        self.offered += 1
+        async with self._offer:
+            self._offer.notify_all()
+        await self.may_take.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+
+    async def wait_until_asked(self, times: int = 1) -> None:
+        """Wait until the adapter asked so often what it may have missed."""
+        async with asyncio.timeout(5), self._offer:
+            await self._offer.wait_for(lambda: len(self.asked_for_absence) >= times)
+
+    async def wait_until_heard(self, times: int = 1) -> None:
+        """Wait until the adapter said so often that it is up to date."""
+        async with asyncio.timeout(5), self._offer:
+            await self._offer.wait_for(lambda: len(self.heard_from) >= times)
 
     async def wait_until_offered(self, times: int = 1) -> None:
         """Wait until so many mentions were handed over, taken or not."""
@@ -90,3 +139,33 @@ async def running(
                     await asyncio.wait([run])
     finally:
         await platform.close()
+
+
+def away(
+    seconds: float = 3600.0, *, messages: int = 500, threads: Sequence[ThreadRef] = ()
+) -> Absence:
+    """An absence that lasted until now."""
+    return Absence(since=time.time() - seconds, messages=messages, threads=threads)
+
+
+def message_ref(channel: str, ts: str) -> MessageRef:
+    """The identity of a message on the server."""
+    return MessageRef(platform="slack", tenant=TEAM, channel=channel, message=MessageId(ts))
+
+
+def thread_on(channel: str, root: str, tenant: str = TEAM) -> ThreadRef:
+    """A thread on the server."""
+    return ThreadRef(platform="slack", tenant=tenant, key=f"{channel}:{root}")
+
+
+@asynccontextmanager
+async def back(
+    server: SlackServer, *absences: Absence | Exception | None
+) -> AsyncIterator[FakeReception]:
+    """The adapter comes back after an absence, and is up to date."""
+    reception = FakeReception()
+    reception.absences = list(absences)
+    async with running(slack_settings(server), reception):
+        await reception.wait_until_heard()
+        yield reception
+    assert server.unknown_args == []

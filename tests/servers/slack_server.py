@@ -3,7 +3,8 @@
 Strict about the wire: it refuses what Slack refuses, with Slack's codes, and notes what Slack would
 let pass but a client should not do. Behaves as Slack where that is a trap: a mention is delivered
 twice with two event ids, an event that is not acknowledged comes again, the bot's own messages are
-events too, and the address of a websocket works once.
+events too, the address of a websocket works once, each event goes to one of the open websockets in
+turn, and what comes while none is open is lost.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import itertools
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -21,14 +22,15 @@ from aiohttp import web
 from servers.faults import Fault
 from servers.slack_deliveries import Deliveries, Delivery
 from servers.slack_methods import METHODS, Method, Methods
-from servers.slack_workspace import APP, BOT_USER, ENTERPRISE, TEAM, Json, SlackError, Workspace
+from servers.slack_people import People, ResponseUrl
+from servers.slack_workspace import BOT_USER as BOT_USER
+from servers.slack_workspace import Json, SlackError, Workspace
 
 BOT_TOKEN = "xoxb-test-bot-token"
 APP_TOKEN = "xapp-test-app-token"
 SIGNING_SECRET = "test-signing-secret"
 
 RESPONSE_USES = 5
-RESPONSE_SECONDS = 30 * 60
 
 T = TypeVar("T")
 
@@ -42,15 +44,7 @@ class Call:
     at: float
 
 
-@dataclass(kw_only=True)
-class ResponseUrl:
-    """Where the answers to one slash command go."""
-
-    until: float
-    answers: list[Json]
-
-
-class SlackServer:
+class SlackServer(People):
     """Start it with `async with`; everything else may be called at any time after."""
 
     def __init__(self) -> None:
@@ -59,7 +53,14 @@ class SlackServer:
         self.unknown_args: list[tuple[str, str]] = []
         self.response_urls: dict[str, ResponseUrl] = {}
         self.base_url = ""
-        self._methods = Methods(self.workspace, self._emit, self._socket_url)
+        self._copies = 1
+        self._methods = Methods(
+            self.workspace,
+            emit=self.event,
+            changed=self.changed,
+            deleted=self.delete,
+            socket_url=self._socket_url,
+        )
         self._faults: defaultdict[str, list[Fault]] = defaultdict(list)
         self._tickets: set[str] = set()
         self._numbers = itertools.count(1)
@@ -118,6 +119,25 @@ class SlackServer:
         return [(s.channel, s.thread_ts, s.status) for s in self._methods.statuses]
 
     @property
+    def hanging(self) -> dict[tuple[str, str], str]:
+        """The statuses that people see now, by channel and thread."""
+        return {
+            (channel, thread): status
+            for (channel, thread), status in self._methods.shown.items()
+            if status and self.workspace.channels[channel].find(thread)
+        }
+
+    @property
+    def lost(self) -> list[Delivery]:
+        """What came while no websocket was open, and is never delivered."""
+        return self._deliveries.lost
+
+    @property
+    def scopes(self) -> set[str]:
+        """The scopes that reading is allowed by; take some away to see it refused."""
+        return self._methods.scopes
+
+    @property
     def whispers(self) -> list[Json]:
         """Every ephemeral message, as channel, user and text."""
         return self._methods.whispers
@@ -151,6 +171,10 @@ class SlackServer:
         """Let the next calls of a method go wrong, one fault each."""
         self._faults[method].extend(faults)
 
+    def faults_left(self, method: str) -> int:
+        """How many calls of a method have still to go wrong."""
+        return len(self._faults[method])
+
     def heal(self, method: str) -> None:
         """Take back what was ordered for a method."""
         self._faults[method].clear()
@@ -158,6 +182,10 @@ class SlackServer:
     def redeliver_after(self, seconds: float | None) -> None:
         """Set how long an event may stay unacknowledged; None: it is never sent again."""
         self._deliveries.redeliver_after = seconds
+
+    def deliver_each(self, times: int) -> None:
+        """Deliver each event so often from now on, with the same event id."""
+        self._copies = times
 
     def deliver_to(self, url: str) -> None:
         """Deliver over HTTP from now on, instead of by Socket Mode."""
@@ -173,6 +201,10 @@ class SlackServer:
         for socket in list(self._deliveries.sockets):
             await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
 
+    async def close_socket(self, number: int) -> None:
+        """Close one websocket, counted from the oldest one that is open."""
+        await self._deliveries.sockets[number].close()
+
     async def close_sockets(self) -> None:
         """Close every websocket in an orderly way."""
         for socket in list(self._deliveries.sockets):
@@ -186,91 +218,6 @@ class SlackServer:
         """Let every websocket stand open and silent, as when the network is gone."""
         self._deliveries.mute_sockets()
 
-    # --- what people do ----------------------------------------------------------------------
-
-    def say(
-        self,
-        channel: str,
-        user: str,
-        text: str,
-        *,
-        thread_ts: str | None = None,
-        files: Sequence[str] = (),
-        **more: Any,
-    ) -> str:
-        """Write a message; the bot gets it as `message`, and as `app_mention` if it mentions it.
-
-        The text is as it travels: `<@U…>` for people, `&lt;` for <. Returns the message's ts.
-        """
-        place = self.workspace.channels[channel]
-        message = self.workspace.write(place, user, text, thread_ts=thread_ts, files=files, **more)
-        event = {**message, "channel": channel, "event_ts": message["ts"]}
-        if f"<@{BOT_USER}>" in text and place.kind != "im":
-            mention = {key: value for key, value in event.items() if key != "subtype"}
-            self.event({**mention, "type": "app_mention"})
-        if BOT_USER in place.members:
-            self.event({**event, "channel_type": place.kind})
-        return str(message["ts"])
-
-    def mention(
-        self,
-        channel: str,
-        user: str,
-        text: str,
-        *,
-        thread_ts: str | None = None,
-        files: Sequence[str] = (),
-    ) -> str:
-        """Ask the bot in a channel: `say` with its mention before the text. Delivered twice."""
-        asked = f"<@{BOT_USER}> {text}".strip()
-        return self.say(channel, user, asked, thread_ts=thread_ts, files=files)
-
-    def dm(
-        self, user: str, text: str, *, thread_ts: str | None = None, files: Sequence[str] = ()
-    ) -> str:
-        """Write to the bot directly, in the channel `workspace.direct(user).id`."""
-        channel = self.workspace.direct(user).id
-        return self.say(channel, user, text, thread_ts=thread_ts, files=files)
-
-    def slash(self, command: str, text: str, *, channel: str, user: str) -> Delivery:
-        """Send a slash command; its answer is in the delivery once that is `done`."""
-        place = self.workspace.channels.get(channel)
-        if place is not None:
-            place.members.add(user)
-        self.workspace.users.add(user)
-        url = f"{self.base_url}/commands/{next(self._numbers)}"
-        until = time.monotonic() + RESPONSE_SECONDS
-        self.response_urls[url] = ResponseUrl(until=until, answers=[])
-        payload = {
-            "token": "verification",
-            "team_id": TEAM,
-            "team_domain": "docs",
-            "channel_id": channel,
-            "channel_name": "general",
-            "user_id": user,
-            "user_name": "someone",
-            "command": command,
-            "text": text,
-            "api_app_id": APP,
-            "is_enterprise_install": "false",
-            "response_url": url,
-            "trigger_id": f"{next(self._numbers)}.trigger",
-        }
-        return self._deliveries.send("slash_commands", payload)
-
-    def event(self, event: Json) -> Delivery:
-        """Deliver any event, with an event id of its own."""
-        return self._deliveries.send("events_api", self._callback(event))
-
-    def interact(self, payload: Json) -> Delivery:
-        """Deliver an interaction, such as a click on a button."""
-        who = {"user": {"id": "U0ALICE", "team_id": TEAM}, "team": {"id": TEAM}}
-        return self._deliveries.send("interactive", {**who, "api_app_id": APP, **payload})
-
-    def redeliver(self, delivery: Delivery) -> Delivery:
-        """Deliver an event once more, as Slack does when it missed the acknowledgement."""
-        return self._deliveries.send(delivery.kind, delivery.payload, delivery.attempt + 1)
-
     async def post(
         self, body: str, *, at: float | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
@@ -283,9 +230,9 @@ class SlackServer:
     async def _serve_method(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
         if self._faults[name]:
-            return (
-                await self._faults[name].pop(0).apply(request, self._answer_method, self._stopping)
-            )
+            fault = self._faults[name].pop(0)
+            self._notify()
+            return await fault.apply(request, self._answer_method, self._stopping)
         return await self._answer_method(request)
 
     async def _answer_method(self, request: web.Request) -> web.Response:
@@ -297,7 +244,7 @@ class SlackServer:
             method = self._checked(name, token or args.get("token"), args)
             body = {"ok": True, **method.run(self._methods, args)}
         except SlackError as error:
-            body = {"ok": False, "error": error.code}
+            body = {"ok": False, "error": error.code, **error.more}
             if error.messages:
                 body["response_metadata"] = {"messages": list(error.messages)}
         finally:
@@ -353,31 +300,6 @@ class SlackServer:
         ticket = f"ticket-{next(self._numbers)}"
         self._tickets.add(ticket)
         return f"{self.base_url.replace('http', 'ws', 1)}/link?ticket={ticket}"
-
-    def _emit(self, event: Json) -> None:
-        self.event(event)
-
-    def _callback(self, event: Json) -> Json:
-        installed = {
-            "enterprise_id": ENTERPRISE,
-            "team_id": TEAM,
-            "user_id": BOT_USER,
-            "is_bot": True,
-            "is_enterprise_install": False,
-        }
-        return {
-            "token": "verification",
-            "team_id": TEAM,
-            "context_team_id": TEAM,
-            "context_enterprise_id": ENTERPRISE,
-            "api_app_id": APP,
-            "event": event,
-            "type": "event_callback",
-            "event_id": f"Ev{next(self._numbers):09d}",
-            "event_time": int(time.time()),
-            "authorizations": [installed],
-            "is_ext_shared_channel": False,
-        }
 
     def _notify(self) -> None:
         self._changed.set()

@@ -19,10 +19,11 @@ BOT_ID = "B0DOCENT"
 class SlackError(Exception):
     """A refusal, by Slack's code for it."""
 
-    def __init__(self, code: str, *messages: str) -> None:
+    def __init__(self, code: str, *messages: str, **more: str) -> None:
         super().__init__(code)
         self.code = code
         self.messages = messages
+        self.more = more
 
 
 @dataclass(kw_only=True)
@@ -37,6 +38,33 @@ class Channel:
 
     def find(self, ts: str) -> Json | None:
         return next((message for message in self.messages if message["ts"] == ts), None)
+
+    def get(self, ts: str) -> Json:
+        """The message, which must be there."""
+        message = self.find(ts)
+        assert message is not None
+        return message
+
+    def replies(self, root: str) -> list[Json]:
+        """The replies under a root message."""
+        return [m for m in self.messages if m.get("thread_ts") == root and m["ts"] != root]
+
+    def shown(self, message: Json) -> Json:
+        """A message as it is read out: a root with replies counts them."""
+        replies = self.replies(message["ts"])
+        if not replies:
+            return dict(message)
+        writers = list(dict.fromkeys(reply["user"] for reply in replies))
+        return {
+            **message,
+            "thread_ts": message["ts"],
+            "reply_count": len(replies),
+            "reply_users_count": len(writers),
+            "latest_reply": replies[-1]["ts"],
+            "reply_users": writers,
+            "is_locked": False,
+            "subscribed": False,
+        }
 
     def thread(self, root: str) -> list[Json]:
         """The root message and the replies under it."""
@@ -109,7 +137,7 @@ class Workspace:
         """Store a message of a person or of the bot."""
         self.users.add(user)
         channel.members.add(user)
-        message: Json = {"type": "message", "user": user, "text": text, "ts": self._next_ts()}
+        message: Json = {"type": "message", "user": user, "text": text, "ts": self.next_ts()}
         message |= {"team": TEAM, **more}
         if thread_ts is not None:
             self.root(channel, thread_ts)
@@ -120,6 +148,39 @@ class Workspace:
         channel.messages.append(message)
         return message
 
-    def _next_ts(self) -> str:
+    def edit(self, channel: Channel, ts: str, text: str) -> tuple[Json, Json]:
+        """Let the author of a message change it; how it read before, and how it does now."""
+        message = channel.get(ts)
+        before = channel.shown(message)
+        message["text"] = text
+        message["edited"] = {"user": message["user"], "ts": f"{int(time.time())}.000000"}
+        return before, channel.shown(message)
+
+    def delete(self, channel: Channel, ts: str) -> list[tuple[Json, Json | None]]:
+        """Delete a message; each that changed as it was before, and the tombstone it left, if any.
+
+        The tombstone of a root goes with the last reply.
+        """
+        message = channel.get(ts)
+        before = channel.shown(message)
+        place = channel.messages.index(message)
+        if channel.replies(ts):
+            channel.messages[place] = {
+                "type": "message",
+                "subtype": "tombstone",
+                "text": "This message was deleted.",
+                "user": "USLACKBOT",
+                "hidden": True,
+                "ts": ts,
+            }
+            return [(before, channel.shown(channel.messages[place]))]
+        del channel.messages[place]
+        root = channel.find(message.get("thread_ts", ts))
+        if root is None or root.get("subtype") != "tombstone" or channel.replies(root["ts"]):
+            return [(before, None)]
+        channel.messages.remove(root)
+        return [(before, None), (root, None)]
+
+    def next_ts(self) -> str:
         """Unique, and later than every earlier one."""
         return f"{int(time.time())}.{next(self._numbers):06d}"
