@@ -4,31 +4,42 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import discord
 
-from bots.discord_bot.connection import CALL_SECONDS, calls, listen, log_in
-from bots.discord_bot.errors import MISSING_PERMISSIONS, NO_REPLY_WITHOUT_HISTORY, UNKNOWN_CHANNEL
+from bots.discord_bot.account import Account
+from bots.discord_bot.connection import CALL_SECONDS, calls
+from bots.discord_bot.errors import (
+    MISSING_PERMISSIONS,
+    NO_REPLY_WITHOUT_HISTORY,
+    NOT_FOR_MESSAGES,
+    UNKNOWN_CHANNEL,
+)
 from bots.discord_bot.events import PLATFORM, place_of
+from bots.discord_bot.gateway import listen, open_gate
 from bots.discord_bot.hints import cannot_answer, tell
 from bots.discord_bot.intake import Intake
+from bots.discord_bot.missed import Watch
 from bots.discord_bot.places import Place, Places
 from bots.discord_bot.render import render
 from core.domain import MessageId, Post, Reply, ThreadRef
-from core.errors import PlatformError, PlatformRefused, PlatformUnreachable
+from core.errors import PlatformError, PlatformRefused
 from core.ports import Reception
 from core.settings import DiscordSettings
 
 _GRACE: Final = 3.0  # seconds for what is under way when the bot stops
-_HISTORY: Final = 100  # messages after the question among which a reply is looked for
+_NEWEST: Final = 100  # messages among which a reply is looked for first
+_HISTORY: Final = 1_000  # messages after the question among which it is looked for then
+_MESSAGE_LENGTH: Final = 2_000
 _NO_PINGS: Final = discord.AllowedMentions.none()
 
 log = logging.getLogger(__name__)
 
 
 class DiscordPlatform:
-    """Discord, by one gateway session and REST.
+    """Discord, by one gateway session for each shard, and REST.
 
     `remembered` and `remember` keep one short text for us: the commands that Discord was told of.
     """
@@ -46,7 +57,11 @@ class DiscordPlatform:
         self._settings = settings
         self._remembered = remembered
         self._remember = remember
-        self._places: Places | None = None  #: once logged in
+        self._account = Account(settings)
+
+    async def open(self) -> None:
+        """See Platform.open."""
+        await self._account.open()
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """See Platform.run. While Discord is away it tries on, ever more slowly."""
@@ -54,8 +69,8 @@ class DiscordPlatform:
         try:
             async with asyncio.TaskGroup() as tasks:
                 content = self._settings.message_content
-                intake = Intake(reception, ready, tasks, message_content=content)
-                connection = tasks.create_task(self._connect(intake))
+                intake = Intake(reception, tasks, message_content=content)
+                connection = tasks.create_task(self._connect(intake, reception, ready))
                 try:
                     await stop.wait()
                 finally:
@@ -63,15 +78,15 @@ class DiscordPlatform:
                     connection.cancel()
                 await intake.finish(_GRACE)
         except* PlatformRefused as refused:
-            refusal = refused.exceptions[0]
+            refusal = refused
+        while isinstance(refusal, BaseExceptionGroup):
+            refusal = refusal.exceptions[0]
         if refusal:
             raise refusal
 
     async def close(self) -> None:
         """See Platform.close."""
-        places, self._places = self._places, None
-        if places:
-            await places.client.close()
+        await self._account.close()
 
     def render(self, reply: Reply) -> Sequence[str]:
         """See Platform.render."""
@@ -89,16 +104,32 @@ class DiscordPlatform:
                 raise
         return MessageId(str(message.id))
 
-    async def find(self, post: Post) -> MessageId | None:
-        """See Platform.find. Looks at what was written after the question, up to 100 messages."""
+    async def announce(self, channel: str, text: str) -> None:
+        """See Platform.announce."""
+        if not channel.isdecimal():
+            raise PlatformRefused("That is no id of a Discord channel.")
         async with self._calls() as places:
-            candidates = list(places.candidates(post.thread))
-            for place in candidates:
+            await places.client.get_partial_messageable(int(channel)).send(
+                text[:_MESSAGE_LENGTH], allowed_mentions=_NO_PINGS, suppress_embeds=True
+            )
+
+    async def find(self, post: Post) -> MessageId | None:
+        """See Platform.find. Looks at what was written after the question, within bounds."""
+        unknown: discord.HTTPException | None = None
+        looked = False
+        async with self._calls() as places:
+            for place in places.candidates(post.thread, post.reply_to):
                 try:
-                    return await _look(places.client, place, post)
-                except discord.NotFound as error:
-                    if error.code != UNKNOWN_CHANNEL or place is candidates[-1]:
+                    if message := await _look(places.client, place, post):
+                        return message
+                except discord.HTTPException as error:
+                    if error.code not in (UNKNOWN_CHANNEL, *NOT_FOR_MESSAGES):
                         raise
+                    unknown = unknown or error
+                else:
+                    looked = True
+            if unknown and not looked:
+                raise unknown
         return None
 
     async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
@@ -112,12 +143,28 @@ class DiscordPlatform:
     async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
         """See Platform.clear_working. Typing ends with the next message, or by itself."""
 
-    async def _connect(self, intake: Intake) -> None:
-        client = await log_in(self._settings, intake.attach)
-        self._places = intake.places
+    async def _connect(self, intake: Intake, reception: Reception, ready: asyncio.Event) -> None:
+        """Log in, and hear every shard of this process until cancelled."""
+        places = await self._account.wait()
+        client, shards = places.client, self._settings.shards
+        intake.attach(places)
         self._say_what_is_seen(client)
-        intake.start(intake.commands.sync(self._remembered, self._remember))
-        await listen(client, self._settings.gateway_url)
+        here = list(shards.ids) if shards else [None]
+        if here[0] in (None, 0):  # one process tells Discord, for all
+            intake.start(intake.commands.sync(self._remembered, self._remember))
+        gate, silent = await open_gate(client), set(here)
+
+        def begun(shard: int | None) -> None:
+            silent.discard(shard)
+            if not silent:
+                ready.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            for shard in here:
+                on_begun = partial(begun, shard)
+                watch = Watch(intake, reception, tasks, shard=shard, on_begun=on_begun)
+                hearing = listen(client, self._settings.gateway_url, gate, watch, shard)
+                tasks.create_task(hearing, name=f"shard {shard}")
 
     def _say_what_is_seen(self, client: discord.Client) -> None:
         """Tell the operator whether the bot reads messages that do not mention it."""
@@ -145,16 +192,15 @@ class DiscordPlatform:
 
     @asynccontextmanager
     async def _calls(self, seconds: float = CALL_SECONDS) -> AsyncIterator[Places]:
-        if self._places is None:
-            raise PlatformUnreachable("The bot is not logged in to Discord.")
-        async with calls(self._places.client, seconds):
-            yield self._places
+        places = await self._account.places(seconds)
+        async with calls(places.client, seconds):
+            yield places
 
 
 async def _send(client: discord.Client, place: Place, post: Post) -> discord.Message:
     """Post; the nonce makes Discord return the message of an earlier attempt instead of another."""
     channel = client.get_partial_messageable(place.channel)
-    if place.in_line:
+    if _names_question(place, post):
         try:
             return await channel.send(
                 post.text,
@@ -180,20 +226,37 @@ async def _type(client: discord.Client, place: Place) -> None:
 
 
 async def _look(client: discord.Client, place: Place, post: Post) -> MessageId | None:
+    """Look for a post among the newest messages, where it mostly is, then from the question on."""
     channel = client.get_partial_messageable(place.channel)
-    after = discord.Object(int(post.reply_to))
+    after, newest = discord.Object(int(post.reply_to)), 0
+    async for message in channel.history(limit=_NEWEST, after=after, oldest_first=False):
+        newest += 1
+        if _is_same(client, message, place, post):
+            return MessageId(str(message.id))
+    if newest < _NEWEST:
+        return None
     async for message in channel.history(limit=_HISTORY, after=after, oldest_first=True):
-        if message.author == client.user and _is_same(message, place, post):
+        if _is_same(client, message, place, post):
             return MessageId(str(message.id))
     return None
 
 
-def _is_same(message: discord.Message, place: Place, post: Post) -> bool:
-    """Say whether a message of ours is this post; an older one may come without its nonce."""
+def _is_same(client: discord.Client, message: discord.Message, place: Place, post: Post) -> bool:
+    """Say whether a message is this post of ours; an older one may come without its nonce."""
+    if message.author != client.user:
+        return False
     if message.nonce is not None:
         return str(message.nonce) == post.marker
-    if place.in_line:
-        reference = message.reference
-        if reference is None or str(reference.message_id) != post.reply_to:
-            return False
+    named = str(message.reference.message_id) if message.reference else None
+    if named != (post.reply_to if _names_question(place, post) else None):
+        return False
     return message.content == post.text.strip()
+
+
+def _names_question(place: Place, post: Post) -> bool:
+    """Say whether a post is made as a reply to its question: wherever that stands in the place.
+
+    Two questions may have replies of the same text; by what they name they are told apart. Only the
+    first question of a thread stands outside, where it cannot be replied to from within.
+    """
+    return place.in_line or place.channel != int(post.reply_to)

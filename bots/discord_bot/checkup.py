@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bots.discord_bot.connection import log_in_once
+from bots.discord_bot.connection import log_in
 from core.errors import PlatformRefused, PlatformUnreachable
 from core.settings import DiscordSettings
 
@@ -13,7 +13,7 @@ async def check(settings: DiscordSettings) -> str:
     """Log in, and say who Discord takes us for and what we may read. Raises PlatformError."""
     try:
         async with asyncio.timeout(PATIENCE):
-            client = await log_in_once(settings, lambda _: None)
+            client = await log_in(settings)
     except TimeoutError:
         raise PlatformUnreachable(f"Discord does not answer within {PATIENCE:.0f} s.") from None
     try:

@@ -40,7 +40,7 @@ _STOPPED: Final = "The bot is stopping, and the refresh with it. Please start it
 
 log = logging.getLogger(__name__)
 
-Start = Callable[[Coroutine[Any, Any, None]], None]
+Start = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Commands:
@@ -204,8 +204,8 @@ class _Tree(app_commands.CommandTree[discord.Client]):
 def _tree(
     client: discord.Client,
     *,
-    ask: Callable[[discord.Interaction, str], None],
-    refresh: Callable[[discord.Interaction], None],
+    ask: Callable[[discord.Interaction, str], object],
+    refresh: Callable[[discord.Interaction], object],
 ) -> _Tree:
     """Declare the commands, for servers that invited the bot and for its direct messages."""
     tree = _Tree(

@@ -16,11 +16,13 @@ from core.errors import (
     PlatformRefused,
     PlatformUnreachable,
     ThreadGone,
+    TokenRefused,
 )
 
 # Codes of Discord's JSON errors that are dealt with one by one.
 UNKNOWN_CHANNEL: Final = 10003
 MISSING_PERMISSIONS: Final = 50013
+NOT_FOR_MESSAGES: Final = (50008, 50024)  # of a forum, say
 NO_REPLY_WITHOUT_HISTORY: Final = 160002
 THREAD_EXISTS: Final = 160004
 
@@ -33,8 +35,13 @@ _GONE: Final = {
     50083: "it is archived",
     160005: "it is locked",
 }
+_OVERLOADED: Final = 130000
+#: With the status 401; another code there is of an interaction, whose token is another one.
+_UNAUTHORIZED: Final = (0, 40001, 50014)
 #: Close codes of the gateway after which connecting again does not help.
 _TOKEN_REFUSED: Final = 4004
+_WRONG_SHARD: Final = 4010
+_SHARDS_NEEDED: Final = 4011
 _INTENT_REFUSED: Final = 4014
 
 _TOKEN_HINT: Final = (
@@ -44,6 +51,12 @@ _INTENT_HINT: Final = (
     "Switch it on in the Discord developer portal under Bot, Privileged Gateway Intents, Message "
     "Content Intent, or set DISCORD_MESSAGE_CONTENT=false."
 )
+_SHARD_HINTS: Final = {
+    _WRONG_SHARD: "Check DISCORD_SHARDS: of `0-1/4`, 4 is the number of all shards, in all "
+    "processes together, and the others count from 0.",
+    _SHARDS_NEEDED: "The bot is in too many servers for so few connections: set "
+    "DISCORD_SHARDS to a greater number.",
+}
 _PERMISSION_HINT: Final = (
     "Give the bot's role the permissions that `docent manifest discord` lists, in that channel too."
 )
@@ -62,7 +75,7 @@ def translated() -> Iterator[None]:
     except discord.HTTPException as error:
         raise _from_reply(error) from error
     except discord.LoginFailure as error:
-        raise PlatformRefused("Discord refused the token.", _TOKEN_HINT) from error
+        raise _token_refused() from error
     except discord.PrivilegedIntentsRequired as error:
         raise closed_for_good(_INTENT_REFUSED) from error
     except discord.ConnectionClosed as error:
@@ -81,19 +94,24 @@ def translated() -> Iterator[None]:
 def closed_for_good(code: int) -> PlatformRefused:
     """Say why the gateway closed the socket with a code that will come again."""
     if code == _TOKEN_REFUSED:
-        return PlatformRefused("Discord refused the token.", _TOKEN_HINT)
+        return _token_refused()
     if code == _INTENT_REFUSED:
         return PlatformRefused("The message content intent is not switched on.", _INTENT_HINT)
-    return PlatformRefused(f"Discord's gateway refused the bot (close code {code}).")
+    hint = _SHARD_HINTS.get(code, "")
+    return PlatformRefused(f"Discord's gateway refused the bot (close code {code}).", hint)
+
+
+def _token_refused() -> TokenRefused:
+    return TokenRefused("Discord refused the token.", _TOKEN_HINT)
 
 
 def _from_reply(error: discord.HTTPException) -> PlatformError:
     if error.status == 429:  # not slept out by discord.py: Cloudflare's, or a webhook's
         return PlatformBusy(_seconds(error.response.headers.get("Retry-After")))
-    if error.status >= 500:
+    if error.status >= 500 or error.code == _OVERLOADED:
         return PlatformUnreachable(f"Discord is out of order ({_call(error)}).")
-    if error.status == 401 and not error.code:
-        return PlatformRefused("Discord refused the token.", _TOKEN_HINT)
+    if error.status == 401 and error.code in _UNAUTHORIZED:
+        return _token_refused()
     if error.code in _GONE:
         return ThreadGone(f"The thread cannot be reached: {_GONE[error.code]}.")
     if error.code == MISSING_PERMISSIONS:

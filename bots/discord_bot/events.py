@@ -5,11 +5,12 @@ name before it exists, and a question asked inside it later has the same one.
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 import discord
 
-from core.domain import Mention, MessageId, ThreadRef
+from core.domain import Mention, MessageId, MessageRef, ThreadRef
 
 PLATFORM: Final = "discord"
 
@@ -83,6 +84,27 @@ def mention_of(message: discord.Message, me: discord.ClientUser) -> Mention | No
         text=question_of(message, me),
         at=message.created_at.timestamp(),
         unread=tuple(attachment.filename for attachment in message.attachments),
+    )
+
+
+def edit_of(message: discord.Message, me: discord.ClientUser) -> Mention | None:
+    """Read a message that a person edited, as `mention_of` does; `at` is when it was edited.
+
+    Discord changes messages by itself, too: it unfolds links, pins, opens threads.
+    """
+    mention = mention_of(message, me)
+    if mention is None or message.edited_at is None:
+        return None
+    return replace(mention, at=message.edited_at.timestamp())
+
+
+def ref_of(guild: int | None, channel: int, message: int) -> MessageRef:
+    """Name a message of which nothing is known but its ids, as its mention does."""
+    return MessageRef(
+        platform=PLATFORM,
+        tenant="" if guild is None else str(guild),
+        channel=str(channel),
+        message=MessageId(str(message)),
     )
 
 

@@ -16,7 +16,8 @@ PERMISSIONS: Final = {
     "send_messages": ("Send Messages", "to answer in line where a thread cannot be opened"),
     "read_message_history": (
         "Read Message History",
-        "to reply to a message, and to see whether an answer was posted already",
+        "to reply to a message, to find what was asked while the bot was away, and to see whether "
+        "an answer was posted already",
     ),
 }
 

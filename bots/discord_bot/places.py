@@ -4,6 +4,7 @@ Knows the permissions that decide it. Nothing is written to a channel here.
 """
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -14,11 +15,12 @@ from bots.discord_bot.connection import patience
 from bots.discord_bot.errors import THREAD_EXISTS, UNKNOWN_CHANNEL
 from bots.discord_bot.events import place_of, question_of, thread_name
 from bots.discord_bot.manifest import PERMISSIONS
-from core.domain import ThreadRef
+from core.domain import MessageId, ThreadRef
 
 _REMEMBERED: Final = 10_000  #: threads; the oldest is forgotten and found again when needed
 _ARCHIVE_MINUTES: Final = 1440
 _PATIENCE: Final = 5.0  #: seconds; an answer in line is better than one that comes late
+_REFUSED_SECONDS: Final = 600.0  #: for which a refusal counts where permissions are not known
 _FOR_A_THREAD: Final = ("view_channel", "create_public_threads", "send_messages_in_threads")
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class Place:
     """A channel or thread that takes messages."""
 
     channel: int
-    in_line: bool = False  #: not a thread: what is posted names the question that it replies to
+    in_line: bool = False  #: the channel of the question, which has no thread of its own
 
 
 class Places:
@@ -44,7 +46,7 @@ class Places:
         self._known: dict[str, Place] = {}
         self._expected: dict[str, str] = {}
         self._askers: dict[str, int] = {}
-        self._refused: set[int] = set()  #: channels in which no thread could be made
+        self._refused: dict[int, float] = {}  #: channels where no thread could be made, and when
 
     def asked(self, thread: ThreadRef, person: int) -> None:
         """Note who asked last in a thread."""
@@ -78,15 +80,24 @@ class Places:
         _keep(self._known, thread.key, Place(channel=number))
         return result
 
-    def candidates(self, thread: ThreadRef) -> Iterator[Place]:
-        """Where replies to the thread may have gone, the likely place first. Opens nothing."""
+    def candidates(self, thread: ThreadRef, question: MessageId) -> Iterator[Place]:
+        """Where the reply to a question may have gone, the likely place first. Opens nothing.
+
+        Another process may have replied elsewhere than this one would; but in line only where the
+        thread would have been made from the question.
+        """
         parent, number = place_of(thread)
-        if thread.key in self._known:
-            yield self._known[thread.key]
-            return
-        yield Place(channel=number)
-        if parent is not None:
+        known = self._known.get(thread.key, Place(channel=number))
+        yield known
+        if known.in_line:
+            yield Place(channel=number)
+        elif parent is not None and question == str(number):
             yield Place(channel=parent, in_line=True)
+
+    def may_read(self, channel: discord.abc.Snowflake) -> bool:
+        """Whether the bot may read what was written there, as far as is known."""
+        granted = self._permissions(channel)
+        return granted is None or (granted.view_channel and granted.read_message_history)
 
     def missing(self, channel: discord.abc.Snowflake) -> tuple[str, ...]:
         """The permissions without which the bot surely cannot answer there, as Discord names them.
@@ -134,8 +145,8 @@ class Places:
             return thread
         if error.status not in (400, 403):  # where the question is deleted it is 404
             raise error
-        if parent not in self._refused:
-            self._refused.add(parent)
+        known, self._refused[parent] = parent in self._refused, time.monotonic()
+        if not known:
             missing = self._lacking_for_a_thread(parent)
             log.warning(
                 "Threads cannot be opened in a channel; answers go into it",
@@ -144,10 +155,13 @@ class Places:
         return Place(channel=parent, in_line=True)
 
     def _is_futile(self, parent: int) -> bool:
-        """Say whether Discord will surely not make a thread there: its refusals are counted."""
+        """Say whether Discord will not make a thread there: its refusals are counted."""
         channel = self.client.get_channel(parent)
-        if channel is None or isinstance(channel, discord.TextChannel):
-            return parent in self._refused and bool(self._lacking_for_a_thread(parent))
+        refused_at = self._refused.get(parent)
+        if channel is None:  # without the gateway's events nothing is known of permissions
+            return refused_at is not None and time.monotonic() - refused_at < _REFUSED_SECONDS
+        if isinstance(channel, discord.TextChannel):
+            return refused_at is not None and bool(self._lacking_for_a_thread(parent))
         return True
 
     def _lacking_for_a_thread(self, parent: int) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bots.discord_bot import checkup, connection
-from core.errors import PlatformRefused, PlatformUnreachable
+from bots.discord_bot import checkup, connection, gateway
+from core.errors import PlatformRefused, PlatformUnreachable, TokenRefused
 from core.settings import DiscordSettings
 from servers.discord_bench import Notebook, answer_to, connected, platform_for
 from servers.discord_http import Fault
@@ -38,6 +38,7 @@ def help_channel(discord):
 def hasty(monkeypatch):
     """Pauses that do not keep a test waiting."""
     monkeypatch.setattr(connection, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
 
 
 async def refusal(platform) -> PlatformRefused:
@@ -70,13 +71,16 @@ async def test_the_content_of_messages_is_asked_for_where_it_is_wanted():
 
 async def test_a_bad_token_is_reported_by_the_name_of_its_setting(discord):
     error = await refusal(platform_for(discord, token="other-token"))
+    assert isinstance(error, TokenRefused)
     assert "DISCORD_TOKEN" in error.hint
     assert "other-token" not in str(error)
 
 
 async def test_a_token_that_only_the_gateway_refuses_is_reported_too(discord):
     discord.gateway.close_on_identify = 4004
-    assert "DISCORD_TOKEN" in (await refusal(platform_for(discord))).hint
+    error = await refusal(platform_for(discord))
+    assert isinstance(error, TokenRefused)
+    assert "DISCORD_TOKEN" in error.hint
 
 
 async def test_an_intent_that_is_not_switched_on_is_reported_with_its_mending(discord, caplog):
@@ -264,7 +268,9 @@ async def test_sessions_that_do_not_last_are_begun_ever_more_slowly(discord, mon
         failures.append(count)
         return 0.0
 
-    monkeypatch.setattr(connection, "_pause", pause)
+    monkeypatch.setattr(gateway, "pause", pause)
+    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
+    monkeypatch.setattr(gateway, "BRIEF_SECONDS", 0.0)
     async with connected(discord):
         for number in range(1, 4):
             await discord.wait_for(lambda: discord.gateway.sessions)
@@ -273,10 +279,51 @@ async def test_sessions_that_do_not_last_are_begun_ever_more_slowly(discord, mon
     assert failures == [0, 1, 0, 2, 0, 3]  # to resume, which is refused, and to begin anew
 
 
+async def test_sockets_that_do_not_last_are_followed_ever_more_slowly(discord, monkeypatch):
+    failures: list[int] = []
+    monkeypatch.setattr(gateway, "pause", lambda count: failures.append(count) or 0.0)
+    async with connected(discord):
+        for number in range(1, 5):
+            await discord.gateway.close_sockets(4000)
+            await discord.wait_for(lambda n=number: len(discord.gateway.resumes) == n)
+            await discord.wait_for(lambda: any(s.socket for s in discord.gateway.sessions.values()))
+    assert failures == [0, 1, 2, 3]  # although each of them resumed the session
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 4000, 4001, 4002, 4003, 4005, 4008])
+async def test_after_these_codes_the_session_is_resumed(discord, hasty, help_channel, ann, code):
+    async with connected(discord) as bench:
+        await discord.gateway.close_sockets(code)
+        await discord.mention(help_channel, ann, "How do I start?")
+        assert (await bench.notebook.next()).text == "How do I start?"
+    assert len(discord.gateway.identifies) == 1
+
+
+@pytest.mark.parametrize("code", [4007, 4009])
+async def test_after_these_codes_a_new_session_is_begun(discord, hasty, help_channel, ann, code):
+    async with connected(discord) as bench:
+        await discord.gateway.close_sockets(code)
+        await discord.wait_for(lambda: len(discord.gateway.sessions) == 2)
+        await discord.mention(help_channel, ann, "How do I start?")
+        assert (await bench.notebook.next()).text == "How do I start?"
+    assert discord.gateway.resumes == []
+
+
+async def test_an_invalid_session_that_may_be_resumed_is_resumed(discord, hasty, help_channel, ann):
+    async with connected(discord) as bench:
+        (session,) = discord.gateway.sessions.values()
+        await session.socket.send({"op": 9, "d": True})
+        await discord.wait_for(lambda: discord.gateway.resumes)
+        await discord.mention(help_channel, ann, "How do I start?")
+        assert (await bench.notebook.next()).text == "How do I start?"
+    assert len(discord.gateway.identifies) == 1
+
+
 async def test_a_session_that_lasted_makes_the_next_one_wait_no_longer(discord, monkeypatch):
     failures: list[int] = []
-    monkeypatch.setattr(connection, "STABLE_SECONDS", 0.0)
-    monkeypatch.setattr(connection, "_pause", lambda count: failures.append(count) or 0.0)
+    monkeypatch.setattr(gateway, "STABLE_SECONDS", 0.0)
+    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
+    monkeypatch.setattr(gateway, "pause", lambda count: failures.append(count) or 0.0)
     async with connected(discord):
         await discord.gateway.close_sockets(4009, lose_sessions=True)
         await discord.wait_for(lambda: len(discord.gateway.identifies) == 2)
@@ -284,7 +331,7 @@ async def test_a_session_that_lasted_makes_the_next_one_wait_no_longer(discord, 
 
 
 def test_pauses_grow_up_to_five_minutes():
-    longest = [connection._pause(failures) for failures in range(2_000)]
+    longest = [connection.pause(failures) for failures in range(2_000)]
     assert all(pause <= connection.LONGEST_PAUSE for pause in longest)
     assert longest[0] <= connection.FIRST_PAUSE
     assert longest[-1] >= connection.LONGEST_PAUSE / 2

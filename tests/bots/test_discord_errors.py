@@ -16,6 +16,7 @@ from core.errors import (
     PlatformRefused,
     PlatformUnreachable,
     ThreadGone,
+    TokenRefused,
 )
 
 
@@ -111,7 +112,7 @@ def test_an_expired_interaction_is_not_taken_for_a_bad_token():
 def test_what_discord_wrote_is_not_repeated():
     for status in (400, 401, 403, 404):
         error = translate(reply(status))
-        assert type(error) is PlatformRefused
+        assert type(error) is (TokenRefused if status == 401 else PlatformRefused)
         assert "the text of Discord" not in str(error)
 
 

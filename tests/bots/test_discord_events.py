@@ -7,7 +7,15 @@ from pathlib import Path
 import discord
 import pytest
 
-from bots.discord_bot.events import is_addressed, is_hidden, mention_of, place_of, thread_name
+from bots.discord_bot.events import (
+    edit_of,
+    is_addressed,
+    is_hidden,
+    mention_of,
+    place_of,
+    ref_of,
+    thread_name,
+)
 from core.domain import Mention, ThreadRef
 
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "discord"
@@ -150,3 +158,31 @@ def test_the_name_of_a_thread_can_be_read_back():
 )
 def test_a_thread_is_called_by_its_question(question, name):
     assert thread_name(question, "Ann") == name
+
+
+def test_a_message_that_nobody_edited_is_no_edit(parsed):
+    assert edit_of(parsed.message("mention"), parsed.me) is None
+
+
+def test_an_edited_message_is_its_mention_at_the_time_of_the_edit(parsed):
+    data = payload("mention") | {"edited_timestamp": "2026-11-22T12:34:56.500000+00:00"}
+    channel, _ = parsed.state._get_guild_channel(data)
+    message = discord.Message(state=parsed.state, channel=channel, data=data)
+    edited, mention = edit_of(message, parsed.me), parsed.mention("mention")
+    assert edited.at == datetime(2026, 11, 22, 12, 34, 56, 500_000, tzinfo=UTC).timestamp()
+    assert (edited.ref, edited.text, edited.thread) == (mention.ref, mention.text, mention.thread)
+
+
+@pytest.mark.parametrize("name", ["plain", "other_bot", "own", "webhook", "pin"])
+def test_what_does_not_ask_the_bot_is_no_edit_either(parsed, name):
+    data = payload(name) | {"edited_timestamp": "2026-11-22T12:34:56.500000+00:00"}
+    channel, _ = parsed.state._get_guild_channel(data)
+    message = discord.Message(state=parsed.state, channel=channel, data=data)
+    assert edit_of(message, parsed.me) is None
+
+
+@pytest.mark.parametrize("name", ["mention", "mention_in_thread", "direct"])
+def test_a_message_is_named_by_its_ids_as_its_mention_is(parsed, name):
+    data, mention = payload(name), parsed.mention(name)
+    guild = int(data["guild_id"]) if "guild_id" in data else None
+    assert ref_of(guild, int(data["channel_id"]), int(data["id"])) == mention.ref

@@ -236,6 +236,73 @@ async def test_with_markers_a_post_of_the_same_text_is_not_taken_for_another(dis
     assert await bench.platform.find(answer_to(mention, marker="1" * 24)) is None
 
 
+@pytest.mark.parametrize("with_nonces", [True, False])
+@pytest.mark.parametrize(("before", "after"), [(5, 150), (150, 5), (150, 150), (950, 20)])
+async def test_a_post_is_found_among_many_messages_of_others(
+    discord, bench, ann, asked, with_nonces, before, after
+):
+    question, mention = asked
+    discord.rest.history_has_nonces = with_nonces
+    await bench.platform.show_working(mention.thread, mention.message)
+    thread = discord.thread_under(question)
+    for _ in range(before):
+        discord.world.write(thread, ann, "By starting.")
+    message = await bench.platform.post(answer_to(mention))
+    for _ in range(after):
+        discord.world.write(thread, ann, "By starting.")
+    assert await bench.platform.find(answer_to(mention)) == message
+
+
+async def test_replies_of_the_same_text_to_different_questions_are_told_apart(
+    discord, bench, ann, asked
+):
+    question, first = asked
+    await bench.platform.show_working(first.thread, first.message)
+    thread = discord.thread_under(question)
+    others = [(await ask(discord, bench, thread, ann))[1] for _ in range(2)]
+    posts = [answer_to(one, marker=str(n) * 24) for n, one in enumerate((first, *others))]
+    posted = []
+    for post in posts:  # each after all three questions were asked
+        assert await bench.platform.find(post) is None
+        posted.append(await bench.platform.post(post))
+    assert [await bench.platform.find(post) for post in posts] == posted
+    assert len(thread.texts()) == 5
+
+
+async def test_a_follow_up_is_answered_by_a_reply_that_pings_nobody(discord, bench, ann, asked):
+    question, first = asked
+    await bench.platform.post(answer_to(first))
+    thread = discord.thread_under(question)
+    follow_up, mention = await ask(discord, bench, thread, ann)
+    await bench.platform.post(answer_to(mention, marker="1" * 24))
+    one, other = discord.posted(thread)
+    assert "message_reference" not in one  # its question stands in the channel
+    assert other["message_reference"]["message_id"] == follow_up["id"]
+    assert other["mentions"] == []
+
+
+async def test_an_older_post_without_its_nonce_is_found_where_newer_ones_have_theirs(
+    discord, bench, asked
+):
+    question, mention = asked
+    discord.rest.history_has_nonces = True
+    message = await bench.platform.post(answer_to(mention))
+    newer = await bench.platform.post(answer_to(mention, "By starting.", "1" * 24))
+    thread = discord.thread_under(question)
+    del thread.messages[int(message)]["nonce"]
+    assert await bench.platform.find(answer_to(mention)) == message
+    assert await bench.platform.find(answer_to(mention, "By starting.", "1" * 24)) == newer
+
+
+async def test_the_search_for_a_post_ends(discord, bench, ann, asked):
+    question, mention = asked
+    await bench.platform.show_working(mention.thread, mention.message)
+    for _ in range(1_300):
+        discord.world.write(discord.thread_under(question), ann, "chatter")
+    assert await bench.platform.find(answer_to(mention)) is None
+    assert len(discord.calls("GET", MESSAGES)) <= 12
+
+
 async def test_somebody_elses_message_is_not_taken_for_ours(discord, bench, ann):
     await discord.dm(ann, "How do I start?")
     mention = await bench.notebook.next()
@@ -282,12 +349,41 @@ async def test_a_rate_limit_is_slept_out(discord, bench, asked):
     assert len(discord.posted(discord.thread_under(question))) == 1
 
 
-async def test_a_long_rate_limit_is_handed_on_with_its_seconds(discord, bench, asked):
+@pytest.mark.parametrize("seconds", [90.0, 7_200.0])
+@pytest.mark.parametrize("for_all", [True, False])
+async def test_a_long_rate_limit_is_handed_on_with_its_seconds(
+    discord, bench, asked, seconds, for_all
+):
     _, mention = asked
-    discord.fail("POST", MESSAGES, Fault(retry_after=90.0))
+    discord.fail("POST", MESSAGES, Fault(retry_after=seconds, for_all=for_all))
     with pytest.raises(PlatformBusy) as caught:
         await bench.platform.post(answer_to(mention))
-    assert caught.value.retry_after == 90.0
+    assert caught.value.retry_after == seconds
+    await bench.platform.post(answer_to(mention))  # core waits, nothing here does
+
+
+async def test_a_message_that_is_too_long_is_refused_once_and_for_all(discord, bench, asked):
+    _, mention = asked
+    with pytest.raises(PlatformRefused, match="50035"):
+        await bench.platform.post(answer_to(mention, "a" * 2_001))
+    assert len(discord.calls("POST", MESSAGES)) == 1
+
+
+async def test_a_nonce_counts_for_some_minutes_only(discord, bench, asked):
+    question, mention = asked
+    discord.rest.nonce_seconds = 0.0
+    for _ in range(2):
+        await bench.platform.post(answer_to(mention))
+    assert len(discord.posted(discord.thread_under(question))) == 2
+
+
+async def test_a_reply_that_somebody_deleted_is_not_posted_again(discord, bench, asked):
+    question, mention = asked
+    await bench.platform.post(answer_to(mention))
+    (reply,) = discord.posted(discord.thread_under(question))
+    await discord.delete(reply)
+    with pytest.raises(ThreadGone):
+        await bench.platform.post(answer_to(mention))
 
 
 # Threads have a window of five minutes. A call that is refused for it would be slept out, or be

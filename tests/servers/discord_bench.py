@@ -1,16 +1,17 @@
 """The Discord adapter on the loopback Discord, with a reception that only writes down."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from bots.discord_bot.adapter import DiscordPlatform
-from core.domain import Mention, MessageId, Post, RefreshReport
+from core.domain import Absence, Mention, MessageId, MessageRef, Post, RefreshReport, ThreadRef
 from core.errors import StoreError
 from core.ports import OnProgress, Reception
-from core.settings import DiscordSettings
+from core.settings import DiscordSettings, Shards
 from servers.discord_server import DiscordServer
 
 WAIT_SECONDS: Final = 5.0
@@ -27,13 +28,31 @@ async def nothing_to_do(user: str, on_progress: OnProgress) -> RefreshReport:
 
 
 class Notebook:
-    """A reception: writes mentions down, and refreshes as it is told to."""
+    """A reception: writes down what it hears, and refreshes as it is told to."""
 
     def __init__(self) -> None:
         self._taken: asyncio.Queue[Mention] = asyncio.Queue()
+        self._edited: asyncio.Queue[Mention] = asyncio.Queue()
+        self._withdrawn: asyncio.Queue[MessageRef] = asyncio.Queue()
+        self.heard_of: asyncio.Queue[str] = asyncio.Queue()  #: listeners that are up to date
+        self.asked_for: list[str] = []  #: listeners that asked what they missed
+        self._asked: asyncio.Queue[str] = asyncio.Queue()
+        self.absences: dict[str, Absence] = {}  #: what each of them is told
         self.seen: set[tuple[str, str]] = set()
         self.refuses = False  #: the database cannot be used
         self.do_refresh: Refresh = nothing_to_do
+
+    def was_away(
+        self,
+        *threads: ThreadRef,
+        listener: str = "discord",
+        seconds: float = 3_600.0,
+        messages: int = 500,
+    ) -> None:
+        """Have a listener told that it was away, and where people talked with the bot."""
+        self.absences[listener] = Absence(
+            since=time.time() - seconds, messages=messages, threads=threads
+        )
 
     async def take(self, mention: Mention) -> bool:
         """See Reception.take."""
@@ -45,6 +64,30 @@ class Notebook:
         self.seen.add(identity)
         return new
 
+    async def edit(self, mention: Mention) -> None:
+        """See Reception.edit."""
+        self._edited.put_nowait(mention)
+        if self.refuses:
+            raise StoreError
+
+    async def withdraw(self, message: MessageRef) -> None:
+        """See Reception.withdraw."""
+        self._withdrawn.put_nowait(message)
+        if self.refuses:
+            raise StoreError
+
+    async def absence(self, listener: str) -> Absence | None:
+        """See Reception.absence."""
+        self.asked_for.append(listener)
+        self._asked.put_nowait(listener)
+        if self.refuses:
+            raise StoreError
+        return self.absences.get(listener)
+
+    async def heard(self, listener: str) -> None:
+        """See Reception.heard."""
+        self.heard_of.put_nowait(listener)
+
     async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
         """See Reception.refresh."""
         assert platform == "discord"
@@ -55,9 +98,29 @@ class Notebook:
         async with asyncio.timeout(WAIT_SECONDS):
             return await self._taken.get()
 
+    async def next_edit(self) -> Mention:
+        """The next edited message that was told of."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self._edited.get()
+
+    async def next_deletion(self) -> MessageRef:
+        """The next deleted message that was told of."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self._withdrawn.get()
+
+    async def asked(self) -> str:
+        """Wait until a listener asks what it missed; which."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self._asked.get()
+
+    async def up_to_date(self) -> str:
+        """Wait until a listener is up to date; which."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self.heard_of.get()
+
     def nothing(self) -> bool:
-        """Whether no mention waits to be looked at."""
-        return self._taken.empty()
+        """Whether no mention, edit or deletion waits to be looked at."""
+        return self._taken.empty() and self._edited.empty() and self._withdrawn.empty()
 
 
 @dataclass(kw_only=True)
@@ -96,6 +159,7 @@ def platform_for(
     memory: Memory | None = None,
     message_content: bool = False,
     token: str | None = None,
+    shards: Shards | None = None,
 ) -> DiscordPlatform:
     """An adapter that will connect to the loopback Discord."""
     settings = DiscordSettings(
@@ -103,6 +167,7 @@ def platform_for(
         api_url=discord.api_url,
         gateway_url=discord.gateway_url,
         message_content=message_content,
+        shards=shards,
     )
     memory = memory or Memory()
     return DiscordPlatform(settings, remembered=memory.get, remember=memory.put)
@@ -110,11 +175,16 @@ def platform_for(
 
 @asynccontextmanager
 async def connected(
-    discord: DiscordServer, *, memory: Memory | None = None, message_content: bool = False
+    discord: DiscordServer,
+    *,
+    memory: Memory | None = None,
+    message_content: bool = False,
+    shards: Shards | None = None,
+    notebook: Notebook | None = None,
 ) -> AsyncIterator[Bench]:
     """Connect an adapter, and stop and close it in the end. No field may be one Discord lacks."""
-    platform = platform_for(discord, memory=memory, message_content=message_content)
-    notebook, stop, ready = Notebook(), asyncio.Event(), asyncio.Event()
+    platform = platform_for(discord, memory=memory, message_content=message_content, shards=shards)
+    notebook, stop, ready = notebook or Notebook(), asyncio.Event(), asyncio.Event()
     reception: Reception = notebook
     # Not a TaskGroup: pytest-asyncio runs the two halves of a fixture in two tasks.
     running = asyncio.get_running_loop().create_task(platform.run(reception, stop, ready))

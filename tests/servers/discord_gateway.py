@@ -1,11 +1,14 @@
 """The gateway of the loopback Discord: sessions over websockets, v10, JSON, zlib-stream.
 
-HELLO, IDENTIFY or RESUME, heartbeats, and events to those who asked for them. Strict: closes with
-the documented codes. https://discord.com/developers/docs/events/gateway
+HELLO, IDENTIFY or RESUME, heartbeats, and events to those who asked for them. A guild's events come
+to the sessions of its shard, direct messages to those of the first. What happens while no session
+is there is told to nobody, later either. Strict: closes with the documented codes.
+https://discord.com/developers/docs/events/gateway
 """
 
 import itertools
 import json
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +16,7 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from servers.discord_world import Json, World
+from servers.discord_world import Channel, Guild, Json, World, shard_of
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME = 0, 1, 2, 6
 RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 7, 9, 10, 11
@@ -25,11 +28,17 @@ _PRIVILEGED: Final = (1 << 1) | (1 << 8) | MESSAGE_CONTENT
 class Session:
     """What a bot that identified will get, on this socket or the next."""
 
-    def __init__(self, number: int, intents: int) -> None:
+    def __init__(self, number: int, intents: int, shard: int, count: int) -> None:
         self.id = f"session-{number}"
         self.intents = intents
+        self.shard, self.count = shard, count
         self.events: list[Json] = []
         self.socket: Socket | None = None
+        self.dropped_at = 0.0  #: by the monotonic clock; when its socket ended
+
+    def hears(self, guild: int) -> bool:
+        """Whether the guild's events are for it; 0: those of direct channels."""
+        return shard_of(guild, self.count) == self.shard
 
     async def send(self, event: str, data: Json) -> None:
         """Send an event now, or keep it until the session is resumed."""
@@ -72,6 +81,16 @@ class Gateway:
         self.heartbeats = 0
         self.connections = 0
         self.close_codes: list[int | None] = []  #: of sockets that ended
+        # What /gateway/bot says, and what it is held to.
+        self.shards = 1  #: recommended
+        self.max_concurrency = 1
+        self.starts_left = 999
+        self.reset_after = 0.0  #: seconds until there are more
+        self.identify_seconds = 0.0  #: between two IDENTIFYs of one bucket; Discord wants 5
+        self.sharding_required = False
+        self.resume_seconds = 60.0  #: for which a session without a socket is kept
+        self.deliver_twice = False  #: every MESSAGE_CREATE
+        self._identified: dict[int, float] = {}  # by bucket
         # Scripts: how the next sockets misbehave.
         self.silent = False  #: no HELLO
         self.close_at_once: list[int] = []  #: instead of HELLO, one code a socket
@@ -96,8 +115,9 @@ class Gateway:
         return websocket
 
     async def dispatch(self, event: str, data: Json, intent: int) -> None:
-        """Send an event to every session that asked for its kind."""
-        for session in list(self.sessions.values()):
+        """Send an event to every session that asked for its kind, on the shard of its guild."""
+        guild = int(data.get("guild_id", 0))
+        for session in self._listening(guild):
             if session.intents & intent == intent:
                 await session.send(event, data)
 
@@ -105,24 +125,52 @@ class Gateway:
         """Send a message's event, with its text where the session may read it."""
         world = self._world
         channel = world.channels[int(message["channel_id"])]
-        direct = channel.recipient is not None
         author = world.users.get(int(message["author"]["id"]))
-        for session in list(self.sessions.values()):
-            if not session.intents & (DM_MESSAGES if direct else GUILD_MESSAGES):
+        for session in self._listening(channel.guild):
+            if not session.intents & intent_of(channel):
                 continue
             shown = world.shown(message, intent=bool(session.intents & MESSAGE_CONTENT))
-            if not direct:
-                shown = shown | {"guild_id": str(world.guild)}
-                shown |= {"member": world.member(author)} if author else {}
-            await session.send(event, shown)
+            shown |= channel.where()
+            if channel.guild and author:
+                shown |= {"member": world.member(author, channel.guild)}
+            for _ in range(2 if self.deliver_twice and event == "MESSAGE_CREATE" else 1):
+                await session.send(event, shown)
 
-    async def close_sockets(self, code: int, *, lose_sessions: bool = False) -> None:
-        """Close all sockets; sessions can be resumed unless they are lost."""
-        sockets = [session.socket for session in self.sessions.values() if session.socket]
-        for session in self.sessions.values():
+    def _listening(self, guild: int) -> list[Session]:
+        """The sessions that a guild's events are sent to, or kept for until they are resumed."""
+        self._forget_dropped()
+        if guild in self._world.guilds and not self._world.guilds[guild].present:
+            return []
+        return [session for session in self.sessions.values() if session.hears(guild)]
+
+    def _forget_dropped(self) -> None:
+        oldest = time.monotonic() - self.resume_seconds
+        for session in list(self.sessions.values()):
+            if session.socket is None and session.dropped_at < oldest:
+                del self.sessions[session.id]
+
+    async def invalidate_sessions(self, *, shard: int | None = None) -> None:
+        """Say that sessions (of one shard) are lost, with INVALID_SESSION."""
+        for session in self._of_shard(shard):
+            del self.sessions[session.id]
+            if session.socket:
+                await session.socket.send({"op": INVALID_SESSION, "d": False})
+
+    def _of_shard(self, shard: int | None) -> list[Session]:
+        return [one for one in self.sessions.values() if shard in (None, one.shard)]
+
+    async def close_sockets(
+        self, code: int, *, lose_sessions: bool = False, shard: int | None = None
+    ) -> None:
+        """Close all sockets (of one shard); sessions can be resumed unless they are lost."""
+        sessions = self._of_shard(shard)
+        sockets = [session.socket for session in sessions if session.socket]
+        for session in sessions:
+            if session.socket:
+                session.dropped_at = time.monotonic()
             session.socket = None  # so that its end is not taken for the client's wish
-        if lose_sessions:
-            self.sessions.clear()
+            if lose_sessions:
+                del self.sessions[session.id]
         for socket in sockets:
             await socket.websocket.close(code=code)
 
@@ -155,33 +203,65 @@ class Gateway:
 
     async def _identify(self, socket: Socket, data: Any) -> Session | None:
         self.identifies.append(data)
-        intents = data.get("intents") if isinstance(data, dict) else None
-        code = self.close_on_identify
-        if not isinstance(intents, int) or not isinstance(data.get("properties"), dict):
-            code = 4013 if isinstance(data, dict) and "properties" in data else 4002
-        elif data.get("token") != self._token:
-            code = 4004
-        elif intents & _PRIVILEGED & ~(MESSAGE_CONTENT if self._world.content_intent else 0):
-            code = 4014
+        code = self.close_on_identify or self._objection(data)
         if code is not None:
             await socket.websocket.close(code=code)
             return None
-        session = Session(next(self._numbers), intents)
+        shard, count = data.get("shard", (0, 1))
+        if self._too_early(shard):
+            await socket.send({"op": INVALID_SESSION, "d": False})
+            return None
+        session = Session(next(self._numbers), data["intents"], shard, count)
         self.sessions[session.id] = session
         session.socket = socket
-        await session.send("READY", self._ready(session))
+        guilds = [one for one in self._world.guilds.values() if one.present]
+        guilds = [one for one in guilds if session.hears(one.id)]
+        await session.send("READY", self._ready(session, guilds))
         if not self.withhold_guild:
-            await session.send("GUILD_CREATE", self._world.guild_payload())
+            for guild in guilds:
+                await session.send("GUILD_CREATE", self._world.guild_payload(guild))
         return session
 
-    def _ready(self, session: Session) -> Json:
+    def _objection(self, data: Any) -> int | None:
+        """The code with which an IDENTIFY is refused, if it is."""
+        intents = data.get("intents") if isinstance(data, dict) else None
+        if not isinstance(intents, int) or not isinstance(data.get("properties"), dict):
+            return 4013 if isinstance(data, dict) and "properties" in data else 4002
+        if data.get("token") != self._token:
+            return 4004
+        if intents & _PRIVILEGED & ~(MESSAGE_CONTENT if self._world.content_intent else 0):
+            return 4014
+        match data.get("shard", [0, 1]):
+            case [int(shard), int(count)] if 0 <= shard < count:
+                return 4011 if self.sharding_required and count < self.shards else None
+        return 4010
+
+    def _too_early(self, shard: int) -> bool:
+        """Count an IDENTIFY, and say whether the last one of its bucket was a moment ago."""
+        bucket, now = shard % self.max_concurrency, time.monotonic()
+        last = self._identified.get(bucket)
+        self._identified[bucket] = now
+        self.starts_left -= 1
+        return last is not None and now - last < self.identify_seconds
+
+    def limits(self) -> Json:
+        """What /gateway/bot says of sessions."""
+        return {
+            "total": 1000,
+            "remaining": max(0, self.starts_left),
+            "reset_after": int(self.reset_after * 1000),
+            "max_concurrency": self.max_concurrency,
+        }
+
+    def _ready(self, session: Session, guilds: list[Guild]) -> Json:
         world = self._world
         return {
             "v": 10,
             "user": world.bot.payload(),
-            "guilds": [{"id": str(world.guild), "unavailable": True}],
+            "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
             "session_id": session.id,
             "resume_gateway_url": self.resume_url,
+            "shard": [session.shard, session.count],
             "application": {"id": str(world.application), "flags": 0},
         }
 
@@ -190,6 +270,7 @@ class Gateway:
         if data.get("token") != self._token:
             await socket.websocket.close(code=4004)
             return None
+        self._forget_dropped()
         session = self.sessions.get(data.get("session_id", ""))
         if session is None:
             await socket.send({"op": INVALID_SESSION, "d": False})
@@ -206,10 +287,15 @@ class Gateway:
         code = socket.websocket.close_code
         self.close_codes.append(code)
         if session and session.socket is socket:
-            session.socket = None
+            session.socket, session.dropped_at = None, time.monotonic()
             if code in (1000, 1001):
                 self.sessions.pop(session.id, None)
         self._changed()
+
+
+def intent_of(channel: Channel) -> int:
+    """The intent with which the events of a channel's messages come."""
+    return GUILD_MESSAGES if channel.guild else DM_MESSAGES
 
 
 def _read(text: str) -> Json | None:

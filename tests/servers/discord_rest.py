@@ -16,6 +16,7 @@ from servers.discord_http import Answer, Front, Handler
 from servers.discord_world import (
     COMMAND_RESPONSE,
     EPHEMERAL,
+    FORUM,
     HAS_THREAD,
     LOADING,
     NEWS,
@@ -68,10 +69,11 @@ class Rest:
         self._world = world
         self._gateway = gateway
         self._front = front
-        self._nonces: dict[str, Json] = {}
+        self._nonces: dict[str, tuple[float, Json]] = {}
         self.unknown_fields: list[str] = []
         self.interactions: dict[int, Interaction] = {}
         self.history_has_nonces = False
+        self.nonce_seconds = 180.0  #: for which a nonce brings the message that has it
 
     def routes(self) -> list[web.RouteDef]:
         """All routes, for an aiohttp application."""
@@ -82,6 +84,7 @@ class Rest:
             ("GET", "/gateway/bot", self._get_gateway),
             ("GET", "/applications/{application}/commands", self._get_commands),
             ("PUT", "/applications/{application}/commands", self._put_commands),
+            ("GET", "/guilds/{guild}/threads/active", self._get_threads),
             ("GET", "/channels/{channel}", self._get_channel),
             ("POST", "/channels/{channel}/typing", self._type),
             ("GET", "/channels/{channel}/messages", self._get_messages),
@@ -123,9 +126,9 @@ class Rest:
         return Answer(body=application)
 
     async def _get_gateway(self, request: web.Request, body: Json) -> Answer:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
-        url = self._gateway.resume_url
-        return Answer(body={"url": url, "shards": 1, "session_start_limit": limit})
+        gateway = self._gateway
+        about = {"shards": gateway.shards, "session_start_limit": gateway.limits()}
+        return Answer(body={"url": gateway.resume_url} | about)
 
     async def _get_commands(self, request: web.Request, body: Json) -> Answer:
         return Answer(body=self._world.commands)
@@ -158,6 +161,15 @@ class Rest:
     async def _get_channel(self, request: web.Request, body: Json) -> Answer:
         return Answer(body=self._world.channel_payload(self._channel(request)))
 
+    async def _get_threads(self, request: web.Request, body: Json) -> Answer:
+        guild = self._world.guilds.get(int(request.match_info["guild"]))
+        if guild is None:
+            raise Refusal(404, 10004, "Unknown Guild")
+        if not guild.present:
+            raise Refusal(403, 50001, "Missing Access")
+        threads = [self._world.channel_payload(one) for one in self._world.threads(guild.id)]
+        return Answer(body={"threads": threads, "members": []})
+
     async def _type(self, request: web.Request, body: Json) -> Answer:
         self._channel(request, "send_messages").typing.append(time.monotonic())
         return Answer(status=204)
@@ -167,6 +179,8 @@ class Rest:
         world, limit = self._world, int(request.query.get("limit", 50))
         if not 1 <= limit <= 100:
             raise Refusal(400, 50035, "Invalid Form Body")
+        if channel.type == FORUM:
+            raise Refusal(400, 50024, "Cannot execute action on this channel type")
         if not world.granted(channel) & 1 << 16:
             return Answer(body=[])
         after, before = (
@@ -195,8 +209,10 @@ class Rest:
             raise Refusal(400, 50035, "Invalid Form Body")
         if not body.get("content"):
             raise Refusal(400, 50006, "Cannot send an empty message")
-        if body.get("enforce_nonce") and nonce in self._nonces:
-            return Answer(body=self._nonces[nonce])
+        if channel.type == FORUM:
+            raise Refusal(400, 50008, "Cannot send messages in a non-text channel")
+        if body.get("enforce_nonce") and (earlier := self._of_nonce(nonce)):
+            return Answer(body=earlier)
         if channel.locked:
             raise Refusal(403, 160005, "Thread is locked")
         if channel.recipient and not channel.recipient.takes_messages:
@@ -212,9 +228,17 @@ class Rest:
         message["mentions"] = _pinged(message, replied, body.get("allowed_mentions"))
         message["flags"] = body.get("flags", 0)
         if nonce is not None:
-            self._nonces[nonce] = message
+            self._nonces[nonce] = time.monotonic(), message
         await self._gateway.tell(message)
         return Answer(body=message)
+
+    def _of_nonce(self, nonce: object) -> Json | None:
+        """The message that was posted with a nonce, within some minutes."""
+        at, message = self._nonces.get(str(nonce), (0.0, None))
+        if message is None or time.monotonic() - at > self.nonce_seconds:
+            return None
+        channel = self._world.find_channel(message["channel_id"])
+        return self._world.find_message(channel, message["id"])
 
     def _replied(self, channel: Channel, reference: Json | None) -> Json | None:
         if reference is None:

@@ -11,6 +11,9 @@
 Channels and people that are made before the bot connects are in its GUILD_CREATE. How calls go
 wrong is scripted by `fail`, how sockets do by the attributes of `gateway`. Calls are counted and
 limited as Discord does it; `limit` makes that stricter.
+
+What people do while no session is there is told to nobody; it stands in the history. A session
+whose socket broke gets it all the same if it is resumed in time (`gateway.resume_seconds`).
 """
 
 import asyncio
@@ -21,12 +24,13 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from servers.discord_gateway import GUILDS, Gateway
+from servers.discord_gateway import GUILDS, Gateway, intent_of
 from servers.discord_http import PREFIX, Call, Fault, Front, Limit
 from servers.discord_rest import Interaction, Rest
 from servers.discord_world import PERMISSIONS, Channel, Json, User, World
 
 WAIT_SECONDS: Final = 5.0
+EDITED: Final = "2026-11-22T12:34:56.000000+00:00"  #: when messages are edited
 T = TypeVar("T")
 
 
@@ -117,7 +121,7 @@ class DiscordServer:
             "locale": "en-GB",
             "attachment_size_limit": 10_485_760,
             "entitlements": [],
-            "authorizing_integration_owners": {"0": str(world.guild)},
+            "authorizing_integration_owners": {"0": str(channel.guild)},
             "app_permissions": str(world.granted(channel)),
             "channel": world.channel_payload(channel),
             "channel_id": str(channel.id),
@@ -126,10 +130,60 @@ class DiscordServer:
         if channel.recipient:
             payload |= {"user": user.payload(), "context": 1}
         else:
-            member = world.member(user) | {"user": user.payload(), "permissions": "0"}
-            payload |= {"member": member, "guild_id": str(world.guild), "context": 0}
+            member = world.member(user, channel.guild)
+            member |= {"user": user.payload(), "permissions": "0"}
+            payload |= {"member": member, "context": 0} | channel.where()
         await self.gateway.dispatch("INTERACTION_CREATE", payload, 0)
         return interaction
+
+    async def edit(self, message: Json, text: str, at: str = EDITED) -> None:
+        """Edit a message of a person. A reply that pings goes on to."""
+        replied = message.get("referenced_message")
+        pinged = [user["id"] for user in message["mentions"]]
+        pings = replied is not None and replied["author"]["id"] in pinged
+        message |= {"content": text, "edited_timestamp": at}
+        self.world.name_people(message, replied=replied if pings else None)
+        await self.gateway.tell(message, "MESSAGE_UPDATE")
+
+    async def update(self, message: Json, **fields: Any) -> None:
+        """Change a message as Discord itself does: `embeds`, `pinned`; nobody edits it."""
+        message |= fields
+        await self.gateway.tell(message, "MESSAGE_UPDATE")
+
+    async def delete(self, message: Json) -> None:
+        """Delete a message."""
+        channel = self.world.channels[int(message["channel_id"])]
+        del channel.messages[int(message["id"])]
+        payload = {"id": message["id"], "channel_id": message["channel_id"]} | channel.where()
+        await self.gateway.dispatch("MESSAGE_DELETE", payload, intent_of(channel))
+
+    async def purge(self, channel: Channel, *messages: Json) -> None:
+        """Delete messages of a channel at once, as a moderator's bot does."""
+        ids = [message["id"] for message in messages]
+        for number in ids:
+            del channel.messages[int(number)]
+        payload = {"ids": ids, "channel_id": str(channel.id)} | channel.where()
+        await self.gateway.dispatch("MESSAGE_DELETE_BULK", payload, intent_of(channel))
+
+    async def remove(self, channel: Channel) -> None:
+        """Delete a thread, or a channel with its threads."""
+        payload = self.world.channel_payload(channel)
+        for one in list(self.world.channels.values()):
+            if channel in (one, one.parent):
+                del self.world.channels[one.id]
+        await self.gateway.dispatch(
+            "THREAD_DELETE" if channel.is_thread else "CHANNEL_DELETE", payload, GUILDS
+        )
+
+    async def archive(self, thread: Channel, *, locked: bool = False) -> None:
+        """Archive a thread; a locked one takes no message, any other is active with the next."""
+        thread.archived, thread.locked = True, locked
+        await self.gateway.dispatch("THREAD_UPDATE", self.world.channel_payload(thread), GUILDS)
+
+    async def expel(self, guild: int) -> None:
+        """Throw the bot out of a guild."""
+        await self.gateway.dispatch("GUILD_DELETE", {"id": str(guild), "guild_id": str(guild)}, 0)
+        self.world.guilds[guild].present = False
 
     async def redeliver(self, message: Json) -> None:
         """Send a message's event once more."""

@@ -1,6 +1,7 @@
 """What the loopback Discord consists of: people, channels, messages and permissions, as payloads.
 
-One server (guild) with one bot. No socket is opened here; `discord_rest` and `discord_gateway` do.
+One bot, in one server (guild) or, with `add_guild`, in several. No socket is opened here;
+`discord_rest` and `discord_gateway` do.
 """
 
 import itertools
@@ -28,6 +29,11 @@ EPHEMERAL, LOADING, HAS_THREAD = 1 << 6, 1 << 7, 1 << 5
 _EPOCH_MS: Final = 1_420_070_400_000
 _MENTION: Final = re.compile(r"<@!?(\d+)>")
 _ROLE_MENTION: Final = re.compile(r"<@&(\d+)>")
+
+
+def shard_of(guild: int, count: int) -> int:
+    """The shard that a guild's events come to; those of direct channels (0) come to the first."""
+    return (guild >> 22) % count
 
 
 class Refusal(Exception):
@@ -60,25 +66,41 @@ class User:
 
 
 @dataclass(kw_only=True, slots=True)
+class Guild:
+    """A server that has the bot."""
+
+    id: int
+    bot_role: int
+    present: bool = True  #: whether the bot is still a member
+
+
+@dataclass(kw_only=True, slots=True)
 class Channel:
     """A channel, thread or direct channel, with its messages by id."""
 
     id: int
     type: int
+    guild: int = 0  #: 0: a direct channel
     name: str = ""
     parent: "Channel | None" = None
     owner: int = 0
     recipient: User | None = None
     locked: bool = False
+    archived: bool = False  #: not among the active threads; the next message ends that
     denied: int = 0  #: what the bot may not do there
     overwritten: int = 0  #: as much of it as the gateway tells
     messages: dict[int, Json] = field(default_factory=dict)
+    last_message: int = 0  #: the newest that was ever written, also where it was deleted
     typing: list[float] = field(default_factory=list)  #: when the bot began to type
 
     @property
     def is_thread(self) -> bool:
         """Whether it hangs in another channel."""
         return self.type == PUBLIC_THREAD
+
+    def where(self) -> Json:
+        """What the events of its messages say of its guild."""
+        return {"guild_id": str(self.guild)} if self.guild else {}
 
     def texts(self) -> list[str]:
         """What was written, oldest first."""
@@ -92,9 +114,10 @@ class World:
         self._numbers = itertools.count(1)
         self.content_intent = content_intent  #: switched on in the developer portal
         self.application = self.snowflake()
-        self.guild = self.snowflake()
+        self.guild = self.snowflake()  #: the first guild
         self.bot = User(id=self.application, name="Docent", bot=True)
         self.bot_role = self.snowflake()
+        self.guilds = {self.guild: Guild(id=self.guild, bot_role=self.bot_role)}
         self.users: dict[int, User] = {self.bot.id: self.bot}
         self.channels: dict[int, Channel] = {}
         self.commands: list[Json] = []
@@ -110,15 +133,24 @@ class World:
         self.users[user.id] = user
         return user
 
-    def channel(self, name: str, type: int = TEXT) -> Channel:
-        """A new channel of the guild."""
-        channel = Channel(id=self.snowflake(), type=type, name=name)
+    def add_guild(self, *, shard: int = 0, of: int = 1) -> int:
+        """Another guild with the bot, whose events come to a certain shard; its id."""
+        number = self.snowflake()
+        while shard_of(number, of) != shard:
+            number = self.snowflake() - (next(self._numbers) % of << 22)
+        self.guilds[number] = Guild(id=number, bot_role=self.snowflake())
+        return number
+
+    def channel(self, name: str, type: int = TEXT, *, guild: int | None = None) -> Channel:
+        """A new channel of a guild; without one, of the first."""
+        channel = Channel(id=self.snowflake(), type=type, name=name, guild=guild or self.guild)
         self.channels[channel.id] = channel
         return channel
 
     def thread(self, parent: Channel, id: int, name: str, owner: int) -> Channel:
         """A new thread; one that is made from a message has the message's id."""
-        thread = Channel(id=id, type=PUBLIC_THREAD, name=name, parent=parent, owner=owner)
+        where = {"parent": parent, "guild": parent.guild}
+        thread = Channel(id=id, type=PUBLIC_THREAD, name=name, owner=owner, **where)
         self.channels[thread.id] = thread
         return thread
 
@@ -135,6 +167,8 @@ class World:
         """What the bot may do in a channel, as bits; threads have their channel's permissions."""
         if channel.type == DM:
             return EVERYTHING
+        if not self.guilds[channel.guild].present:
+            return 0
         return EVERYTHING & ~(channel.parent or channel).denied
 
     def need(self, channel: Channel, permission: str) -> None:
@@ -169,14 +203,15 @@ class World:
         ping: bool = True,
         attachments: Sequence[str] = (),
         type: int = DEFAULT,
+        age: float = 0.0,
         **more: Any,
     ) -> Json:
-        """Put a message into a channel. Whom it mentions follows from its text and the reply."""
-        mentioned = [int(number) for number in _MENTION.findall(content)]
-        if reply_to is not None and ping:
-            mentioned.append(int(reply_to["author"]["id"]))
+        """Put a message into a channel, `age` seconds ago by its id.
+
+        Whom it mentions follows from its text and the reply.
+        """
         message: Json = {
-            "id": str(self.snowflake()),
+            "id": str(self.snowflake(age)),
             "channel_id": str(channel.id),
             "author": author.payload(),
             "content": content,
@@ -184,8 +219,8 @@ class World:
             "edited_timestamp": None,
             "tts": False,
             "mention_everyone": "@everyone" in content,
-            "mentions": [self.users[one].payload() for one in mentioned if one in self.users],
-            "mention_roles": _ROLE_MENTION.findall(content),
+            "mentions": [],
+            "mention_roles": [],
             "attachments": [self._attachment(name) for name in attachments],
             "embeds": [],
             "components": [],
@@ -198,8 +233,20 @@ class World:
             reference = {"message_id": reply_to["id"], "channel_id": str(channel.id), "type": 0}
             message |= {"type": REPLY, "message_reference": reference}
             message["referenced_message"] = reply_to
+        self.name_people(message, replied=reply_to if ping else None)
         channel.messages[int(message["id"])] = message
+        channel.last_message = max(channel.last_message, int(message["id"]))
+        channel.archived = False
         return message
+
+    def name_people(self, message: Json, *, replied: Json | None = None) -> None:
+        """Fill in whom a message mentions: in its text, and the author that it replies to."""
+        mentioned = [int(number) for number in _MENTION.findall(message["content"])]
+        if replied is not None:
+            mentioned.append(int(replied["author"]["id"]))
+        people = [self.users[one].payload() for one in mentioned if one in self.users]
+        message["mentions"] = people
+        message["mention_roles"] = _ROLE_MENTION.findall(message["content"])
 
     def _attachment(self, name: str) -> Json:
         number = str(self.snowflake())
@@ -219,9 +266,9 @@ class World:
             return message
         return message | {"content": "", "attachments": [], "embeds": [], "components": []}
 
-    def member(self, user: User) -> Json:
-        """Somebody as a member of the guild."""
-        roles = [str(self.bot_role)] if user is self.bot else []
+    def member(self, user: User, guild: int | None = None) -> Json:
+        """Somebody as a member of a guild."""
+        roles = [str(self.guilds[guild or self.guild].bot_role)] if user is self.bot else []
         joined = "2026-01-01T00:00:00.000000+00:00"
         voice = {"deaf": False, "mute": False}
         return {"roles": roles, "joined_at": joined, "nick": None, "flags": 0} | voice
@@ -229,9 +276,11 @@ class World:
     def channel_payload(self, channel: Channel) -> Json:
         """A channel as Discord describes it."""
         payload: Json = {"id": str(channel.id), "type": channel.type, "flags": 0}
+        last = str(channel.last_message) if channel.last_message else None
+        payload |= {"last_message_id": last} | channel.where()
         if channel.recipient:
-            return payload | {"recipients": [channel.recipient.payload()], "last_message_id": None}
-        payload |= {"guild_id": str(self.guild), "name": channel.name, "position": 0}
+            return payload | {"recipients": [channel.recipient.payload()]}
+        payload |= {"name": channel.name, "position": 0}
         payload |= {"parent_id": str(channel.parent.id) if channel.parent else None}
         if channel.is_thread:
             return payload | {
@@ -239,7 +288,7 @@ class World:
                 "message_count": 0,
                 "member_count": 1,
                 "thread_metadata": {
-                    "archived": channel.locked,
+                    "archived": channel.archived or channel.locked,
                     "locked": channel.locked,
                     "auto_archive_duration": 1440,
                     "archive_timestamp": "2026-11-22T12:00:00.000000+00:00",
@@ -251,23 +300,28 @@ class World:
             payload |= {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
         return payload | {"permission_overwrites": overwrites, "topic": None, "nsfw": False}
 
-    def guild_payload(self) -> Json:
-        """The guild, as GUILD_CREATE tells it to a bot with the GUILDS intent."""
-        own = [channel for channel in self.channels.values() if channel.type != DM]
+    def threads(self, guild: int) -> list[Channel]:
+        """The active threads of a guild."""
+        own = [channel for channel in self.channels.values() if channel.guild == guild]
+        return [one for one in own if one.is_thread and not one.archived and not one.locked]
+
+    def guild_payload(self, guild: Guild) -> Json:
+        """A guild, as GUILD_CREATE tells it to a bot with the GUILDS intent."""
+        own = [channel for channel in self.channels.values() if channel.guild == guild.id]
         return {
-            "id": str(self.guild),
+            "id": str(guild.id),
             "name": "Test server",
             "owner_id": "1",
             "unavailable": False,
             "large": False,
             "member_count": len(self.users),
             "roles": [
-                self._role(self.guild, "@everyone", EVERYTHING),
-                self._role(self.bot_role, "Docent", 0, {"bot_id": str(self.bot.id)}),
+                self._role(guild.id, "@everyone", EVERYTHING),
+                self._role(guild.bot_role, "Docent", 0, {"bot_id": str(self.bot.id)}),
             ],
-            "members": [self.member(self.bot) | {"user": self.bot.payload()}],
+            "members": [self.member(self.bot, guild.id) | {"user": self.bot.payload()}],
             "channels": [self.channel_payload(one) for one in own if not one.is_thread],
-            "threads": [self.channel_payload(one) for one in own if one.is_thread],
+            "threads": [self.channel_payload(one) for one in self.threads(guild.id)],
             "emojis": [],
             "stickers": [],
             "features": [],
