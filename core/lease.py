@@ -51,7 +51,7 @@ class Lease:
         self._works_for = self._platforms if is_worker else frozenset()
         self._served: frozenset[str] = frozenset()  # platforms that have a living worker
         self._beaten_at = 0.0
-        self._leaving = False
+        self._takes = False  # neither before the others know of this process, nor when it leaves
         self.alone = True  #: whether no other process lives
 
     @property
@@ -62,7 +62,7 @@ class Lease:
     def wants(self, platform: str) -> bool:
         """Whether this process takes threads of that platform up."""
         is_ours = platform in self._works_for or platform not in self._served
-        return platform in self._platforms and is_ours and not self._leaving
+        return platform in self._platforms and is_ours and self._takes
 
     @property
     def wanted(self) -> list[str]:
@@ -72,6 +72,7 @@ class Lease:
     async def join(self) -> None:
         """Make this process known to the others. Raises StoreError."""
         await self._beat()
+        self._takes = True
 
     async def keep(self, holder: Holder) -> None:
         """Renew the lease until cancelled; tell the holder when it was lost."""
@@ -103,7 +104,7 @@ class Lease:
 
     def stop_taking(self) -> None:
         """Take no more threads up; new questions wake the other processes instead."""
-        self._leaving = True
+        self._takes = False
 
     async def leave(self) -> None:
         """Hand over every thread that is left. A database that is away hands them over later."""
@@ -127,6 +128,7 @@ class Lease:
             holder.scan_soon()
 
     def _pass_on(self, news: str, holder: Holder) -> None:
+        log.debug("Wake-up", extra={"news": news})
         kind, _, thread = news.partition(" ")
         match kind:
             case "":  # a new line: what was announced before is lost

@@ -33,6 +33,7 @@ MISHAPS = 5  # unforeseen errors after which a turn is given up
 AT_WORK = (TurnState.QUEUED, TurnState.RUNNING)  # the engine is at work, or will be
 IDLE = 60.0  # seconds of sleep when nothing is due, and between two scans for unnoticed turns
 HELD_BACK = 0.25  # seconds, at most, that the loop sleeps while looks wait for the budget
+PASSED_OVER = 0.2  # seconds until what a scan passed over is looked at again
 RESCAN = 5.0  # seconds after a scan that failed
 FAREWELL = 3.0  # seconds to take the working signs away at the end
 
@@ -115,7 +116,8 @@ class Loop:
         open turns cannot be read at the start.
         """
         await self._lease.join()
-        await self._scan()
+        if await self._scan():
+            self.scan_soon()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._wake_at(stop))
             beside = [
@@ -157,16 +159,21 @@ class Loop:
                     await self._scan_wanted.wait()
             self._scan_wanted.clear()
             try:
-                await self._scan()
+                if await self._scan():
+                    await asyncio.sleep(PASSED_OVER)
+                    self._scan_wanted.set()
             except StoreError as error:
                 log.error("Open turns cannot be read: %s", error)
                 await asyncio.sleep(RESCAN)
                 self._scan_wanted.set()
 
-    async def _scan(self) -> None:
-        """Take up the heads in the store that are ours, or nobody's, and not in hand."""
-        found = True
-        while found and (wanted := self._lease.wanted):
+    async def _scan(self) -> bool:
+        """Take up the heads in the store that are ours, or nobody's, and not in hand.
+
+        Returns whether some were passed over, because somebody was writing to them.
+        """
+        found, wanted = True, self._lease.wanted
+        while found and wanted:
             found = False
             for turn in await self._store.leases.claim(wanted):
                 work = self._heads.get(turn.thread_id)
@@ -176,6 +183,7 @@ class Loop:
                     # Since it was read, it may have come to its end: a step reads it again first.
                     self._take_up(turn, self._platforms[turn.thread.platform], unfamiliar=True)
                     found = True
+        return bool(wanted) and await self._store.leases.leaves_some(wanted)
 
     async def _clear_signs(self) -> None:
         """Take the signs of what is left open away; the next process shows them again."""

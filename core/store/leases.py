@@ -128,6 +128,18 @@ class Leases:
             ours = wanted.where(threads.c.holder == self.process)
             return [turn_of(row) for row in await connection.execute(ours)]
 
+    async def leaves_some(self, platforms: Collection[str]) -> bool:
+        """Whether there are heads that nobody holds: those that a claim had to pass over.
+
+        A claim does not wait for a thread that somebody writes to at that moment.
+        """
+        if not self.shared:
+            return False
+        heads = select(turns.c.id).join(threads).where(IS_LEADING, is_free())
+        async with self._database.read() as connection:
+            found = await connection.execute(heads.where(turns.c.platform.in_(platforms)).limit(1))
+            return found.first() is not None
+
     def _free_threads(self, platforms: Collection[str]) -> Any:
         heads = (
             select(turns.c.thread_id, func.min(turns.c.id).label("turn"))

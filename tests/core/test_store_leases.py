@@ -14,6 +14,7 @@ from core.store import Store, migrate_database
 from core.store.database import CONNECTIONS
 from core.store.leases import CLAIMED_AT_ONCE, LEASE
 from core.store.schema import processes
+from core.store.turns import lock_thread
 from servers.mentions import mention
 
 PLATFORMS = ["slack", "discord"]
@@ -204,3 +205,16 @@ def test_a_sqlite_file_has_one_docent_run_at_a_time(tmp_path: Path) -> None:
             third.leases.lock_file()  # it ends with its process
 
     asyncio.run(two())
+
+
+async def test_a_thread_that_a_claim_passes_over_is_not_forgotten(
+    pair: tuple[Store, Store],
+) -> None:
+    first, second = pair
+    turn = await taken(first, claim=False)
+    async with first._database.write() as connection:
+        await connection.execute(lock_thread(turn.thread_id))  # it is delivered once more
+        assert await second.leases.claim(PLATFORMS) == []
+        assert await second.leases.leaves_some(PLATFORMS)
+    assert len(await second.leases.claim(PLATFORMS)) == 1
+    assert not await second.leases.leaves_some(PLATFORMS)

@@ -179,3 +179,52 @@ async def test_the_manifests_are_printed(tmp_path: Path) -> None:
     assert "client_id=1234567890" in printed
     token = {"DISCORD_TOKEN": "MTIzNDU2Nzg5MA.x.y"}
     assert "client_id=1234567890" in await run(tmp_path, token, "manifest", "discord")
+
+
+async def test_a_second_process_on_a_sqlite_file_is_refused_and_the_first_goes_on(
+    slack_values: dict[str, str], slack: SlackServer, tmp_path: Path
+) -> None:
+    first = await DocentProcess.start(tmp_path, slack_values, "run")
+    await slack.wait_for(lambda: slack.connections, 30)
+    second = await DocentProcess.start(tmp_path, slack_values, "run")
+    code, _, errors = await second.end()
+    assert code == 1
+    assert errors == (
+        "Docent stops: Another `docent run` works on this SQLite file: "
+        "stop it, or use Postgres for several.\n"
+    )
+    root = slack.mention(CHANNEL, "U0ALICE", "When does an access token expire?")
+    await slack.wait_for(lambda: len(slack.thread(CHANNEL, root)) == 2, 30)
+    first.terminate()
+    assert (await first.end())[0] == 0
+
+
+async def test_a_worker_answers_what_another_process_hears_which_does_so_itself_without_one(
+    slack_values: dict[str, str],
+    slack: SlackServer,
+    openai: OpenAIServer,
+    postgres_url: str,
+    tmp_path: Path,
+) -> None:
+    values = {**slack_values, "DATABASE_URL": postgres_url, "LOG_FORMAT": "json"}
+    await run(tmp_path, values, "migrate")
+    worker = await DocentProcess.start(tmp_path, values, "run", "worker")
+    # It is known as a worker long before another process has begun to hear.
+    await slack.wait_for(lambda: slack.calls_of("auth.test"), 30)
+    ear = await DocentProcess.start(tmp_path, values, "run", "slack")
+    await slack.wait_for(lambda: slack.connections, 30)
+    root = slack.mention(CHANNEL, "U0ALICE", "When does an access token expire?")
+    await slack.wait_for(lambda: len(slack.thread(CHANNEL, root)) == 2, 30)
+    worker.terminate()
+    code, _, errors = await worker.end()
+    assert code == 0, errors
+    assert '"Turn ended"' in errors
+
+    # Without a worker the process that hears answers by itself.
+    root = slack.mention(CHANNEL, "U0ALICE", "When does an access token expire?")
+    await slack.wait_for(lambda: len(slack.thread(CHANNEL, root)) == 2, 30)
+    ear.terminate()
+    code, _, errors = await ear.end()
+    assert code == 0, errors
+    assert errors.count('"Turn ended"') == 1
+    assert len(openai.sent("POST", "/responses")) == 2
