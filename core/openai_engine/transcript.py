@@ -126,6 +126,7 @@ def _turn_of(item: object) -> int | None:
     if not isinstance(item, Message) or item.role != "developer":
         return None
     content: object = item.content
-    texts = [getattr(part, "text", "") for part in content] if isinstance(content, list) else []
-    match = _MARKER.fullmatch(texts[0]) if len(texts) == 1 and isinstance(texts[0], str) else None
+    if isinstance(content, list) and len(content) == 1:
+        content = getattr(content[0], "text", None)  # else some servers give the text as it was sent
+    match = _MARKER.fullmatch(content) if isinstance(content, str) else None
     return int(match[1]) if match else None

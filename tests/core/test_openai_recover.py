@@ -439,3 +439,13 @@ async def test_a_run_may_find_out_later_that_its_conversation_is_of_no_use(
     server.script(Script(statuses=["failed"], error_code=code, error_message=said))
     state = await engine.check(await engine.start(conversation, question()))
     assert state == Failed(reason=reason, transient=True)
+
+
+async def test_a_server_that_gives_the_marker_back_as_it_was_sent_is_understood(
+    server: OpenAIServer, engine: OpenAIEngine, conversation: ConversationId
+) -> None:
+    await lose(server, engine, conversation, Script(statuses=["completed"], text="Yes."))
+    for item in server.conversations.get(conversation).items:
+        if item.get("role") in ("user", "developer"):  # OGX does so
+            item["content"] = item["content"][0]["text"]
+    assert await engine.recover(conversation, question()) == YES
