@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from servers.discord_server import DiscordServer
-from servers.docent_rig import write_docs
+from servers.docent_rig import DocentProcess, write_docs
 from servers.openai_server import OpenAIServer
 from servers.slack_server import APP_TOKEN, BOT_TOKEN, SlackServer
 
@@ -70,3 +70,9 @@ def discord_values(common_values: dict[str, str], discord: DiscordServer) -> dic
         "DISCORD_API_URL": discord.api_url,
         "DISCORD_GATEWAY_URL": discord.gateway_url,
     }
+
+
+@pytest.fixture(autouse=True)
+async def _no_process_is_left() -> AsyncIterator[None]:
+    yield
+    await DocentProcess.end_all()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from bots.app import Docent, Roles, assemble, make_platforms, open_store
 from bots.serving import serve
@@ -61,8 +62,20 @@ async def unseen(progress: RefreshProgress) -> None:
 class DocentProcess:
     """`docent` with its arguments, in a process of its own and with these settings only."""
 
+    _started: ClassVar[list["DocentProcess"]] = []
+
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._started.append(self)
+
+    @classmethod
+    async def end_all(cls) -> None:
+        """End what a test has started and, because it failed, not ended."""
+        while cls._started:
+            process = cls._started.pop()
+            if process._process.returncode is None:
+                process.kill()
+                await process.end()
 
     @classmethod
     async def start(
