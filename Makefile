@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := check
-.PHONY: demo run test check fix lint types imports bench lock clean
+.PHONY: demo run test chaos check fix lint types imports bench lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/docent demo
@@ -16,6 +16,10 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest
+
+# Kill -9 at every step, with the figures; CHAOS_SEED=7 make chaos plays another plan.
+chaos: $(VENV)/.installed-dev
+	$(BIN)/pytest -s tests/chaos
 
 check: lint types imports test
 

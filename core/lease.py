@@ -7,7 +7,8 @@ A process that cannot renew its lease in time must stop before another one takes
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from core.domain import ThreadId
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 2.0  # seconds
 FENCE = 7.0  # seconds without a heartbeat after which this process does nothing any more
+FAREWELL = 2.0  # seconds for a word to the database at the end
 RECONNECT = 2.0  # seconds until the line for wake-ups is opened again
 
 
@@ -106,12 +108,26 @@ class Lease:
         """Take no more threads up; new questions wake the other processes instead."""
         self._takes = False
 
+    async def hand_over(self, kept: Sequence[ThreadId]) -> None:
+        """Let the others have every thread but those `kept`, at once."""
+        async with self._at_the_end():
+            await self._store.leases.release(kept)
+
     async def leave(self) -> None:
-        """Hand over every thread that is left. A database that is away hands them over later."""
-        try:
+        """Let the others have every thread that is left, and be one of them no longer."""
+        async with self._at_the_end():
             await self._store.leases.leave()
+
+    @asynccontextmanager
+    async def _at_the_end(self) -> AsyncIterator[None]:
+        """A database that is away must not hold up the stop: the lease ends by itself, too."""
+        try:
+            async with asyncio.timeout(FAREWELL):
+                yield
         except StoreError as error:
             log.warning("Threads are handed over when the lease ends: %s", error)
+        except TimeoutError:
+            log.warning("Threads are handed over when the lease ends: no reply of the database")
 
     async def _beat(self, holder: Holder | None = None) -> None:
         began = time.monotonic()

@@ -28,7 +28,7 @@ from core.work import Work
 
 log = logging.getLogger(__name__)
 
-GRACE = 10.0  # seconds that running steps get to end after a stop
+GRACE = 8.0  # seconds that running steps get to end after a stop
 MISHAPS = 5  # unforeseen errors after which a turn is given up
 AT_WORK = (TurnState.QUEUED, TurnState.RUNNING)  # the engine is at work, or will be
 IDLE = 60.0  # seconds of sleep when nothing is due, and between two scans for unnoticed turns
@@ -143,8 +143,7 @@ class Loop:
         for thread, work in list(self._heads.items()):
             if not work.stepping and not self._lease.alone:
                 del self._heads[thread]
-        with contextlib.suppress(StoreError):
-            await self._store.leases.release(kept=list(self._heads))
+        await self._lease.hand_over(kept=list(self._heads))
         if self._steps:
             await asyncio.wait(self._steps, timeout=GRACE)
         for step in list(self._steps):

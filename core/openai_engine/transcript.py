@@ -127,6 +127,8 @@ def _turn_of(item: object) -> int | None:
         return None
     content: object = item.content
     if isinstance(content, list) and len(content) == 1:
-        content = getattr(content[0], "text", None)  # else some servers give the text as it was sent
+        content = getattr(
+            content[0], "text", None
+        )  # some servers give the text itself
     match = _MARKER.fullmatch(content) if isinstance(content, str) else None
     return int(match[1]) if match else None
