@@ -328,4 +328,5 @@ def _question(turn: Turn) -> Question:
         author=turn.author,
         text=turn.question,
         asked_at=turn.asked_at,
+        revision=turn.revision,
     )

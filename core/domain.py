@@ -100,6 +100,7 @@ class Question:
     author: str
     text: str
     asked_at: float
+    revision: int = 0  #: grows when the question is edited: a run for another one answers another
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

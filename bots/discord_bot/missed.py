@@ -151,12 +151,14 @@ class Watch:
 
 @dataclass(order=True, frozen=True, slots=True)
 class _Unread:
-    """Messages of one place that are to be read, up to the newest; by that they are ordered."""
+    """Messages of one place that are to be read, newest first; by those they are ordered."""
 
     rank: int  # the id of the newest, negative: a heap has the least on top
     number: int
-    size: int = field(compare=False)  # so many are read at once
     channel: Readable = field(compare=False)
+    size: int = field(default=_FIRST_PAGE, compare=False)  # so many are read at once
+    # None: there is no bound. What discord.py takes for the newest may be an event that came again.
+    upto: int | None = field(default=None, compare=False)
 
 
 class Search:
@@ -190,15 +192,16 @@ class Search:
             unread = heapq.heappop(self._unread)
             size = min(unread.size, self._budget - self.read)
             try:
-                page = await self._page(unread.channel, -unread.rank, size)
+                page = await self._page(unread.channel, unread.upto, size)
             except (PlatformBusy, PlatformUnreachable):
                 later.append(unread)
                 continue
             self.read += len(page)
             found += [message for message in page if me and is_addressed(message, me)]
             if len(page) == size:
-                rank, size = 1 - page[-1].id, min(2 * size, _PAGE)
-                heapq.heappush(self._unread, replace(unread, rank=rank, size=size))
+                upto, size = page[-1].id - 1, min(2 * size, _PAGE)
+                rest = replace(unread, rank=-upto, upto=upto, size=size)
+                heapq.heappush(self._unread, rest)
         if self._unread:
             log.warning(
                 "There are more messages than CATCH_UP_MESSAGES lets be read; the older ones are "
@@ -209,12 +212,17 @@ class Search:
         return sorted(found, key=lambda message: message.id)
 
     def _described(self) -> Iterator[_Unread]:
-        """Places of the servers in which something was written since the absence began."""
+        """Places of the servers in which something was written since the absence began.
+
+        Those in which people talked with the bot lately are read in any case.
+        """
+        ours = {place_of(thread)[1] for thread in self._threads}
         for guild in _guilds(self._client, self._shard):
             for channel in _channels(guild):
                 newest = channel.last_message_id or 0
-                if newest > self._since and self._places.may_read(channel):
-                    yield _Unread(-newest, channel.id, _FIRST_PAGE, channel)
+                has_news = newest > self._since or channel.id in ours
+                if has_news and self._places.may_read(channel):
+                    yield _Unread(-newest, channel.id, channel)
 
     async def _look_threads_up(self) -> None:
         """Look for the threads and direct messages in which people talked with the bot lately."""
@@ -243,14 +251,15 @@ class Search:
         else:
             return
         if newest > self._since:
-            self._unread.append(_Unread(-newest, channel.id, _FIRST_PAGE, channel))
+            self._unread.append(_Unread(-newest, channel.id, channel))
 
-    async def _page(self, channel: Readable, upto: int, size: int) -> list[discord.Message]:
-        """So many messages of a channel, newest first, none newer than `upto`.
+    async def _page(self, channel: Readable, upto: int | None, size: int) -> list[discord.Message]:
+        """So many messages of a channel, newest first, none newer than `upto` where it is given.
 
         Raises PlatformBusy or PlatformUnreachable.
         """
-        after, before = discord.Object(self._since), discord.Object(upto + 1)
+        after = discord.Object(self._since)
+        before = None if upto is None else discord.Object(upto + 1)
 
         async def read() -> list[discord.Message]:
             history = channel.history(limit=size, before=before, after=after, oldest_first=False)

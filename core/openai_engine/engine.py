@@ -149,7 +149,7 @@ class OpenAIEngine:
         not documented: a question without an answer counts as half-written.
         """
         with translate_errors(in_conversation=True):
-            items = await items_of_turn(self._client, conversation, question.turn)
+            items = await items_of_turn(self._client, conversation, question)
         if items is None:
             return None
         reading = read_items(items)

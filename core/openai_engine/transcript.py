@@ -20,7 +20,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_input_item_param import FunctionCallOutput
 
-from core.domain import ConversationId, Question, TurnId
+from core.domain import ConversationId, Question
 from core.openai_engine.client import POLL_TIMEOUT
 from core.openai_engine.errors import entries_of, page_of
 
@@ -28,7 +28,9 @@ INCLUDE: list[ResponseIncludable] = ["file_search_call.results"]
 PAGE = 50  # items that one request lists; those of a run are rarely more than ten
 PAGES = 4  # that are read in search of a marker
 
-_MARKER = re.compile(r"Question (\d{1,19}), asked on \d{4}-\d{2}-\d{2}\.")
+_MARKER = re.compile(
+    r"Question (?P<turn>\d{1,19})(, edit (?P<edit>\d{1,9}))?, asked on \d{4}-\d{2}-\d{2}\."
+)
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -37,7 +39,8 @@ _MARKER = re.compile(r"Question (\d{1,19}), asked on \d{4}-\d{2}-\d{2}\.")
 def marker(question: Question) -> EasyInputMessageParam:
     """Name the turn for us, and the day for the model, which does not know it otherwise."""
     day = datetime.fromtimestamp(question.asked_at, UTC)
-    text = f"Question {question.turn}, asked on {day:%Y-%m-%d}."
+    edit = f", edit {question.revision}" if question.revision else ""
+    text = f"Question {question.turn}{edit}, asked on {day:%Y-%m-%d}."
     return {"type": "message", "role": "developer", "content": text}
 
 
@@ -50,22 +53,24 @@ def no_output(call: str) -> FunctionCallOutput:
 
 
 async def items_of_turn(
-    client: AsyncOpenAI, conversation: ConversationId, turn: TurnId
+    client: AsyncOpenAI, conversation: ConversationId, question: Question
 ) -> Sequence[object] | None:
     """List what the newest run of a turn left behind its marker, oldest first; None: no marker.
 
-    Turns of a thread run in the order of their numbers: what lies behind an earlier one is not
-    looked at. Raises what the SDK raises, and EngineUnreachable.
+    A run for the question as it read before an edit does not count. Turns of a thread run in the
+    order of their numbers: what lies behind an earlier one is not looked at. Raises what the SDK
+    raises, and EngineUnreachable.
     """
+    asked = (int(question.turn), question.revision)
     later: list[object] = []
     async with aclosing(_newest(client, conversation)) as items:
         async for item in items:
-            named = _turn_of(item)
-            if named == turn:
+            named = _asked_by(item)
+            if named == asked:
                 return later[::-1]
             if named is None:
                 later.append(item)
-            elif named < turn:
+            elif named < asked:
                 return None
             else:
                 later.clear()
@@ -121,14 +126,12 @@ async def _newest(
         page = await page_of(page.get_next_page())
 
 
-def _turn_of(item: object) -> int | None:
-    """Return the turn that a marker names; None for what is no marker."""
+def _asked_by(item: object) -> tuple[int, int] | None:
+    """Return the turn and the edit that a marker names; None for what is no marker."""
     if not isinstance(item, Message) or item.role != "developer":
         return None
     content: object = item.content
     if isinstance(content, list) and len(content) == 1:
-        content = getattr(
-            content[0], "text", None
-        )  # some servers give the text itself
+        content = getattr(content[0], "text", None)  # some servers give the text itself
     match = _MARKER.fullmatch(content) if isinstance(content, str) else None
-    return int(match[1]) if match else None
+    return (int(match["turn"]), int(match["edit"] or 0)) if match else None

@@ -90,6 +90,8 @@ class Leases:
             dead = await connection.execute(
                 delete(processes).where(processes.c.seen_at < _NOW - LEASE)
             )
+            if dead.rowcount:
+                await announce(connection, FREE)  # the workers may be others than this process
             living = await connection.execute(select(processes.c.works_for))
             work = living.scalars().all()
         return Beat(

@@ -449,3 +449,17 @@ async def test_a_server_that_gives_the_marker_back_as_it_was_sent_is_understood(
         if item.get("role") in ("user", "developer"):  # OGX does so
             item["content"] = item["content"][0]["text"]
     assert await engine.recover(conversation, question()) == YES
+
+
+async def test_a_lost_run_for_the_text_before_an_edit_is_not_the_answer(
+    server: OpenAIServer, engine: OpenAIEngine, conversation: ConversationId
+) -> None:
+    await lose(server, engine, conversation, Script(statuses=["completed"], text="Yes."))
+    edited = replace(question("Edited?"), revision=1)
+    assert await engine.recover(conversation, edited) is None
+    server.script(Script(statuses=["completed"], text="Edited."))
+    server.fault("POST", "/responses", Fault(drop="after"))
+    with pytest.raises(EngineUnreachable):
+        await engine.start(conversation, edited)
+    assert await engine.recover(conversation, edited) == Answered(answer=Answer(text="Edited."))
+    assert await engine.recover(conversation, question()) == YES

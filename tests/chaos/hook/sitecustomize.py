@@ -1,0 +1,90 @@
+"""Python loads this at the start of every process whose PYTHONPATH has this folder.
+
+Where DOCENT_CHAOS names a folder, the process kills itself at a step for which an order lies there:
+files `<step>.<platform>.<n>` … `<step>.<platform>.1`, of which each passage through the step takes
+one; whoever takes the last one dies.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+Method = Callable[..., Awaitable[Any]]
+
+WRITTEN: list[str] = []  # platforms of mentions that are not acknowledged yet
+FOLDER = os.environ.get("DOCENT_CHAOS")  # noqa: TID251 (the product's code knows nothing of this)
+
+
+def reached(step: str, platform: str) -> None:
+    """Take one of the orders for this step, and die of the last."""
+    assert FOLDER
+    for order in sorted(Path(FOLDER).glob(f"{step}.{platform}.[0-9]"), reverse=True):
+        try:
+            order.unlink()
+        except FileNotFoundError:
+            continue  # another process took it
+        if order.suffix == ".1":
+            Path(FOLDER, f"{step}.{platform}.hit").write_text(str(os.getpid()), encoding="ascii")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return
+
+
+async def read_event(take: Method, self: Any, mention: Any) -> Any:
+    """Around Desk.take."""
+    reached("event read", mention.thread.platform)
+    return await take(self, mention)
+
+
+async def write_row(take: Method, self: Any, mention: Any, **more: Any) -> Any:
+    """Around Turns.take."""
+    taken = await take(self, mention, **more)
+    if taken is not None:
+        WRITTEN.append(mention.thread.platform)
+        reached("row written", mention.thread.platform)
+    return taken
+
+
+async def store_answer(settle: Method, self: Any, turn: Any, *more: Any, **named: Any) -> Any:
+    """Around Progress.settle."""
+    settled = await settle(self, turn, *more, **named)
+    if settled:
+        reached("answer stored", turn.thread.platform)
+    return settled
+
+
+async def acknowledge(send: Method, self: Any, response: Any) -> None:
+    """Around the SDK's way to acknowledge what came over a socket."""
+    await send(self, response)
+    if "slack" in WRITTEN:
+        WRITTEN.remove("slack")
+        reached("acknowledged", "slack")
+
+
+def wrap(owner: type, name: str, around: Method) -> None:
+    """Put a function around a method; it gets the method first."""
+    method = getattr(owner, name)
+
+    async def wrapped(*given: Any, **named: Any) -> Any:
+        return await around(method, *given, **named)
+
+    setattr(owner, name, wrapped)
+
+
+def install() -> None:
+    """Wrap what a question passes through on its way."""
+    from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient  # noqa: PLC0415
+
+    from core.desk import Desk  # noqa: PLC0415
+    from core.store.progress import Progress  # noqa: PLC0415
+    from core.store.turns import Turns  # noqa: PLC0415
+
+    wrap(Desk, "take", read_event)
+    wrap(Turns, "take", write_row)
+    wrap(Progress, "settle", store_answer)
+    wrap(AsyncBaseSocketModeClient, "send_socket_mode_response", acknowledge)
+
+
+if FOLDER:
+    install()

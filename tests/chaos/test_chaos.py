@@ -1,0 +1,163 @@
+"""Kill -9 at every step, faults everywhere, and every question has exactly one reply all the same.
+
+`make chaos` runs this and prints the figures. A failure names its seed; CHAOS_SEED=… repeats it.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from chaos.fleet import Fleet
+from chaos.kills import Trap
+from chaos.plan import Fate, Size, make_plan
+from chaos.stage import ChaosDiscord, ChaosOpenAI, ChaosSlack, Stage
+from chaos.verdict import OPEN, Figures, Verdict, count_up, read, read_rows
+from chaos.world import LOOK_SECONDS, REDELIVERY_SECONDS, Asked, World, come_true
+from core.store import migrate_database
+from servers.slack_server import APP_TOKEN, BOT_TOKEN
+
+DEFAULT_SEED: Final = 20261122
+SEED: Final = int(os.environ.get("CHAOS_SEED", DEFAULT_SEED))  # noqa: TID251
+MOST_PROBLEMS: Final = 30  # that are shown
+PLAY_SECONDS: Final = 120.0  # for all waves; they take 40
+INTRODUCTION_SECONDS: Final = 20.0
+QUIET_SECONDS: Final = 25.0  # without any reply, after which no more will come
+
+
+async def chaos(
+    folder: Path, url: str, roles: Sequence[tuple[str, ...]], variant: str, size: Size
+) -> tuple[Figures, list[str]]:
+    """Play a plan to the end; the figures and what went wrong."""
+    plan = make_plan(SEED, size)
+    figures, began = Figures(seed=plan.seed, variant=variant), time.monotonic()
+    await migrate_database(url)
+    async with contextlib.AsyncExitStack() as stack:
+        dice = random.Random(plan.seed)
+        stage = Stage(
+            slack=await stack.enter_async_context(ChaosSlack(dice)),
+            discord=await stack.enter_async_context(ChaosDiscord(dice)),
+            openai=await stack.enter_async_context(
+                ChaosOpenAI({one.token: one for one in plan.askings})
+            ),
+            faults=Counter(),
+        )
+        stage.slack.redeliver_after(REDELIVERY_SECONDS)
+        fleet = Fleet(folder, settings(stage, url), roles, lambda: trap.look())
+        trap = Trap(fleet.orders, fleet.kill_sender)
+        stage.set_trap(trap)
+        world = World(plan, stage, fleet, trap, partial(state_of, url))
+        async with fleet:
+            async with asyncio.timeout(PLAY_SECONDS):
+                await introduced(url)
+                await world.play()
+            played = time.monotonic()
+            await all_quiet(world, stage, url)
+            settled = time.monotonic()
+            codes = await fleet.stop()
+        verdict = Verdict(world, stage, read_rows(url))
+        count_up(figures, world, stage, fleet, trap, verdict)
+    figures.seconds = time.monotonic() - began
+    figures.asking_seconds, figures.settling_seconds = played - began, settled - played
+    problems = verdict.problems
+    problems += [f"nobody came to {kill.step} ({kill.platform})" for kill in world.missed]
+    problems += fleet.complaints()
+    problems += [f"a process ended with {code} after SIGTERM" for code in codes if code]
+    print("\n".join(["", *figures.lines(), *verdict.notes()]))  # noqa: T201
+    return figures, problems
+
+
+def state_of(url: str, asked: Asked) -> str:
+    """The state of a question's turn; "" where it was not taken yet."""
+    found = (row.state for row in read_rows(url) if row.message == asked.message)
+    return next(found, "")
+
+
+async def introduced(url: str) -> None:
+    """Wait until it is on record that somebody hears of each platform.
+
+    What was said before that is nothing that Docent has missed.
+    """
+    heard = "SELECT name FROM kept_values WHERE name LIKE 'heard:%'"
+    await come_true(lambda: len(read(url, heard)) >= 2, INTRODUCTION_SECONDS)
+
+
+async def all_quiet(world: World, stage: Stage, url: str) -> None:
+    """Wait until nothing is open any more; no longer than replies keep coming."""
+    seen, last = 0, time.monotonic()
+    while time.monotonic() - last < QUIET_SECONDS:
+        rows = read_rows(url)
+        posts = len(stage.slack.calls_of("chat.postMessage")) + sum(
+            len(stage.discord.posted(one)) for one in stage.discord.world.channels.values()
+        )
+        is_open = any(row.state in OPEN for row in rows)
+        taken = {row.message for row in rows}
+        awaited = [one for one in world.asked.values() if one.asking.fate is not Fate.DELETED]
+        all_taken = all(one.message in taken for one in awaited)
+        if all_taken and not is_open and not stage.openai.orphans() and not shows_work(stage):
+            return
+        if posts > seen:
+            seen, last = posts, time.monotonic()
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def shows_work(stage: Stage) -> bool:
+    """Whether a sign of work is shown anywhere in Slack. Those of Discord end by themselves."""
+    return any(stage.slack._methods.shown.values())
+
+
+def settings(stage: Stage, url: str) -> dict[str, str]:
+    """What every process is told."""
+    return {
+        "OPENAI_API_KEY": stage.openai.api_key,
+        "OPENAI_BASE_URL": stage.openai.url,
+        "DATABASE_URL": url,
+        "SLACK_BOT_TOKEN": BOT_TOKEN,
+        "SLACK_APP_TOKEN": APP_TOKEN,
+        "SLACK_API_URL": stage.slack.api_url,
+        "DISCORD_TOKEN": stage.discord.token,
+        "DISCORD_API_URL": stage.discord.api_url,
+        "DISCORD_GATEWAY_URL": stage.discord.gateway_url,
+        "USER_LIMIT": "off",
+        "CHANNEL_LIMIT": "off",
+        "CATCH_UP_MESSAGES": "5000",
+        "LOG_FORMAT": "json",
+    }
+
+
+def check(problems: Sequence[str]) -> None:
+    """Fail with what went wrong, and how to see it again."""
+    shown = [*problems[:MOST_PROBLEMS], *["…"] * (len(problems) > MOST_PROBLEMS)]
+    if problems:
+        pytest.fail(f"CHAOS_SEED={SEED}: {len(problems)} problems\n" + "\n".join(shown), False)
+
+
+async def test_on_sqlite_every_question_has_exactly_one_reply(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    _, problems = await chaos(tmp_path, sqlite_url, [()], "SQLite, one process", Size())
+    check(problems)
+
+
+async def test_with_roles_split_over_processes_every_question_has_exactly_one_reply(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    roles = [("slack",), ("discord",), ("worker",)]
+    _, problems = await chaos(tmp_path, postgres_url, roles, "Postgres, roles split", Size())
+    check(problems)
+
+
+async def test_on_postgres_with_three_processes_every_question_has_exactly_one_reply(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    roles: list[tuple[str, ...]] = [(), (), ()]
+    _, problems = await chaos(tmp_path, postgres_url, roles, "Postgres, three processes", Size())
+    check(problems)

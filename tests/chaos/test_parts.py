@@ -1,0 +1,169 @@
+"""The suite's own parts: what a plan promises, how posts are read, when a trap springs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaos.kills import Trap
+from chaos.mischief import DISTURBANCES, ORDERS
+from chaos.plan import AUTHORS, NAMED, PLATFORMS, Fate, Kill, Plan, Size, Step, make_plan
+from chaos.stage import answer_text, is_answer, is_middle
+from chaos.verdict import Given, read_replies
+
+seeds = st.integers(min_value=0, max_value=2**32)
+
+
+def replies_of(*posts: str) -> list[Given]:
+    return list(read_replies(posts))
+
+
+# --- the plan ---------------------------------------------------------------------------------
+
+
+@given(seeds)
+def test_a_plan_comes_out_of_its_seed_alone(seed: int) -> None:
+    assert make_plan(seed, Size()) == make_plan(seed, Size())
+
+
+def test_two_seeds_give_two_plans() -> None:
+    assert make_plan(1, Size()).waves != make_plan(2, Size()).waves
+
+
+@given(seeds)
+def test_a_plan_has_as_much_of_everything_as_the_issue_asks_for(seed: int) -> None:
+    plan = make_plan(seed, Size())
+    askings = plan.askings
+    assert len(askings) >= 300
+    assert len({one.token for one in askings}) == len(askings)
+    for platform in PLATFORMS:
+        of_platform = [one for one in askings if one.platform == platform]
+        assert len({one.thread for one in of_platform}) == 30
+        assert len({one.author for one in of_platform}) > 2
+        assert {one.fate for one in of_platform} == set(Fate)
+    ordered = {order.kind for wave in plan.waves for order in wave.orders}
+    assert ordered == {*ORDERS, *DISTURBANCES}
+
+
+@given(seeds)
+def test_every_named_step_is_planned_on_every_platform_that_has_it(seed: int) -> None:
+    planned = {(kill.step, kill.platform) for kill in make_plan(seed, Size()).kills}
+    expected = {(step, platform) for step in NAMED for platform in PLATFORMS}
+    expected.remove((Step.ACKNOWLEDGED, "discord"))
+    assert planned == {*expected, (Step.RANDOM, None), (Step.ALL_AT_ONCE, None)}
+
+
+@given(seeds)
+def test_threads_and_long_answers_begin_before_every_death_that_needs_them(seed: int) -> None:
+    plan = make_plan(seed, Size())
+    begun: set[tuple[str, int]] = set()
+    for wave in plan.waves:
+        fresh = {(one.platform, one.thread) for one in wave.askings} - begun
+        begun |= fresh
+        kill = wave.kill
+        if kill and kill.step is Step.CONVERSATION_OPENED:
+            assert kill.platform in {platform for platform, _ in fresh}
+        if kill and kill.step is Step.PART_POSTED:
+            assert any(one.lines > 2 for one in wave.askings if one.platform == kill.platform)
+
+
+@given(seeds)
+def test_who_deletes_a_question_asks_nothing_else_that_could_share_its_answer(seed: int) -> None:
+    for asking in make_plan(seed, Size()).askings:
+        assert (asking.author == AUTHORS) == (asking.fate is Fate.DELETED)
+
+
+# --- reading replies ----------------------------------------------------------------------------
+
+
+def cut(text: str, parts: int) -> list[str]:
+    lines = text.split("\n\n")
+    size = -(-len(lines) // parts)
+    return ["\n\n".join(lines[at : at + size]) for at in range(0, len(lines), size)]
+
+
+def test_a_reply_in_parts_is_read_as_one() -> None:
+    parts = cut(answer_text(7, ["qs0001 v1", "qs0002 v2"], 9), 3)
+    assert [is_middle(part) for part in parts] == [False, True, False]
+    assert all(map(is_answer, parts))
+    assert replies_of(*parts) == [
+        Given(answer="a0007", tokens=("qs0001 v1", "qs0002 v2"), is_complete=True)
+    ]
+
+
+@pytest.mark.parametrize("order", [[0, 2], [0, 1], [1, 2], [0, 2, 1], [0, 1, 1, 2], [0, 1, 2, 2]])
+def test_parts_that_are_missing_repeated_or_out_of_order_are_no_complete_reply(
+    order: list[int],
+) -> None:
+    parts = cut(answer_text(7, ["qs0001 v1"], 9), 3)
+    assert not any(reply.is_complete for reply in replies_of(*(parts[one] for one in order)))
+
+
+def test_two_replies_are_two_also_where_they_are_the_same() -> None:
+    text = answer_text(7, ["qs0001 v1"], 1)
+    assert [reply.is_complete for reply in replies_of(text, text)] == [True, True]
+
+
+def test_parts_of_two_replies_in_one_another_are_seen() -> None:
+    first, second = cut(answer_text(7, ["qs0001 v1"], 4), 2)
+    other = answer_text(8, ["qs0002 v1"], 1)
+    assert not all(reply.is_complete for reply in replies_of(first, other, second))
+
+
+def test_a_post_that_is_no_answer_is_kept_as_it_is() -> None:
+    assert replies_of("I cannot reply at this time.") == [
+        Given(answer="", tokens=(), is_complete=False, text="I cannot reply at this time.")
+    ]
+
+
+# --- the trap -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def killed() -> list[web.Request]:
+    return []
+
+
+@pytest.fixture
+def trap(tmp_path: Path, killed: list[web.Request]) -> Iterator[Trap]:
+    yield Trap(tmp_path, killed.append)
+    assert not list(tmp_path.iterdir())
+
+
+REQUEST = cast(web.Request, object())
+
+
+def test_a_trap_springs_at_the_passage_that_it_waits_for_and_only_once(
+    trap: Trap, killed: list[web.Request]
+) -> None:
+    trap.arm(Kill(step=Step.POLLING, platform="slack", passage=2))
+    came = [(Step.POLLING, "discord"), (Step.RUN_CREATED, "slack"), *[(Step.POLLING, "slack")] * 3]
+    sprung = [trap.reached(step, platform, REQUEST) for step, platform in came]  # type: ignore[arg-type]
+    assert sprung == [False, False, False, True, False]
+    assert killed == [REQUEST]
+    assert trap.hits == {(Step.POLLING, "slack"): 1}
+
+
+def test_a_death_inside_a_process_is_known_by_the_mark_that_it_leaves(
+    trap: Trap, tmp_path: Path
+) -> None:
+    trap.arm(Kill(step=Step.ROW_WRITTEN, platform="slack", passage=2))
+    orders = sorted(tmp_path.iterdir())
+    assert [order.name for order in orders] == ["row written.slack.1", "row written.slack.2"]
+    trap.look()
+    assert not trap.sprung.is_set()
+    for order in orders:
+        order.unlink()
+    Path(tmp_path, "row written.slack.hit").touch()
+    trap.look()
+    assert trap.sprung.is_set()
+    assert trap.hits.total() == 1
+
+
+def test_a_plan_counts_its_kills() -> None:
+    plan: Plan = make_plan(1, Size(random_kills=2, outages=1))
+    assert len(plan.kills) == 2 * len(NAMED) - 1 + 2 + 1
