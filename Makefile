@@ -19,7 +19,7 @@ test: $(VENV)/.installed-dev
 
 # Kill -9 at every step, with the figures; CHAOS_SEED=7 make chaos plays another plan.
 chaos: $(VENV)/.installed-dev
-	$(BIN)/pytest -s tests/chaos
+	$(BIN)/pytest -s -m 'thorough or not thorough' tests/chaos
 
 check: lint types imports test
 

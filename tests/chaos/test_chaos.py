@@ -10,9 +10,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 
@@ -140,24 +141,40 @@ def check(problems: Sequence[str]) -> None:
         pytest.fail(f"CHAOS_SEED={SEED}: {len(problems)} problems\n" + "\n".join(shown), False)
 
 
-async def test_on_sqlite_every_question_has_exactly_one_reply(
-    sqlite_url: str, tmp_path: Path
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Which processes play the plan, and on which database."""
+
+    about: str
+    roles: Sequence[tuple[str, ...]]
+    database: Literal["sqlite", "postgres"]
+    size: Size = field(default_factory=Size)
+
+
+VARIANTS: Final = {
+    "one": Variant(about="SQLite, one process", roles=[()], database="sqlite"),
+    "three": Variant(about="Postgres, three processes", roles=[(), (), ()], database="postgres"),
+    "split": Variant(
+        about="Postgres, roles split",
+        roles=[("slack",), ("discord",), ("worker",)],
+        database="postgres",
+    ),
+}
+
+
+THOROUGH: Final = {"split"}  # played by `make chaos` only: the suite is to stay short
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(variant, id=name, marks=[pytest.mark.thorough] if name in THOROUGH else [])
+        for name, variant in VARIANTS.items()
+    ],
+)
+async def test_every_question_has_exactly_one_reply(
+    request: pytest.FixtureRequest, tmp_path: Path, variant: Variant
 ) -> None:
-    _, problems = await chaos(tmp_path, sqlite_url, [()], "SQLite, one process", Size())
-    check(problems)
-
-
-async def test_with_roles_split_over_processes_every_question_has_exactly_one_reply(
-    postgres_url: str, tmp_path: Path
-) -> None:
-    roles = [("slack",), ("discord",), ("worker",)]
-    _, problems = await chaos(tmp_path, postgres_url, roles, "Postgres, roles split", Size())
-    check(problems)
-
-
-async def test_on_postgres_with_three_processes_every_question_has_exactly_one_reply(
-    postgres_url: str, tmp_path: Path
-) -> None:
-    roles: list[tuple[str, ...]] = [(), (), ()]
-    _, problems = await chaos(tmp_path, postgres_url, roles, "Postgres, three processes", Size())
+    url = str(request.getfixturevalue(f"{variant.database}_url"))
+    _, problems = await chaos(tmp_path, url, variant.roles, variant.about, variant.size)
     check(problems)
