@@ -24,6 +24,14 @@ HEARSAY = 60.0  # seconds for which we rely on what the database said, or that i
 PATIENCE = 10.0  # seconds for the database, and for the platform
 FAREWELL = 3.0  # seconds for what is left to say at the end
 
+# What is over, where another process, or the one before us, was the one to alert.
+OVER = {
+    "engine": "the engine could not be reached.",
+    "engine_refused": "the engine refused every question.",
+    "token:slack": "Slack refused the token.",
+    "token:discord": "Discord refused the token.",
+}
+
 Announce = Callable[[str], Awaitable[None]]
 
 
@@ -154,7 +162,7 @@ class Alerts:
         text = self._texts.pop(key, None)
         self._well.add(key)
         if was_alerted:
-            said = f"This is over: {text or key}"
+            said = f"This is over: {text or OVER.get(key, key)}"
             log.info("%s", said, extra={"alert": key})
             await self._say(said)
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from core import limits
-from core.breaker import REFUSES_ALL, OnTrouble
+from core.breaker import REFUSED, REFUSES_ALL, OnTrouble
 from core.clock import now as clock_now
 from core.domain import (
     Answer,
@@ -104,7 +104,6 @@ class Answering:
                 return await self._give_up(work)
             asked = error.retry_after if isinstance(error, EngineBusy) else None
             return self._bounded(work, now, work.set_back(asked))
-        work.setbacks = 0
         return await self._ended(work, now, state)
 
     async def fall_back(
@@ -196,6 +195,7 @@ class Answering:
         run, work.created = work.created, None
         work.setbacks, work.looking_since = 0, now
         work.run_in_doubt, work.locked_since = False, None
+        self.on_trouble(REFUSED, None)  # a process before us may have alerted of it
         if not begun:  # the question was edited or deleted: the run answers what nobody asks
             self.cancel_soon()
             await self._leave(work, "Question has changed")
@@ -228,6 +228,7 @@ class Answering:
             case Working():
                 if self.is_overdue(work, now):
                     return await self._give_up(work)
+                work.setbacks = 0  # not before: an end that cannot be written down is one more
                 age = now - work.looking_since
                 return self._bounded(work, now, look_interval(age))
             case Answered(answer=answer):

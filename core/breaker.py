@@ -143,7 +143,7 @@ class Breaker:
             log.info("Engine is asked again", extra={"trouble": key})
             self._report(key, None)
         for key, said in fresh.items():
-            log.error("Engine is not asked for a while: %s", said, extra={"trouble": key})
+            log.warning("Engine is not asked for a while: %s", said, extra={"trouble": key})
             self._report(key, said)
 
     def _report(self, key: str, message: str | None) -> None:

@@ -80,15 +80,23 @@ class Lease:
         """Renew the lease until cancelled; tell the holder when it was lost."""
         if not self._store.leases.shared:
             return
+        trouble = False
         while True:
             await asyncio.sleep(HEARTBEAT)
             try:
                 async with asyncio.timeout(HEARTBEAT):
                     await self._beat(holder)
-            except StoreError as error:
-                log.error("The lease is not renewed: %s", error)
-            except TimeoutError:
-                log.error("The lease is not renewed: the database does not reply in time")
+            except (StoreError, TimeoutError) as error:
+                why = str(error) or "the database does not reply in time"
+                # Once for an absence of the database, which may last for hours.
+                log.log(
+                    logging.DEBUG if trouble else logging.ERROR, "The lease is not renewed: %s", why
+                )
+                trouble = True
+            else:
+                if trouble:
+                    log.info("The lease is renewed again")
+                trouble = False
             if not self.is_valid:
                 holder.let_go()
 
@@ -96,12 +104,15 @@ class Lease:
         """Pass the wake-ups of the other processes on until cancelled."""
         if not self._store.leases.shared:
             return
+        deaf = False
         while True:
             try:
                 async for news in self._store.news():
+                    deaf = False
                     self._pass_on(news, holder)
             except StoreError as error:
-                log.warning("%s", error)
+                log.log(logging.DEBUG if deaf else logging.WARNING, "%s", error)
+                deaf = True
             await asyncio.sleep(RECONNECT)
 
     def stop_taking(self) -> None:

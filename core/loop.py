@@ -116,6 +116,7 @@ class Loop:
         open turns cannot be read at the start.
         """
         await self._lease.join()
+        log.info("Answering", extra={"platforms": ", ".join(sorted(self._lease.wanted)) or "none"})
         if await self._scan():
             self.scan_soon()
         async with asyncio.TaskGroup() as tasks:
@@ -152,6 +153,7 @@ class Loop:
         await self._lease.leave()
 
     async def _keep_scanning(self) -> None:
+        failed = False
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE):
@@ -161,8 +163,11 @@ class Loop:
                 if await self._scan():
                     await asyncio.sleep(PASSED_OVER)
                     self._scan_wanted.set()
+                failed = False
             except StoreError as error:
-                log.error("Open turns cannot be read: %s", error)
+                level = logging.DEBUG if failed else logging.ERROR  # once for each absence
+                log.log(level, "Open turns cannot be read: %s", error)
+                failed = True
                 await asyncio.sleep(RESCAN)
                 self._scan_wanted.set()
 

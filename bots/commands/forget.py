@@ -1,6 +1,7 @@
 """`docent forget`: erase what a person wrote, here and at the engine."""
 
 import argparse
+import signal
 import sys
 from dataclasses import replace
 
@@ -36,11 +37,23 @@ def _refused(user: str, traces: Traces) -> int:
     if not sys.stdin.isatty():
         print(f"Nothing was erased. Add --yes to erase {_in_words(traces)}.", file=sys.stderr)
         return EXIT_CONFIG
-    answer = input(f"Erase of {user}: {_in_words(traces)}? This cannot be undone. [y/N] ")
+    answer = _answer(f"Erase of {user}: {_in_words(traces)}? This cannot be undone. [y/N] ")
     if answer.strip().lower() in ("y", "yes"):
         return 0
     print("Nothing was erased.")
     return EXIT_FAILED
+
+
+def _answer(prompt: str) -> str:
+    """What is typed; Ctrl-D is nothing, and Ctrl-C ends the command."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's waits for us
+    try:
+        return input(prompt)
+    except EOFError:
+        print()
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def _erase(settings: Settings, store: Store, user: str) -> int:

@@ -23,7 +23,7 @@ async def main(options: argparse.Namespace) -> int:
     present = {"slack": settings.slack, "discord": settings.discord}
     roles = Roles.named(options.roles, settings)
     problems = [
-        f"`docent run {name}` needs {TOKENS[name]}: set them."
+        f"`docent run {name}` needs {TOKENS[name]} to be set."
         for name in sorted(roles.listens)
         if present[name] is None
     ]

@@ -64,6 +64,7 @@ class Missed:
         """
         search = _Search(self._api, self._bot, self._reception, absence, self._told)
         await search.run()
+        log.info("Looked for questions that were missed", extra={"read": search.messages_read})
         return search.complete
 
 
@@ -97,6 +98,10 @@ class _Search:
         self._left = absence.messages
         self._oldest = f"{absence.since:.6f}"
         self._unreachable = 0
+
+    @property
+    def messages_read(self) -> int:
+        return self._absence.messages - self._left
 
     async def run(self) -> None:
         """Read a share of each channel first, then of the long ones what is newest."""

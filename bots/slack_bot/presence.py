@@ -86,8 +86,8 @@ class Presence:
             if absence is None or await self._search(absence):
                 return True
         except StoreError as error:
+            # Our database, not Slack: it may be asked again soon.
             log.warning("what was missed is not taken yet", extra={"reason": str(error)})
-            self._failures += 1
             return False
         except PlatformError as error:
             log.warning("what was missed is not found yet", extra={"reason": str(error)})

@@ -459,7 +459,7 @@ def test_one_line_is_logged_when_it_opens_and_one_when_it_closes(
     rig.now += 8.0
     rig.call().end(Working())
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("ERROR", "Engine is not asked for a while: api.openai.com:443 answered HTTP 503."),
+        ("WARNING", "Engine is not asked for a while: api.openai.com:443 answered HTTP 503."),
         ("INFO", "Engine is asked again"),
     ]
 
