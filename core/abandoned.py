@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from core.clock import now
 from core.errors import EngineError, StoreError
+from core.mishaps import log_mishap
 from core.pacing import setback_interval
 from core.ports import AnswerEngine
 from core.store import Store
@@ -58,6 +59,11 @@ class AbandonedRuns:
                 except (EngineError, TimeoutError) as error:
                     fields = {"run": run, "error": type(error).__name__}
                     log.warning("Abandoned run could not be cancelled", extra=fields)
+                    if now() - since < GIVEN_UP:
+                        done = False
+                        continue
+                except Exception as error:  # noqa: BLE001 (one run must never end the process)
+                    log_mishap(log, "Unforeseen error in a cancellation", error, run=run)
                     if now() - since < GIVEN_UP:
                         done = False
                         continue

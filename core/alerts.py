@@ -5,13 +5,13 @@ a trouble ever waits for the database or a platform, nor fails with them.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol
 
 from core.clock import now as time_of_day
+from core.ending import end
 from core.errors import PlatformError, StoreError
 from core.mishaps import log_mishap
 from core.ports import Platform
@@ -86,16 +86,21 @@ class Alerts:
         What it cannot say any more because it is cancelled is at least in the log.
         """
         try:
-            while not stop.is_set():
-                await self._news_or(stop)
-                await self._attend()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FAREWELL):
-                    await self._attend()
+            async with asyncio.TaskGroup() as tasks:
+                talking = tasks.create_task(self._talk(stop))
+                await stop.wait()
+                await asyncio.wait([talking], timeout=FAREWELL)
+                await end([talking])
         finally:
             for key, trouble in self._news.items():
                 if trouble is not None:
                     log.error("%s", trouble, extra={"alert": key})
+
+    async def _talk(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._news_or(stop)
+            await self._attend()
+        await self._attend()
 
     async def _news_or(self, stop: asyncio.Event) -> None:
         """Wait for news, for a trouble to count as over, or for the stop."""

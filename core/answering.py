@@ -204,6 +204,15 @@ class Answering:
         work.turn = replace(turn, state=TurnState.RUNNING, run=run, attempt=turn.attempt + 1)
         return look_interval(0)
 
+    async def forsake(self, work: Work) -> None:
+        """Have a run cancelled whose id the store did not get, and whose question has changed."""
+        assert work.created is not None  # noqa: S101 (the caller saw it)
+        as_asked = replace(work.turn, revision=work.created_for)
+        await self.store.progress.began(as_asked, work.created)  # refuses it, and writes it down
+        work.created = None
+        self.cancel_soon()
+        await self._leave(work, "Question has changed")
+
     # --- conversations ----------------------------------------------------------------------------
 
     def _conversation(self, turn: Turn) -> ConversationId | None:

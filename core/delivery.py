@@ -19,6 +19,7 @@ from core.work import Work
 
 log = logging.getLogger(__name__)
 
+LONGEST_PAUSE = 900.0  # seconds, whatever a platform asks for
 PATIENCE = 6 * 3600.0  # seconds for which a platform that does not answer is tried
 
 
@@ -38,13 +39,12 @@ class Delivery:
         """
         try:
             await self._post_parts(work)
-        except PlatformBusy as error:
-            return work.set_back(error.retry_after)
-        except (PlatformUnreachable, TokenRefused) as error:
+        except (PlatformBusy, PlatformUnreachable, TokenRefused) as error:
             if isinstance(error, TokenRefused):
                 self.on_trouble(f"token:{work.platform.name}", str(error))
             if now - work.since < PATIENCE:
-                return work.set_back()
+                asked = error.retry_after if isinstance(error, PlatformBusy) else None
+                return work.set_back(min(asked, LONGEST_PAUSE) if asked else None)
             await self.abandon(work, "undeliverable")
         except ThreadGone as error:
             log.warning("Reply has no thread: %s", error, extra={"turn": work.turn.id})

@@ -74,7 +74,11 @@ class Desk:
 
     async def withdraw(self, message: MessageRef) -> None:
         """See `Reception.withdraw`."""
-        turn = await self._store.turns.withdraw(message)
+        try:
+            turn = await self._store.turns.withdraw(message)
+        except BaseException:
+            self._on_doubt()
+            raise
         if turn is not None:
             log.info("Question was deleted", extra={"turn": turn.id, "platform": message.platform})
             self._on_change(turn.thread_id)

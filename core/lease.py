@@ -7,11 +7,11 @@ A process that cannot renew its lease in time must stop before another one takes
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Protocol
 
 from core.domain import ThreadId
+from core.ending import end
 from core.errors import StoreError
 from core.store import Store
 from core.store.news import ABANDONED, CHANGED, FREE
@@ -121,24 +121,11 @@ class Lease:
 
     async def hand_over(self, kept: Sequence[ThreadId]) -> None:
         """Let the others have every thread but those `kept`, at once."""
-        async with self._at_the_end():
-            await self._store.leases.release(kept)
+        await _at_the_end(self._store.leases.release(kept))
 
     async def leave(self) -> None:
         """Let the others have every thread that is left, and be one of them no longer."""
-        async with self._at_the_end():
-            await self._store.leases.leave()
-
-    @asynccontextmanager
-    async def _at_the_end(self) -> AsyncIterator[None]:
-        """A database that is away must not hold up the stop: the lease ends by itself, too."""
-        try:
-            async with asyncio.timeout(FAREWELL):
-                yield
-        except StoreError as error:
-            log.warning("Threads are handed over when the lease ends: %s", error)
-        except TimeoutError:
-            log.warning("Threads are handed over when the lease ends: no reply of the database")
+        await _at_the_end(self._store.leases.leave())
 
     async def _beat(self, holder: Holder | None = None) -> None:
         began = time.monotonic()
@@ -167,3 +154,19 @@ class Lease:
                 holder.changed(ThreadId(int(thread)))
             case _ if kind == ABANDONED:
                 holder.cancel_soon()
+
+
+async def _at_the_end(word: Coroutine[None, None, None]) -> None:
+    """A database that is away must not hold up the stop: the lease ends by itself, too."""
+
+    async def say() -> None:
+        try:
+            await word
+        except StoreError as error:
+            log.warning("Threads are handed over when the lease ends: %s", error)
+
+    async with asyncio.TaskGroup() as tasks:
+        saying = tasks.create_task(say())
+        if not (await asyncio.wait([saying], timeout=FAREWELL))[0]:
+            log.warning("Threads are handed over when the lease ends: no reply of the database")
+            await end([saying])

@@ -18,6 +18,7 @@ from core.answering import NOW, Answering
 from core.clock import now as clock_now
 from core.delivery import Delivery
 from core.domain import ThreadId, Turn, TurnState
+from core.ending import done_before, end
 from core.errors import NotOurs, StoreError
 from core.lease import Lease
 from core.mishaps import log_mishap
@@ -115,10 +116,8 @@ class Loop:
         What was not begun is handed over to other processes at once. Raises StoreError where the
         open turns cannot be read at the start.
         """
-        await self._lease.join()
-        log.info("Answering", extra={"platforms": ", ".join(sorted(self._lease.wanted)) or "none"})
-        if await self._scan():
-            self.scan_soon()
+        if not await done_before(stop, self._begin()):
+            return  # the database hangs
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._wake_at(stop))
             beside = [
@@ -139,6 +138,12 @@ class Loop:
             await self._end()
             keeping.cancel()
 
+    async def _begin(self) -> None:
+        await self._lease.join()
+        log.info("Answering", extra={"platforms": ", ".join(sorted(self._lease.wanted)) or "none"})
+        if await self._scan():
+            self.scan_soon()
+
     async def _end(self) -> None:
         """End the running steps, and hand over what is left."""
         for thread, work in list(self._heads.items()):
@@ -147,8 +152,7 @@ class Loop:
         await self._lease.hand_over(kept=list(self._heads))
         if self._steps:
             await asyncio.wait(self._steps, timeout=GRACE)
-        for step in list(self._steps):
-            step.cancel()
+        await end(list(self._steps))
         await self._clear_signs()
         await self._lease.leave()
 
@@ -283,6 +287,8 @@ class Loop:
         except NotOurs:
             log.info("Another process has the thread", extra={"turn": work.turn.id})
             self._drop(work)
+            if work.more:  # it may be ours again, by a question that was taken meanwhile
+                self.scan_soon()
             return None
         except StoreError as error:
             log.error("Turn waits for the database: %s", error, extra={"turn": work.turn.id})
@@ -316,9 +322,11 @@ class Loop:
         turn = await self._store.turns.get(work.turn.id)
         if turn is None or not self._store.leases.holds(turn):
             raise NotOurs
-        if turn.run == work.created or turn.revision != work.turn.revision:
-            work.created = None  # the store has it after all, or it is for a text of before
         work.turn = turn
+        if turn.run == work.created:
+            work.created = None  # the store has it after all
+        elif work.created is not None and turn.revision != work.created_for:
+            await self._answering.forsake(work)
 
     async def _give_up(self, work: Work) -> float:
         """Apologise for an unforeseen error; where even that fails on and on, end the turn."""

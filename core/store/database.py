@@ -18,6 +18,14 @@ CONNECTIONS = 8  # of a process: hosts allow 20 or so, for all processes togethe
 APART = 3  # connections of a process for its heartbeat, for wake-ups, and for a lock
 CONNECT_TIMEOUT = 10  # seconds for one address of a Postgres to let us in; libpq takes whole ones
 
+# Of libpq: without them a network that went away is noticed after a quarter of an hour.
+LOST_NETWORK = {
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+
 
 class Database:
     """Hands out transactions: `read` for looking, `write` for changing."""
@@ -106,7 +114,7 @@ def _make_database(url: URL) -> Database:
         url,
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": timeout},
+        connect_args={"connect_timeout": timeout, **LOST_NETWORK},
     )
     return Database(
         make(pool_size=CONNECTIONS, max_overflow=0), apart=make(pool_size=APART, max_overflow=0)

@@ -8,6 +8,7 @@ A SQLite file has one `docent run` at a time, which a lock on a file beside it e
 `docent chat` works on threads of its own only: there, nothing is leased.
 """
 
+import time
 import uuid
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Double, cast, delete, func, insert, select, update
+from sqlalchemy import Double, cast, delete, false, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import ProcessId, ThreadId, Turn
@@ -48,6 +49,8 @@ class Leases:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._locks = ExitStack()
+        self._beaten_at = time.monotonic()
+        self._late_at: float | None = None  # when this process was silent for too long itself
         self.process = ProcessId(uuid.uuid4().hex[:12])  #: this process, among all of them
 
     @property
@@ -76,7 +79,8 @@ class Leases:
     async def beat(self, works_for: Collection[str]) -> Beat:
         """Say that this process lives, and works above all for these platforms. Raises StoreError.
 
-        The first beat makes it known. Processes that were silent for `LEASE` are removed.
+        The first beat makes it known. Processes that were silent for `LEASE` are removed; not by
+        one that was silent, too: what held it up, like a Postgres that stood still, held all up.
         """
         if not self.shared:
             return Beat(was_dead=False, others_died=False, alone=True, workers_for=frozenset())
@@ -87,19 +91,29 @@ class Leases:
             )
             if renewed.rowcount == 0:
                 await connection.execute(insert(processes).values(id=self.process, **mine))
-            dead = await connection.execute(
-                delete(processes).where(processes.c.seen_at < _NOW - LEASE)
-            )
+            dead = await connection.execute(self._remove_dead())
             if dead.rowcount:
                 await announce(connection, FREE)  # the workers may be others than this process
             living = await connection.execute(select(processes.c.works_for))
             work = living.scalars().all()
+        self._beaten_at = time.monotonic()
         return Beat(
             was_dead=renewed.rowcount == 0,
             others_died=dead.rowcount > 0,
             alone=len(work) == 1,
             workers_for=frozenset(filter(None, ",".join(work).split(","))),
         )
+
+    def _remove_dead(self) -> Any:
+        now = time.monotonic()
+        if now > self._beaten_at + LEASE:
+            self._late_at = now
+        silent = select(processes.c.id).where(processes.c.seen_at < _NOW - LEASE)
+        if self._late_at is not None and now < self._late_at + LEASE:
+            silent = silent.where(false())
+        # A locked row is about to be renewed; two beats that wait for each other would be stuck.
+        silent = silent.with_for_update(skip_locked=True)
+        return delete(processes).where(processes.c.id.in_(silent))
 
     async def leave(self) -> None:
         """Hand every thread of this process over to the others, at once. Raises StoreError."""
@@ -117,7 +131,7 @@ class Leases:
         On Postgres those that it holds already, and up to `CLAIMED_AT_ONCE` that nobody holds:
         these it holds from now on.
         """
-        wanted = select_turns().where(IS_HEAD, turns.c.platform.in_(platforms))
+        wanted = select_turns().where(IS_HEAD, threads.c.platform.in_(platforms))
         if not self.shared:
             async with self._database.read() as connection:
                 return [turn_of(row) for row in await connection.execute(wanted)]

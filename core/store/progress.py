@@ -56,6 +56,11 @@ class Progress:
             await self._fence(connection, turn)
             together = _together(turn, (await connection.execute(waiting)).all())
             joined = [row.id for row in together if row.id != turn.id]
+            # An edit can make a message too long for the others: it is asked by itself then.
+            was_joined = (turns.c.leader == turn.id) & (turns.c.state == TurnState.QUEUED)
+            await connection.execute(
+                update(turns).where(was_joined, turns.c.id.not_in(joined)).values(leader=None)
+            )
             await connection.execute(
                 update(turns).where(turns.c.id.in_(joined)).values(leader=turn.id)
             )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -41,7 +41,10 @@ _COLUMNS = (
     threads.c.conversation,
     threads.c.holder,
 )
-IS_OPEN = turns.c.state.in_(OPEN_STATES)
+# Written out: with parameters, the index of the open turns would not be used.
+IS_OPEN = turns.c.state.in_(
+    bindparam("open_states", [str(s) for s in OPEN_STATES], expanding=True, literal_execute=True)
+)
 #: Open, and not answered together with an earlier one: the oldest of these heads its thread.
 IS_LEADING = IS_OPEN & turns.c.leader.is_(None)
 IS_HEAD = turns.c.id.in_(select(func.min(turns.c.id)).where(IS_LEADING).group_by(turns.c.thread_id))

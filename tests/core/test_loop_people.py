@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from core import pacing
-from core.domain import Answer, Answered, RunId, TurnState, Working
-from core.errors import EngineUnreachable
+from core.domain import Answer, Answered, RunId, Turn, TurnState, Working
+from core.errors import EngineUnreachable, StoreError
 from core.settings import CatchUp, Limit
 from core.store import Store
+from core.store.progress import TOGETHER_LENGTH
 from servers.loop_rig import Bench
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
@@ -190,3 +191,65 @@ async def test_a_flood_in_one_thread_does_not_hold_up_another(
         engine.finish("run_1", done("answer to flood 0"))
         await platform.posted(51)
     assert platform.threads["t1"] == [f"answer to flood {number}" for number in range(50)]
+
+
+@pytest.mark.parametrize("how", ["edit", "withdraw"])
+async def test_a_run_whose_id_could_not_be_written_is_cancelled_when_the_question_changes(
+    running: Running,
+    engine: ScriptedEngine,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    began, failed = store.progress.began, asyncio.Event()
+
+    async def fails_once(turn: Turn, run: RunId) -> bool:
+        if failed.is_set():
+            return await began(turn, run)
+        failed.set()
+        raise StoreError
+
+    monkeypatch.setattr(store.progress, "began", fails_once)
+    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.2)
+    engine.script("old", Working())
+    async with running() as bench:
+        (asked,) = await bench.ask("old")
+        await failed.wait()
+        if how == "edit":
+            await bench.desk.edit(replace(asked, text="new"))
+        else:
+            await bench.desk.withdraw(asked.ref)
+        assert await cancelled(engine) == ["run_1"]
+        await bench.idle()
+
+
+async def test_a_joined_message_that_is_too_long_after_an_edit_is_answered_by_itself(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("first", Working())
+    engine.script("one\n\ntwo", Working())
+    async with running() as bench:
+        await bench.ask("first")
+        await engine.looked.wait()
+        await bench.ask("one", author="U1")
+        (two,) = await bench.ask("two", author="U1")
+        engine.finish("run_1", done("answer to first"))
+        await engine.looked_at(2)
+        long = "t" * (TOGETHER_LENGTH + 1)
+        await bench.desk.edit(replace(two, text=long))
+        await bench.idle()
+    replies = ["answer to first", "answer to one", f"answer to {long}"]
+    assert platform.threads["t1"] == replies
+
+
+async def test_an_unforeseen_error_in_a_cancellation_ends_nothing(
+    running: Running, engine: ScriptedEngine
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        (asked,) = await bench.ask("a")
+        await engine.looked.wait()
+        engine.cancel_errors = [ValueError("a bug")]
+        await bench.desk.withdraw(asked.ref)
+        assert await cancelled(engine) == ["run_1"]
+        await bench.idle()

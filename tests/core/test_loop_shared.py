@@ -1,14 +1,14 @@
 """Several processes' loops on one Postgres: who answers what, and who takes over."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from core import lease as lease_module
 from core import pacing
-from core.domain import Answer, Answered, Working
+from core.domain import Answer, Answered, Turn, TurnId, Working
 from core.errors import StoreError
 from core.store import Store, migrate_database
 from core.store.leases import Beat
@@ -149,3 +149,42 @@ async def test_a_deletion_heard_by_another_process_ends_the_run(world: World) ->
     assert set(world.engine.cancelled) == {"run_1"}
     assert world.platform.threads == {}
     assert world.platform.working == set()
+
+
+async def test_a_question_taken_while_an_ended_turn_is_read_again_does_not_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scan that read a head before it ended takes it up again; a question comes meanwhile."""
+    world.engine.script("first", Working())
+    async with world.process() as process:
+        claim, get = process.store.leases.claim, process.store.turns.get
+        read, ended = asyncio.Event(), asyncio.Event()
+        asked: list[str] = []
+        looked = world.engine.looked
+
+        async def claims_slowly(wanted: Sequence[str]) -> list[Turn]:
+            found = await claim(wanted)
+            if found and looked.is_set() and not read.is_set():
+                read.set()
+                await ended.wait()
+            return found
+
+        async def reads_slowly(turn: TurnId) -> Turn | None:
+            found = await get(turn)
+            if ended.is_set() and turn == TurnId(1) and not asked:
+                asked.append("second")
+                await process.ask("second")
+            return found
+
+        monkeypatch.setattr(process.store.leases, "claim", claims_slowly)
+        monkeypatch.setattr(process.store.turns, "get", reads_slowly)
+        await process.ask("first")
+        await looked.wait()
+        process.loop.scan_soon()
+        await asyncio.wait_for(read.wait(), 10)
+        world.engine.finish("run_1", DONE)
+        await world.platform.posted(1)
+        await process.idle()
+        ended.set()
+        await world.platform.posted(2)
+    assert world.platform.threads["t1"] == ["late answer", "answer to second"]

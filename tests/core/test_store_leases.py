@@ -218,3 +218,16 @@ async def test_a_thread_that_a_claim_passes_over_is_not_forgotten(
         assert await second.leases.leaves_some(PLATFORMS)
     assert len(await second.leases.claim(PLATFORMS)) == 1
     assert not await second.leases.leaves_some(PLATFORMS)
+
+
+async def test_processes_that_were_all_held_up_do_not_lock_each_other_out(
+    pair: tuple[Store, Store],
+) -> None:
+    """As after a Postgres that stood still: all beats come at once, and find the others silent."""
+    for _ in range(10):
+        for store in pair:
+            await fall_silent(store)
+            store.leases._beaten_at -= LEASE + 1
+        beats = await asyncio.gather(*(store.leases.beat(PLATFORMS) for store in pair))
+        assert not any(beat.was_dead or beat.others_died for beat in beats)
+        assert not (await pair[0].leases.beat(PLATFORMS)).alone
