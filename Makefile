@@ -35,6 +35,8 @@ imports: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/lag.py
+	$(BIN)/python benchmarks/local_search.py
+	$(BIN)/python benchmarks/refresh.py
 
 fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

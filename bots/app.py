@@ -4,11 +4,13 @@ A third platform adds a line to `make_platforms`, a second engine a line to `_ma
 """
 
 import logging
+import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from bots import webhook
 from bots.discord_bot.adapter import DiscordPlatform
 from bots.slack_bot.adapter import SlackPlatform
 from bots.terminal_bot.adapter import USER
@@ -19,11 +21,14 @@ from core.attendance import Attendance
 from core.breaker import Breaker
 from core.delivery import Delivery
 from core.desk import Desk
+from core.domain import TurnId
+from core.evaluation import Evaluation
 from core.lease import Lease
 from core.limits import Limits
-from core.local_engine.engine import LocalEngine
+from core.local_engine.engine import LocalEngine, Questions
 from core.local_engine.finder import PageFinder
 from core.local_engine.index import LocalIndex
+from core.local_engine.sections import Sections
 from core.loop import Loop
 from core.openai_engine.client import make_client
 from core.openai_engine.engine import OpenAIEngine
@@ -32,14 +37,23 @@ from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
 from core.openai_engine.vector_store import VectorStore
 from core.ports import AnswerEngine, DocumentIndex, Platform
 from core.refresh import Refresher
-from core.replies import Replies
+from core.replies import LastRefresh, Replies
 from core.settings import OpenAISettings, Settings
 from core.sources import make_sources
 from core.store import Store
+from core.webhook import DeployHook
 
 log = logging.getLogger(__name__)
 
 WORKER = "worker"  # the role of a process that answers, whoever heard of the question
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hook:
+    """What takes requests to refresh over HTTP."""
+
+    deployed: DeployHook
+    port: int | None  #: for a server of its own; None: Slack's takes them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +66,8 @@ class Docent:
     desk: Desk
     loop: Loop
     alerts: Alerts
+    hook: Hook | None  #: None: nobody may ask for a refresh over HTTP
+    finder: PageFinder
     platforms: Mapping[str, Platform]
 
 
@@ -73,11 +89,12 @@ class Roles:
 
 
 def make_platforms(settings: Settings, store: Store, roles: Roles) -> list[Platform]:
-    """The platforms that have their tokens; only those that it listens to, for no worker."""
+    """The platforms that have their tokens; for no worker, those that it listens or alerts to."""
     platforms: list[Platform] = []
-    if settings.slack and (roles.works or "slack" in roles.listens):
+    needed = roles.listens | {(settings.ops_channel or "").partition(":")[0]}
+    if settings.slack and (roles.works or "slack" in needed):
         platforms.append(SlackPlatform(settings.slack))
-    if settings.discord and (roles.works or "discord" in roles.listens):
+    if settings.discord and (roles.works or "discord" in needed):
         platforms.append(
             DiscordPlatform(
                 settings.discord,
@@ -107,11 +124,11 @@ async def assemble(
     by_name = {platform.name: platform for platform in platforms}
     alerts = Alerts(store.values, announcer(settings.ops_channel, by_name))
     finder = PageFinder(store.passages)
-    spared, indexes = _make_engine(settings, store, finder)
+    spared, indexes = _make_engine(settings, store, finder, store.turns.questions)
     engine = Breaker(spared, on_trouble=alerts.report)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.close)
-        sources = make_sources(settings.docs_sources)
+        sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
         for index in indexes:
             stack.push_async_callback(index.close)
         for source in sources:
@@ -120,7 +137,9 @@ async def assemble(
             stack.push_async_callback(platform.close)
         refresher = Refresher(store=store, sources=sources, indexes=indexes)
         lease = Lease(store, platforms=by_name, is_worker=works)
-        loop = _make_loop(settings, store, engine, finder, lease, alerts, by_name)
+        loop = _make_loop(
+            settings, store, engine, finder, refresher.last_ended, lease, alerts, by_name
+        )
         desk = Desk(
             store=store,
             refresher=refresher,
@@ -139,8 +158,40 @@ async def assemble(
             desk=desk,
             loop=loop,
             alerts=alerts,
+            finder=finder,
+            hook=_make_hook(settings, refresher, platforms),
             platforms=by_name,
         )
+
+
+@asynccontextmanager
+async def evaluating(settings: Settings, store: Store) -> AsyncIterator[Evaluation]:
+    """The engine of the settings, to be asked what nobody asked on a platform."""
+    asked: dict[TurnId, Sequence[str]] = {}
+
+    async def questions(turn: TurnId) -> Sequence[str]:
+        return asked.get(turn, ())
+
+    finder = PageFinder(store.passages)
+    engine, indexes = _make_engine(settings, store, finder, questions)
+    async with AsyncExitStack() as stack:
+        for index in indexes:
+            stack.push_async_callback(index.close)
+        stack.push_async_callback(engine.close)
+        yield Evaluation(engine, finder.pages, deadline=settings.run_deadline, asked=asked)
+
+
+def _make_hook(
+    settings: Settings, refresher: Refresher, platforms: Sequence[Platform]
+) -> Hook | None:
+    if settings.docs_webhook_secret is None:
+        return None
+    deployed = DeployHook(secret=settings.docs_webhook_secret, refresher=refresher)
+    port: int | None = settings.port
+    for platform in platforms:
+        if isinstance(platform, SlackPlatform) and platform.serves_http:
+            platform.routes, port = webhook.routes(deployed), None
+    return Hook(deployed=deployed, port=port)
 
 
 def _make_loop(
@@ -148,6 +199,7 @@ def _make_loop(
     store: Store,
     engine: AnswerEngine,
     finder: PageFinder,
+    last_refresh: LastRefresh,
     lease: Lease,
     alerts: Alerts,
     platforms: Mapping[str, Platform],
@@ -159,6 +211,8 @@ def _make_loop(
         engine=engine,
         replies=Replies(
             find_pages=finder.helpful_pages,
+            last_refresh=last_refresh,
+            max_age=settings.docs_max_age,
             fallback_message=settings.fallback_message,
             invite_url=settings.discord_invite_url,
         ),
@@ -179,14 +233,14 @@ def _make_loop(
 
 
 def _make_engine(
-    settings: Settings, store: Store, finder: PageFinder
+    settings: Settings, store: Store, finder: PageFinder, questions: Questions
 ) -> tuple[AnswerEngine, list[DocumentIndex]]:
     """The engine, and the indexes to keep: the local one always, because the fallback uses it."""
     local_index = LocalIndex(store.passages)
     if settings.engine == "openai" and settings.openai is not None:
         engine, index = _make_openai(settings.openai, settings.instructions, store)
         return engine, [local_index, index]
-    return LocalEngine(finder, store.turns.questions), [local_index]
+    return LocalEngine(finder, questions), [local_index]
 
 
 def _make_openai(
@@ -197,9 +251,10 @@ def _make_openai(
         client,
         configured=settings.vector_store_id,
         load=partial(store.values.get, "openai_vector_store"),
-        save=partial(_remember_new_vector_store, store),
+        save=partial(store.values.put, "openai_vector_store"),
     )
-    index = OpenAIIndex(client, vector_store=vector_store)
+    marker = partial(store.values.once, "marker", partial(secrets.token_hex, 4))
+    index = OpenAIIndex(client, vector_store=vector_store, marker=marker)
     engine = OpenAIEngine(
         client,
         model=settings.model,
@@ -207,11 +262,6 @@ def _make_openai(
         instructions=instructions or DEFAULT_INSTRUCTIONS,
         vector_store=vector_store.id,
         resolve=partial(store.documents.citations, index.name),
+        locate=Sections(get_pages=store.documents.get_pages).locate,
     )
     return engine, index
-
-
-async def _remember_new_vector_store(store: Store, vector_store: str) -> None:
-    # The old one's documents went with it: forgotten, they are put into the new one.
-    await store.documents.forget_index(OpenAIIndex.name)
-    await store.values.put("openai_vector_store", vector_store)

@@ -22,6 +22,8 @@ COMMANDS = {
     "chat": "ask at the terminal, or through a pipe",
     "demo": "see it work, without any account or key",
     "refresh": "bring the documents in line with their sources",
+    "docs": "look at the documents: list, show, search, verify",
+    "eval": "ask questions whose answers are known, and say how well it did",
     "doctor": "check settings, tokens and connections",
     "forget": "erase what a person wrote",
     "migrate": "bring the database to the version of this Docent",
@@ -96,6 +98,53 @@ def _person(text: str) -> str:
     return text
 
 
+def _add_documents(refresh: argparse.ArgumentParser, docs: argparse.ArgumentParser) -> None:
+    refresh.add_argument(
+        "--source", action="append", metavar="NAME", help="only this one; may be given repeatedly"
+    )
+    refresh.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    refresh.add_argument("--yes", action="store_true", help="also remove much, without asking")
+    actions = docs.add_subparsers(dest="action", metavar="action", required=True)
+    listing = actions.add_parser("list", help="every page, with its date, size and state")
+    listing.add_argument(
+        "--state", choices=("current", "outdated", "missing"), help="only pages with such a copy"
+    )
+    show = actions.add_parser("show", help="a page as the indexes have it")
+    show.add_argument("url", help="its address, as `docent docs list` prints it")
+    search = actions.add_parser("search", help="what the local index finds")
+    search.add_argument("words", nargs="+", help="a question, or words")
+    search.add_argument("--limit", type=_count, default=10, help="passages to show (10)")
+    verify = actions.add_parser("verify", help="whether the indexes hold exactly our documents")
+    verify.add_argument("--repair", action="store_true", help="mend what differs")
+
+
+def _add_evaluation(evaluation: argparse.ArgumentParser) -> None:
+    evaluation.add_argument("questions", help="a file with one JSON object a line; - reads a pipe")
+    evaluation.add_argument("--json", action="store_true", help="print all as JSON")
+    evaluation.add_argument(
+        "--min-recall3",
+        type=_share,
+        metavar="SHARE",
+        help="exit with 1 where the local index finds fewer of the pages among its first 3",
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share: write 0.8 for 80 %")
+    return share
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="docent",
@@ -111,6 +160,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="role",
         help="slack or discord: hear of what is asked there; worker: answer; without any, all",
     )
+    _add_documents(parsers["refresh"], parsers["docs"])
+    _add_evaluation(parsers["eval"])
     parsers["forget"].add_argument(
         "--user", required=True, type=_person, help="slack:U0123456, or discord:123456789"
     )

@@ -3,18 +3,32 @@
 Plain text without markup: each adapter escapes it for its platform. No sending here.
 """
 
-from collections.abc import Sequence
-from pathlib import PurePath
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from core.domain import RefreshProgress, RefreshReport
+from core.domain import RefreshPhase, RefreshProgress, RefreshReport
+from core.refresh.names import called
 
 BAR_CELLS: Final = 10
 FAILURES_SHOWN: Final = 10
 #: Longest line of a summary, so that the whole fits into one Discord message (2,000 characters).
 LINE_LENGTH: Final = 150
+#: Of a summary that asks whether pages are to go: the first of them, and fewer failures.
+GONE_SHOWN: Final = 5
+FAILURES_BESIDE: Final = 4
 
-_PHASES: Final = {"listing": "Listing", "reading": "Checking", "indexing": "Indexing"}
+KEPT: Final = (
+    "The pages were kept. The next refresh will ask about them again. If a source was moved, put "
+    "that right in DOCS_SOURCES."
+)
+
+_PHASES: Final[Mapping[RefreshPhase, str]] = {
+    "listing": "Listing",
+    "reading": "Checking",
+    "comparing": "Comparing",
+    "indexing": "Indexing",
+    "removing": "Tidying",
+}
 
 
 def progress_line(p: RefreshProgress) -> str:
@@ -30,32 +44,69 @@ def progress_line(p: RefreshProgress) -> str:
 
 def title(p: RefreshProgress) -> str:
     """What the refresh is about, without how far it is."""
-    return f"{_PHASES[p.phase]} {_called(p.what)}"
+    return f"{_PHASES[p.phase]} {called(p.what)}"
 
 
 def summary(report: RefreshReport) -> str:
     """What the refresh did, with the first failures and their reasons: at most 1,900 characters."""
-    counts = (
-        f"{len(report.added)} added, {len(report.changed)} changed, "
-        f"{len(report.removed)} removed, {report.unchanged} unchanged, {len(report.failed)} failed"
-    )
+    lines = [_head(report), _counts(report)]
+    if report.withheld:
+        lines.append(
+            f"{gone(report)} They stay until somebody confirms that they go: docent refresh --yes."
+        )
+    failures = _reasons(report.failed, FAILURES_SHOWN)
+    room = FAILURES_SHOWN - len(failures)
+    skipped = _reasons(report.skipped, room, "skipped, ") if room > 0 else []
+    return "\n".join((*lines, *failures, *skipped))
+
+
+def question(report: RefreshReport) -> str:
+    """What the refresh did, and which pages would go if somebody confirms it; as long at most."""
+    more = len(report.withheld) - GONE_SHOWN
+    lines = [
+        _head(report),
+        _counts(report),
+        f"{gone(report)} They stay until an admin removes them:",
+        *(_cut(f"- {url}") for url in report.withheld[:GONE_SHOWN]),
+        *([f"- … and {more} more"] if more > 0 else []),
+    ]
+    if report.failed:
+        lines += ["What failed:", *_reasons(report.failed, FAILURES_BESIDE)]
+    return "\n".join(lines)
+
+
+def gone(report: RefreshReport) -> str:
+    """How much would be removed, to be asked about: a sentence."""
+    count, share = len(report.withheld), len(report.withheld) / max(1, report.known)
+    return f"{count} of {report.known} pages ({share:.0%}) are no longer in their sources."
+
+
+def _head(report: RefreshReport) -> str:
+    if report.dry_run:
+        return f"A refresh would do this; nothing was changed ({report.seconds:.1f} s)."
     but = ", but for what failed" if report.failed else ""
-    head = f"The documentation is up to date{but} ({report.seconds:.1f} s).\n{counts}."
-    return "\n".join((head, *_failures(report.failed)))
+    if report.withheld:
+        but = ", but for what failed and what is to be confirmed" if but else ", but for removals"
+    return f"The documentation is up to date{but} ({report.seconds:.1f} s)."
 
 
-def _failures(failed: Sequence[tuple[str, str]]) -> list[str]:
-    lines = [_cut(f"- {_called(what)}: {reason}") for what, reason in failed[:FAILURES_SHOWN]]
-    more = len(failed) - len(lines)
+def _counts(report: RefreshReport) -> str:
+    counts = {
+        "added": len(report.added),
+        "changed": len(report.changed),
+        "removed": len(report.removed),
+        "unchanged": report.unchanged,
+        "failed": len(report.failed),
+    }
+    if report.skipped:
+        counts["skipped"] = len(report.skipped)
+    return ", ".join(f"{count} {what}" for what, count in counts.items()) + "."
+
+
+def _reasons(of: Sequence[tuple[str, str]], shown: int, prefix: str = "") -> list[str]:
+    lines = [_cut(f"- {called(what)}: {prefix}{reason}") for what, reason in of[:shown]]
+    more = len(of) - len(lines)
     return [*lines, f"- … and {more} more"] if more else lines
-
-
-def _called(what: str) -> str:
-    """What people call a source: where a folder is on the server is nobody's business."""
-    folder, _, base = what.partition("=")
-    if base.startswith("http"):
-        return base
-    return what if "://" in what else PurePath(folder).name
 
 
 def _cut(line: str) -> str:

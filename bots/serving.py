@@ -7,13 +7,15 @@ import signal
 import time
 from collections.abc import Collection, Iterator
 
+from bots import webhook
 from bots.app import Docent
+from bots.refresh_text import gone
 from bots.waiting import first_of, work_until
 from core.domain import RefreshProgress
 from core.errors import DocumentsError, RefreshBusy, StoreError
 from core.forgetting import ROUND, Forgetting
 from core.mishaps import log_mishap
-from core.refresh import Refresher
+from core.schedule import Cron, due_after
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,10 @@ async def serve(
             tasks.create_task(_announce(platform.name, ready, stop))
         tasks.create_task(docent.loop.run(stop), name="loop")
         tasks.create_task(docent.alerts.run(stop))
+        if docent.hook is not None:
+            tasks.create_task(work_until(stop, docent.hook.deployed.run()))
+            if docent.hook.port is not None:
+                tasks.create_task(webhook.serve(docent.hook.deployed, docent.hook.port, stop))
         # Cancelled at the stop: what a refresh has not done, the next one does.
         tasks.create_task(work_until(stop, _keep_fresh(docent, settings.refresh_every)))
         forgetting = Forgetting(store=docent.store, engine=docent.engine)
@@ -73,20 +79,22 @@ async def _announce(name: str, ready: asyncio.Event, stop: asyncio.Event) -> Non
         log.info("Connected", extra={"platform": name})
 
 
-async def _keep_fresh(docent: Docent, every: float | None) -> None:
-    """Refresh once where there is no documentation yet, then at the chosen interval."""
+async def _keep_fresh(docent: Docent, every: float | Cron | None) -> None:
+    """Refresh once where there is no documentation yet, then at the chosen interval or times."""
     if not docent.refresher.has_sources:
         log.warning("DOCS_SOURCES is not set: there is no documentation to answer from")
         return
     pause = FIRST_PAUSE
     while (wait := await _until_refresh(docent, every)) is not None:
         await asyncio.sleep(max(wait, 0.0))
-        if not await _refresh(docent.refresher):
+        if wait > 0:
+            continue  # meanwhile another process, or somebody, may have refreshed it
+        if not await _refresh(docent):
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
 
-async def _until_refresh(docent: Docent, every: float | None) -> float | None:
+async def _until_refresh(docent: Docent, every: float | Cron | None) -> float | None:
     """Seconds until the next refresh is due; None where none will be."""
     try:
         if await docent.store.documents.count() == 0:
@@ -95,22 +103,24 @@ async def _until_refresh(docent: Docent, every: float | None) -> float | None:
             return None
         # Counted from the last refresh, not from the start: a process that is restarted daily
         # would else never come to a weekly refresh.
-        return (await docent.refresher.last_ended() or 0.0) + every - time.time()
+        now = time.time()
+        last = min(await docent.refresher.last_ended() or 0.0, now)  # a clock may have been wrong
+        return due_after(every, last) - now
     except StoreError as error:
         log.error("The state of the documentation cannot be read: %s", error)
         return FIRST_PAUSE
 
 
-async def _refresh(refresher: Refresher) -> bool:
-    """Refresh; whether anything was read."""
+async def _refresh(docent: Docent) -> bool:
+    """Refresh, have an operator hear of pages that wait for a yes; whether anything was read."""
 
     async def unseen(progress: RefreshProgress) -> None:
         log.debug("Refresh goes on", extra={"phase": progress.phase, "done": progress.done})
 
     try:
-        report = await refresher.refresh(unseen)
-    except RefreshBusy:
-        log.info("Another process refreshes the documentation")
+        report = await docent.refresher.refresh(unseen, by="the schedule")
+    except RefreshBusy as busy:
+        log.info("The documentation is being refreshed: %s", busy)
         return False
     except (DocumentsError, StoreError) as error:
         log.error("Refresh failed: %s", error)
@@ -118,6 +128,8 @@ async def _refresh(refresher: Refresher) -> bool:
     except Exception as error:  # noqa: BLE001 (old documentation is better than no bot)
         log_mishap(log, "Unforeseen error in a refresh", error)
         return False
+    mending = "Look at them, then run `docent refresh --yes` or use /refresh-docs."
+    docent.alerts.report("withheld", f"{gone(report)} {mending}" if report.withheld else None)
     return bool(report.added or report.changed or report.unchanged)
 
 

@@ -277,7 +277,7 @@ class Answering:
         if answer.incomplete:
             await self._leave(work, "Run was cut short")
         outcome = "incomplete" if answer.incomplete else "answered"
-        reply = self.replies.answer(work.turn, answer)
+        reply = await self.replies.answer(work.turn, answer)
         return await self._settle(work, TurnState.ANSWERED, outcome, reply, answer)
 
     async def _settle(

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from core.errors import ConfigError
+from core.schedule import Cron, parse_cron
 from core.settings import (
     LOG_LEVELS,
     SETTINGS,
@@ -29,6 +30,10 @@ from core.settings import (
     Shards,
     SlackSettings,
 )
+
+SHORTEST_SECRET = 16  # characters
+
+MOST_SHARDS = 100_000  # far beyond what Discord has servers for
 
 
 def load_settings(env_file: Path = Path(".env")) -> Settings:
@@ -50,14 +55,19 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
 def parse_settings(values: Mapping[str, str | None]) -> Settings:
     """Check settings by name. Raises ConfigError, naming every problem and how to mend it."""
     reader = _Reader(values)
-    openai, slack, discord = _openai(reader), _slack(reader), _discord(reader)
+    port = int(reader.number("PORT", least=0, most=65535))
+    openai, slack, discord = _openai(reader), _slack(reader, port), _discord(reader)
     settings = Settings(
         engine=_engine(reader, openai),
         openai=openai,
         instructions=_instructions(reader),
         database_url=_database_url(reader),
         docs_sources=tuple(reader.list("DOCS_SOURCES")),
-        refresh_every=reader.duration("REFRESH_EVERY"),
+        docs_allow_private=reader.flag("DOCS_ALLOW_PRIVATE"),
+        refresh_every=_refresh_every(reader),
+        docs_max_age=reader.duration("DOCS_MAX_AGE", off=True),
+        docs_webhook_secret=_webhook_secret(reader),
+        port=port,
         slack=slack,
         discord=discord,
         fallback_message=reader.text("FALLBACK_MESSAGE"),
@@ -68,7 +78,7 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         channel_limit=_limit(reader, "CHANNEL_LIMIT"),
         catch_up=_catch_up(reader),
         ops_channel=_ops_channel(reader, slack, discord),
-        retention_days=int(reader.number("RETENTION_DAYS", least=1)) or None,
+        retention_days=reader.whole("RETENTION_DAYS", least=1) or None,
         log_format=reader.choice("LOG_FORMAT", get_args(LogFormat)),  # type: ignore[arg-type]
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS),
     )
@@ -107,6 +117,14 @@ class _Reader:
         self.problem(f"{name} is {text!r}: write a number, {least:g} {upper}.")
         return 0
 
+    def whole(self, name: str, least: int) -> int:
+        """A whole number, `least` or more; 0 where nothing is set or it was refused."""
+        text = self.text(name)
+        if not text or (re.fullmatch(r"\d{1,9}", text) and int(text) >= least):
+            return int(text or 0)
+        self.problem(f"{name} is {text!r}: write a whole number, {least} or more.")
+        return 0
+
     def duration(self, name: str, off: bool = False) -> float | None:
         """Seconds, written `30m`; None where nothing is set, or `off` where that is allowed."""
         text = self.optional(name)
@@ -143,6 +161,30 @@ class _Reader:
         if not usable:
             self.problem(f"{name} is not a URL: write {schemes[0]}://… in full.")
         return text
+
+
+def _refresh_every(reader: _Reader) -> float | Cron | None:
+    text = reader.text("REFRESH_EVERY")
+    if not text.startswith("@") and len(text.split()) < 3:
+        return reader.duration("REFRESH_EVERY")  # `6 h` has a blank, too
+    try:
+        return parse_cron(text)
+    except ValueError as reason:
+        reader.problem(
+            f"REFRESH_EVERY is {text!r}, and {reason}: write 30m, 6h or 1d, or a cron expression "
+            "such as 0 3 * * * for every night at three (UTC)."
+        )
+        return None
+
+
+def _webhook_secret(reader: _Reader) -> str | None:
+    secret = reader.optional("DOCS_WEBHOOK_SECRET")
+    if secret is not None and len(secret) < SHORTEST_SECRET:
+        reader.problem(
+            f"DOCS_WEBHOOK_SECRET is too short to be safe: use {SHORTEST_SECRET} characters or "
+            "more, such as `openssl rand -hex 32` prints."
+        )
+    return secret
 
 
 def _openai(reader: _Reader) -> OpenAISettings | None:
@@ -240,7 +282,7 @@ def _limit(reader: _Reader, name: str) -> Limit | None:
         return None
     count, _, duration = text.partition("/")
     seconds = _seconds(duration)
-    if not count.strip().isdecimal() or int(count) == 0 or seconds is None:
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", count.strip()) or seconds is None:
         reader.problem(f"{name} is {text!r}: write 20/10m for 20 questions in 10 minutes, or off.")
         return None
     return Limit(count=int(count), seconds=seconds)
@@ -249,7 +291,7 @@ def _limit(reader: _Reader, name: str) -> Limit | None:
 def _catch_up(reader: _Reader) -> CatchUp | None:
     answer = reader.duration("CATCH_UP", off=True)
     apology = reader.duration("CATCH_UP_APOLOGY", off=True)
-    messages = int(reader.number("CATCH_UP_MESSAGES", least=1))
+    messages = reader.whole("CATCH_UP_MESSAGES", least=1)
     if answer is None:
         return None
     return CatchUp(answer_age=answer, apology_age=max(answer, apology or 0.0), messages=messages)
@@ -272,10 +314,9 @@ def _ops_channel(
     return text
 
 
-def _slack(reader: _Reader) -> SlackSettings | None:
+def _slack(reader: _Reader, port: int) -> SlackSettings | None:
     bot, app = reader.optional("SLACK_BOT_TOKEN"), reader.optional("SLACK_APP_TOKEN")
     secret = reader.optional("SLACK_SIGNING_SECRET")
-    port = int(reader.number("PORT", least=0, most=65535))
     api_url = reader.url("SLACK_API_URL")
     if bot is None:
         if app or secret:
@@ -328,7 +369,7 @@ def _shards(reader: _Reader) -> Shards | None:
     count = int(match[3]) if match else 0
     first = int(match[1] or 0) if match else 0
     last = int(match[2] or first) if match and match[1] else count - 1
-    if not 0 <= first <= last < count:
+    if not 0 <= first <= last < count <= MOST_SHARDS:
         reader.problem(
             f"DISCORD_SHARDS is {text!r}: write 4 for four shards in this process, or 0-1/4 for "
             "the first two of four."

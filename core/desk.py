@@ -1,7 +1,7 @@
 """The desk: where adapters hand in what people ask of Docent."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from core.attendance import Attendance
 from core.domain import Absence, Mention, MessageRef, RefreshReport, ThreadId, Turn
@@ -91,10 +91,24 @@ class Desk:
         """See `Reception.heard`."""
         await self._attendance.heard(listener)
 
-    async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
+    def sources(self) -> Sequence[str]:
+        """See `Reception.sources`."""
+        return self._refresher.source_names
+
+    async def refresh(
+        self,
+        platform: str,
+        user: str,
+        on_progress: OnProgress,
+        *,
+        source: str | None = None,
+        confirm: bool = False,
+    ) -> RefreshReport:
         """See `Reception.refresh`."""
-        if f"{platform}:{user}" not in self._admins:
+        admin = f"{platform}:{user}"
+        if admin not in self._admins:
             log.warning("Refresh refused", extra={"platform": platform, "user": user})
             raise NotAdmin
         log.info("Refresh asked for", extra={"platform": platform, "user": user})
-        return await self._refresher.refresh(on_progress)
+        only = [source] if source else ()
+        return await self._refresher.refresh(on_progress, by=admin, only=only, confirm=confirm)

@@ -4,7 +4,7 @@ Times are seconds since the epoch (UTC) as float; durations are seconds as float
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
@@ -262,6 +262,7 @@ class Document:
     title: str
     hash: str  #: the page's hash when it was put there
     ref: str  #: the index's own id of the copy
+    place: str = ""  #: where the index kept it then; see `DocumentIndex.prepare`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -274,14 +275,26 @@ class Passage:
     text: str
 
 
+RefreshPhase = Literal["listing", "reading", "comparing", "indexing", "removing"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefreshProgress:
     """How far a refresh is."""
 
-    phase: Literal["listing", "reading", "indexing"]
+    phase: RefreshPhase
     done: int
     total: int
     what: str  #: the source or index at work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefreshUnderWay:
+    """A refresh that has not ended: whose it is, and how far."""
+
+    by: str  #: "slack:U123", "the schedule", "the command line"
+    since: float
+    progress: RefreshProgress | None = None  #: None: it has only begun
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -294,3 +307,30 @@ class RefreshReport:
     unchanged: int
     failed: Sequence[tuple[str, str]]  #: address and reason
     seconds: float
+    skipped: Sequence[tuple[str, str]] = ()  #: pages that hold nothing to index, with the reason
+    #: Pages that are gone, and so many of `known` that somebody has to confirm it: they stay.
+    withheld: Sequence[str] = ()
+    known: int = 0  #: how many pages there were before, of the sources in question
+    dry_run: bool = False  #: nothing was done: this is the plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """How what an index holds differs from what we have on record."""
+
+    place: str  #: where it holds it; see `DocumentIndex.prepare`
+    lost: Sequence[Document] = ()  #: on record, and not (or not usably) there
+    orphans: Sequence[Document] = ()  #: ours and there, but not on record
+    foreign: int = 0  #: what others have put there, which is left alone
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageState:
+    """What is known of a page, without its text."""
+
+    url: str
+    title: str
+    source: str
+    size: int  #: characters of Markdown
+    fetched_at: float
+    copies: Mapping[str, Literal["current", "outdated"]]  #: by index; where it has none, nothing

@@ -7,6 +7,7 @@
     │   ├── StoreBehind        it needs `docent migrate`
     │   └── StoreInUse         another `docent run` works on this SQLite file
     ├── NotOurs                another process has the thread: leave it alone
+    ├── CasesUnreadable        a file of questions for an evaluation, with what is wrong in it
     ├── EngineError
     │   ├── EngineBusy         asked too often; try again after `retry_after`
     │   ├── EngineUnreachable  no usable reply: whether the request took effect is not known
@@ -23,15 +24,22 @@
     └── DocumentsError
         ├── SourceUnreachable  a source could not be listed; its pages stay as they are
         ├── PageUnreadable     one page could not be read
+        │   ├── PageGone       its source says that it is no longer there
+        │   └── PageEmpty      it holds nothing that could be indexed
         ├── IndexRefused       an index did not take a document
         ├── NoSources          there is nothing to refresh from
-        ├── RefreshBusy        a refresh is under way already
+        ├── UnknownSource      no source of DOCS_SOURCES has that name
+        ├── RefreshBusy        a refresh is under way already; `under_way` says whose and how far
+        ├── WebhookRefused     a request to refresh is not signed as it has to be
         └── NotAdmin           the person may not refresh
 
 Messages are for people: they say what to do, and hold no secret and no text that somebody wrote.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from core.domain import RefreshUnderWay
 
 
 class DocentError(Exception):
@@ -67,6 +75,14 @@ class StoreInUse(StoreError):
 
 class NotOurs(DocentError):
     """Another process has the thread."""
+
+
+class CasesUnreadable(DocentError):
+    """The questions cannot be read."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(["the questions cannot be read.", *self.problems]))
 
 
 class EngineError(DocentError):
@@ -149,6 +165,14 @@ class PageUnreadable(DocumentsError):
     """The page could not be read."""
 
 
+class PageGone(PageUnreadable):
+    """The page is no longer there, although its source lists it."""
+
+
+class PageEmpty(PageUnreadable):
+    """The page has no text."""
+
+
 class IndexRefused(DocumentsError):
     """The index did not take the document."""
 
@@ -157,8 +181,28 @@ class NoSources(DocumentsError):
     """There is no documentation to read: set DOCS_SOURCES."""
 
 
+class UnknownSource(DocumentsError):
+    """DOCS_SOURCES has no source of that name."""
+
+
 class RefreshBusy(DocumentsError):
     """A refresh is under way already; wait until it has ended."""
+
+    def __init__(self, under_way: RefreshUnderWay | None = None) -> None:
+        self.under_way = under_way  #: None where nothing is known of it
+        super().__init__(_in_words(under_way) if under_way else None)
+
+
+def _in_words(refresh: RefreshUnderWay) -> str:
+    began = datetime.fromtimestamp(refresh.since, UTC)
+    text = f"A refresh is under way already, started {began:%H:%M} UTC by {refresh.by}"
+    if (at := refresh.progress) is not None:
+        text += f", {at.phase}: {at.done} of {at.total}" if at.total else f", {at.phase}"
+    return f"{text}; wait until it has ended."
+
+
+class WebhookRefused(DocumentsError):
+    """The request is not signed with DOCS_WEBHOOK_SECRET."""
 
 
 class NotAdmin(DocumentsError):

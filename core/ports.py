@@ -10,6 +10,7 @@ from typing import Protocol
 
 from core.domain import (
     Absence,
+    Comparison,
     ConversationId,
     Document,
     Exchange,
@@ -75,10 +76,24 @@ class Reception(Protocol):
         """
         ...
 
-    async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
+    def sources(self) -> Sequence[str]:
+        """What people call the sources of the documentation, for a choice of one."""
+        ...
+
+    async def refresh(
+        self,
+        platform: str,
+        user: str,
+        on_progress: OnProgress,
+        *,
+        source: str | None = None,
+        confirm: bool = False,
+    ) -> RefreshReport:
         """Bring the documents in line with their sources, for an admin, and say what was done.
 
-        Raises NotAdmin, RefreshBusy or another DocumentsError.
+        With `source`, one of `sources`, only with that one. Where the report has pages `withheld`,
+        so many are gone that they stay until the same is asked for with `confirm`. Raises NotAdmin,
+        UnknownSource, RefreshBusy (with whose refresh is under way) or another DocumentsError.
         """
         ...
 
@@ -215,7 +230,8 @@ class PageSource(Protocol):
     async def read(self, listed: Listed, known: str | None) -> Page | None:
         """Read one page. `known` is the stamp of the copy we have; None if it has not changed.
 
-        Raises PageUnreadable.
+        Raises PageGone where it is no longer there, PageEmpty where it holds nothing to index, and
+        PageUnreadable where it cannot be read.
         """
         ...
 
@@ -237,10 +253,22 @@ class DocumentIndex(Protocol):
         """How many pages `put` takes at once."""
         ...
 
-    async def prepare(self) -> None:
-        """Make sure that the index is there; one that was lost begins anew, without documents.
+    @property
+    def lanes(self) -> int:
+        """How many calls of `put` may be under way at the same time."""
+        ...
 
-        Called before its documents are compared with the pages. Raises EngineError as engines do.
+    @property
+    def in_doubt(self) -> bool:
+        """Whether `put` may have left something behind that `compare` finds, and has not yet."""
+        ...
+
+    async def prepare(self) -> str:
+        """Make sure that the index is there, and name the place where it keeps its copies.
+
+        An index that was lost begins anew at another place, and so does one that the settings
+        moved: copies elsewhere do not count, and are removed when there are new ones. "" where
+        there is but one place. Raises EngineError as engines do.
         """
         ...
 
@@ -254,6 +282,14 @@ class DocumentIndex(Protocol):
 
     async def remove(self, documents: Sequence[Document]) -> None:
         """Delete copies. One that is gone already is no error. Raises EngineError as engines do."""
+        ...
+
+    async def compare(self, documents: Sequence[Document]) -> Comparison:
+        """Compare what the index holds with all that we have on record of it. Changes nothing.
+
+        What others have put there is never among the orphans, so those may be removed. An index
+        that does not exist holds nothing. Raises EngineError as engines do.
+        """
         ...
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from core.clock import now
 from core.domain import Answer, Citation, Reply, Turn
 from core.mishaps import log_mishap
 
@@ -21,7 +22,14 @@ GREETINGS = frozenset(
 THANKS = frozenset({"thanks", "thank you", "thx", "thanks a lot", "many thanks", "danke", "merci"})
 HELPFUL_PAGES = 3  # at most, under a fallback
 
+DAY = 86_400.0  # seconds
+
 FindPages = Callable[[str, int], Awaitable[Sequence[Citation]]]
+LastRefresh = Callable[[], Awaitable[float | None]]
+
+
+async def _never() -> None:
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +37,14 @@ class Replies:
     """Composes the reply to a turn."""
 
     find_pages: FindPages  #: pages of the documentation that may help with a question, best first
+    last_refresh: LastRefresh = _never  #: when the documentation was brought up to date
+    max_age: float | None = None  #: seconds from then on after which answers say how long ago
     fallback_message: str = DEFAULT_FALLBACK
     invite_url: str | None = None
 
-    def answer(self, turn: Turn, answer: Answer) -> Reply:
-        """The reply that hands on an answer."""
-        notes = _unread_notes(turn)
+    async def answer(self, turn: Turn, answer: Answer) -> Reply:
+        """The reply that hands on an answer. Raises StoreError."""
+        notes = (*_unread_notes(turn), *await self._age_notes())
         if answer.incomplete:
             notes = ("This answer was cut short. Ask again for the rest.", *notes)
         return Reply(text=answer.text, links=answer.citations, notes=notes)
@@ -57,6 +67,14 @@ class Replies:
             links_title="These pages may help",
             notes=_unread_notes(turn),
         )
+
+    async def _age_notes(self) -> tuple[str, ...]:
+        refreshed = None if self.max_age is None else await self.last_refresh()
+        if self.max_age is None or refreshed is None or now() - refreshed <= self.max_age:
+            return ()
+        days = int((now() - refreshed) // DAY)
+        ago = f"{days} days ago" if days > 1 else "more than a day ago" if days else "today"
+        return (f"The documentation was last refreshed {ago}.",)
 
     async def too_late(self, turn: Turn) -> Reply:
         """The reply to a question that waited for too long while Docent was away. Never raises."""

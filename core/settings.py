@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from core.replies import DEFAULT_FALLBACK
+from core.schedule import Cron
 
 EngineName = Literal["openai", "local"]
 LogFormat = Literal["auto", "text", "json"]
@@ -45,13 +46,28 @@ SETTINGS = (
     Setting("INSTRUCTIONS_FILE", "", "The same, from a file"),
     Setting("DATABASE_URL", "sqlite:///data/docent.db", "SQLite file, or `postgres://…`"),
     Setting(
-        "DOCS_SOURCES", "", "Folders and sites with the documentation, separated by commas or lines"
+        "DOCS_SOURCES",
+        "",
+        "Folders, sites and git repositories with the documentation, separated by commas or lines",
     ),
-    Setting("REFRESH_EVERY", "", "Refresh by itself, every `30m`, `6h` or `1d`"),
+    Setting(
+        "DOCS_ALLOW_PRIVATE",
+        "false",
+        "Whether sources may be on this machine or a private network",
+    ),
+    Setting(
+        "REFRESH_EVERY", "", "Refresh by itself: every `30m`, `6h` or `1d`, or at `0 3 * * *` (UTC)"
+    ),
+    Setting(
+        "DOCS_MAX_AGE",
+        "30d",
+        "Answers say how old the documentation is where it is older; `off`: they never do",
+    ),
+    Setting("DOCS_WEBHOOK_SECRET", "", "Lets a signed request over HTTP ask for a refresh"),
     Setting("SLACK_BOT_TOKEN", "", "`xoxb-…` of the Slack app"),
     Setting("SLACK_APP_TOKEN", "", "`xapp-…`: connect by Socket Mode"),
     Setting("SLACK_SIGNING_SECRET", "", "Take events over HTTP instead"),
-    Setting("PORT", "3000", "Port for Slack's events over HTTP"),
+    Setting("PORT", "3000", "Port for Slack's events over HTTP, and for deploy hooks"),
     Setting("SLACK_API_URL", "", "Another server that speaks Slack's Web API"),
     Setting("DISCORD_TOKEN", "", "Token of the Discord bot"),
     Setting("DISCORD_API_URL", "", "Another server that speaks Discord's API"),
@@ -160,8 +176,12 @@ class Settings:
     openai: OpenAISettings | None = None
     instructions: str | None = None  #: None: the default ones
     database_url: str = field(default="sqlite:///data/docent.db", repr=False)
-    docs_sources: tuple[str, ...] = ()
-    refresh_every: float | None = None  #: seconds
+    docs_sources: tuple[str, ...] = field(default=(), repr=False)  #: may hold logins
+    docs_allow_private: bool = False
+    refresh_every: float | Cron | None = None  #: seconds, or times
+    docs_max_age: float | None = 2_592_000.0  #: seconds
+    docs_webhook_secret: str | None = field(default=None, repr=False)
+    port: int = 3000  #: for what comes over HTTP: Slack's events without Socket Mode, deploy hooks
     slack: SlackSettings | None = None
     discord: DiscordSettings | None = None
     fallback_message: str = DEFAULT_FALLBACK

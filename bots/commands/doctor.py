@@ -62,7 +62,7 @@ async def _check_documentation(settings: Settings) -> str:
     if not settings.docs_sources:
         raise ConfigError(["DOCS_SOURCES is not set: there is nothing to answer from."])
     counts = []
-    for source in make_sources(settings.docs_sources):
+    for source in make_sources(settings.docs_sources, allow_private=settings.docs_allow_private):
         try:
             listed = await source.list()
             counts.append(f"{source.name} has {len(listed)} pages{_hint(listed)}")

@@ -1,29 +1,78 @@
 """`docent refresh`: bring the documents in line with their sources."""
 
 import argparse
+import asyncio
+import sys
 
 from rich.console import Console
 
 from bots.app import assemble, open_store
-from bots.refresh_text import summary
+from bots.cli import EXIT_FAILED
+from bots.refresh_text import gone, summary
 from bots.terminal_bot.progress import showing_progress
+from bots.terminal_bot.screen import open_screen
 from core.config import load_settings
+from core.domain import RefreshReport
 from core.errors import ConfigError
 from core.log import set_up_logging
+from core.refresh import Refresher
+
+EXIT_UNCONFIRMED = 3  # so much is gone that somebody has to confirm it
+BY = "the command line"
 
 
 async def main(options: argparse.Namespace) -> int:
-    """Refresh; 0 when every page and index is in line, 1 when something failed."""
+    """Refresh, and ask where much would be removed.
+
+    0 when every page and index is in line, 1 when something failed, 3 when pages that are gone wait
+    for a yes.
+    """
     settings = load_settings()
     if not settings.docs_sources:
         raise ConfigError(["DOCS_SOURCES is not set: name a folder or a site to read."])
     set_up_logging("ERROR", settings.log_format)
-    console = Console()
+    console = open_screen(asyncio.Event())  # whose reader may go away: the refresh goes on
     async with (
         open_store(settings) as store,
         assemble(settings, store, []) as docent,
     ):
-        with showing_progress(console) as on_progress:
-            report = await docent.refresher.refresh(on_progress)
-    console.print(summary(report), markup=False, highlight=False)
-    return 1 if report.failed else 0
+        report = await _refresh(docent.refresher, options, console, confirm=options.yes)
+        _show(report, console, everything=options.dry_run)
+        if report.withheld and not options.dry_run and _agrees(report):
+            report = await _refresh(docent.refresher, options, console, confirm=True)
+            _show(report, console)
+    return _exit_code(report)
+
+
+async def _refresh(
+    refresher: Refresher, options: argparse.Namespace, console: Console, *, confirm: bool
+) -> RefreshReport:
+    only = options.source or ()
+    with showing_progress(console) as on_progress:
+        if options.dry_run:
+            return await refresher.dry_run(on_progress, only=only, confirm=confirm)
+        return await refresher.refresh(on_progress, by=BY, only=only, confirm=confirm)
+
+
+def _show(report: RefreshReport, console: Console, *, everything: bool = False) -> None:
+    console.print(summary(report), markup=False, highlight=False, soft_wrap=True)
+    if not everything:
+        return
+    parts = {"+": report.added, "~": report.changed, "-": (*report.removed, *report.withheld)}
+    for sign, urls in parts.items():
+        for url in urls:
+            console.print(f"{sign} {url}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _agrees(report: RefreshReport) -> bool:
+    """Ask whether the pages are to go; elsewhere than on a terminal, say how to confirm."""
+    if not sys.stdin.isatty():
+        print(f"{gone(report)} Run `docent refresh --yes` to remove them.", file=sys.stderr)
+        return False
+    return input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _exit_code(report: RefreshReport) -> int:
+    if report.failed:
+        return EXIT_FAILED
+    return EXIT_UNCONFIRMED if report.withheld else 0

@@ -1,13 +1,8 @@
-"""The application commands /ask and /refresh-docs: acknowledged within 3 s, answered after that.
+"""The application commands: which there are, and what /ask does; acknowledged within 3 s."""
 
-A response can be edited for 15 minutes; what comes later goes out as a message.
-"""
-
-import asyncio
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -16,27 +11,21 @@ import discord
 from discord import app_commands
 
 from bots.discord_bot.connection import CALL_SECONDS, calls
-from bots.discord_bot.events import PLATFORM, thread_of
-from bots.discord_bot.hints import NOT_TAKEN, cannot_answer, tell
+from bots.discord_bot.events import thread_of
+from bots.discord_bot.hints import NOT_TAKEN, cannot_answer
 from bots.discord_bot.places import Places
-from bots.refresh_text import progress_line, summary
-from core.domain import Mention, MessageId, RefreshProgress
-from core.errors import DocentError, NotAdmin, PlatformError, PlatformUnreachable, StoreError
+from bots.discord_bot.refreshes import Refreshes
+from core.domain import Mention, MessageId
+from core.errors import DocentError, PlatformError, PlatformUnreachable, StoreError
 from core.mishaps import log_mishap
 from core.ports import Reception
 
-EDIT_EVERY: Final = 2.0  # seconds; Discord takes about five edits in five seconds
-_EDIT_SECONDS: Final = 5.0  # a progress line that takes longer is not worth the wait
+_EDIT_SECONDS: Final = 5.0  # an apology that takes longer is not worth the wait
 _TRIES: Final = 3
 _QUESTION_LENGTH: Final = 1_500
 _MESSAGE_LENGTH: Final = 2_000
 
 _APOLOGY: Final = "Something went wrong on my side. Please try again in a moment."
-_NOT_ADMIN: Final = (
-    "Only admins may refresh the documentation. To become one, have {admin} added to ADMINS in the "
-    "bot's settings."
-)
-_STOPPED: Final = "The bot is stopping, and the refresh with it. Please start it again later."
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +39,11 @@ class Commands:
         self._places = places
         self._client = places.client
         self._reception = reception
+        self.refreshes = Refreshes(self._client, reception, start)
         self._tree = _tree(
             self._client,
+            self.refreshes,
             ask=lambda interaction, question: start(self._ask(interaction, question)),
-            refresh=lambda interaction: start(self._refresh(interaction)),
         )
 
     async def sync(
@@ -117,43 +107,11 @@ class Commands:
             )
         )
 
-    async def _refresh(self, interaction: discord.Interaction) -> None:
-        user = str(interaction.user.id)
-        try:
-            await self._defer(interaction, ephemeral=True)
-            report = await self._reception.refresh(PLATFORM, user, self._progress(interaction))
-            text = summary(report)
-        except asyncio.CancelledError:
-            await self._try_edit(interaction, _STOPPED)
-            raise
-        except NotAdmin:
-            text = _NOT_ADMIN.format(admin=f"{PLATFORM}:{user}")
-        except DocentError as error:  # written for people
-            text = str(error)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the admin hears of it)
-            log_mishap(log, "A refresh failed", error)
-            text = _APOLOGY
-        await self._tell(interaction, _cut(_plain(text)))
-
-    def _progress(
-        self, interaction: discord.Interaction
-    ) -> Callable[[RefreshProgress], Awaitable[None]]:
-        """Show progress in the response, not too often."""
-        shown = -EDIT_EVERY
-
-        async def show(progress: RefreshProgress) -> None:
-            nonlocal shown
-            if time.monotonic() - shown >= EDIT_EVERY and not interaction.is_expired():
-                shown = time.monotonic()
-                await self._try_edit(interaction, _cut(_plain(progress_line(progress))))
-
-        return show
-
-    async def _defer(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> None:
+    async def _defer(self, interaction: discord.Interaction) -> None:
         """Acknowledge. Without a reply nobody knows whether it worked; the first edit will tell."""
         with suppress(PlatformUnreachable):
             async with calls(self._client):
-                await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+                await interaction.response.defer(thinking=True)
 
     async def _show(
         self, interaction: discord.Interaction, text: str
@@ -174,22 +132,6 @@ class Commands:
         with suppress(PlatformError):
             await self._edit(interaction, text, _EDIT_SECONDS)
 
-    async def _tell(self, interaction: discord.Interaction, text: str) -> None:
-        """Say how it ended: in the response, else to the person, else in the channel."""
-        channel = interaction.channel
-        try:
-            if not interaction.is_expired():
-                await self._edit(interaction, text)
-                return
-        except PlatformError as error:
-            log.info("A command's response could not be edited", extra={"error": str(error)})
-        if await tell(self._client, interaction.user.id, text):
-            return
-        if isinstance(channel, discord.abc.Messageable):
-            with suppress(PlatformError):
-                async with calls(self._client):
-                    await channel.send(text, suppress_embeds=True)
-
 
 class _Tree(app_commands.CommandTree[discord.Client]):
     async def on_error(
@@ -203,9 +145,9 @@ class _Tree(app_commands.CommandTree[discord.Client]):
 
 def _tree(
     client: discord.Client,
+    refreshes: Refreshes,
     *,
     ask: Callable[[discord.Interaction, str], object],
-    refresh: Callable[[discord.Interaction], object],
 ) -> _Tree:
     """Declare the commands, for servers that invited the bot and for its direct messages."""
     tree = _Tree(
@@ -223,8 +165,13 @@ def _tree(
         ask(interaction, question)
 
     @tree.command(name="refresh-docs", description="Read the documentation again (admins only)")
-    async def _(interaction: discord.Interaction) -> None:
-        refresh(interaction)
+    @app_commands.describe(source="Only this source; without it, all of them")
+    async def refresh_docs(interaction: discord.Interaction, source: str = "") -> None:
+        refreshes.command(interaction, source)
+
+    @refresh_docs.autocomplete("source")
+    async def _(_: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await refreshes.choices(current)
 
     return tree
 

@@ -24,12 +24,14 @@ def cannot_read(me: discord.ClientUser) -> str:
     return f"I cannot read this message. Please mention me in it: {me.mention} your question"
 
 
-async def tell(client: discord.Client, person: int, text: str) -> bool:
+async def tell(
+    client: discord.Client, person: int, text: str, view: discord.ui.View | None = None
+) -> bool:
     """Write to a person directly. Whether it arrived: not everybody takes messages of bots."""
     try:
         async with calls(client):
             direct = await client.create_dm(discord.Object(person))
-            await direct.send(text, suppress_embeds=True)
+            await direct.send(text, suppress_embeds=True, view=view or discord.utils.MISSING)
     except PlatformError:
         return False
     return True

@@ -59,6 +59,7 @@ class Intake:
         client.event(self.on_raw_message_edit)
         client.event(self.on_raw_message_delete)
         client.event(self.on_raw_bulk_message_delete)
+        client.event(self.commands.refreshes.on_interaction)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         """Do something that `finish` waits for; after `close` nothing is begun."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from aiohttp import web
 from slack_bolt.async_app import AsyncApp
 
 from bots.slack_bot import http_mode, socket_mode
@@ -16,6 +17,7 @@ from bots.slack_bot.intake import build_app
 from bots.slack_bot.missed import Missed
 from bots.slack_bot.mrkdwn import escape
 from bots.slack_bot.presence import Presence
+from bots.slack_bot.refreshes import Refreshes
 from bots.slack_bot.render import render
 from bots.waiting import work_until
 from core.domain import MessageId, Post, Reply, ThreadRef
@@ -51,6 +53,8 @@ class SlackPlatform:
         self._bot: Bot | None = None
         self._has_status = True
         self._status_complaint = False
+        #: What the server of HTTP mode takes besides; to be set before `run`.
+        self.routes: Sequence[web.RouteDef] = ()
         #: Where HTTP mode listens, once `ready` is set.
         self.port: int | None = None
 
@@ -60,6 +64,11 @@ class SlackPlatform:
             await self._identity()
         except (PlatformBusy, PlatformUnreachable) as error:
             log.warning("Slack is not reached yet", extra={"reason": str(error)})
+
+    @property
+    def serves_http(self) -> bool:
+        """Whether Slack's events come over HTTP, to a server of ours."""
+        return self._settings.app_token is None
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Hand over mentions and commands until `stop` is set.
@@ -72,6 +81,7 @@ class SlackPlatform:
         presence = Presence(reception, Missed(self._api(), bot, reception).search)
         async with asyncio.TaskGroup() as tasks:
             commands = Commands(self._api(), bot, reception, tasks)
+            refreshes = Refreshes(self._api(), reception, tasks)
             following = tasks.create_task(
                 work_until(stop, presence.follow()), name="slack presence"
             )
@@ -80,6 +90,7 @@ class SlackPlatform:
                 bot,
                 reception,
                 commands,
+                refreshes,
                 self._settings.signing_secret,
                 presence.failed,
             )
@@ -88,7 +99,7 @@ class SlackPlatform:
             except PlatformError as error:
                 failure = error  # raised below: a task group would wrap it
             following.cancel()
-            await commands.finish()
+            await refreshes.finish()
         if failure:
             raise failure
 
@@ -141,7 +152,7 @@ class SlackPlatform:
         if token:
             await socket_mode.serve(app, self._api(), token, presence, stop, ready)
         else:
-            await http_mode.serve(app, port, presence, stop, ready, self._listens)
+            await http_mode.serve(app, port, presence, stop, ready, self._listens, self.routes)
 
     def _listens(self, port: int) -> None:
         self.port = port

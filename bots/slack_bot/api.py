@@ -25,6 +25,7 @@ FIND_PAGES: Final = 40
 METADATA_TYPE: Final = "docent_reply"
 
 _Json = Mapping[str, Any]
+Blocks = Sequence[dict[str, Any]]
 
 
 def sdk_log(name: str, level: int = logging.ERROR) -> logging.Logger:
@@ -129,6 +130,32 @@ class SlackApi:
             )
         return _text(reply.get("ts"))
 
+    async def write(self, place: str, text: str, blocks: Blocks = ()) -> tuple[str, str]:
+        """Post a text of our own, to a person where it is their id; its channel and ts.
+
+        With `blocks`, they are shown, and the text stands in the notification.
+        """
+        with translated():
+            reply = await self._client.chat_postMessage(
+                channel=place,
+                text=text,
+                blocks=list(blocks) or None,
+                unfurl_links=False,
+                unfurl_media=False,
+                unfurl_app_links=False,
+            )
+        return _text(reply.get("channel")), _text(reply.get("ts"))
+
+    async def rewrite(self, channel: str, ts: str, text: str, blocks: Blocks = ()) -> None:
+        """Let a message of ours say something else. Blocks that it had go."""
+        with translated():
+            await self._client.chat_update(
+                channel=channel,
+                ts=ts,
+                text=text,
+                blocks=list(blocks),
+            )
+
     async def delete(self, channel: str, ts: str) -> None:
         """Delete a message of ours."""
         with translated():
@@ -206,13 +233,24 @@ class SlackApi:
                 channel_id=channel, thread_ts=root, status=status
             )
 
-    async def whisper(self, channel: str, user: str, text: str) -> None:
+    async def whisper(self, channel: str, user: str, text: str, blocks: Blocks = ()) -> None:
         """Post a message that only one member of the channel sees, until the client restarts."""
         with translated():
-            await self._client.chat_postEphemeral(channel=channel, user=user, text=text)
+            await self._client.chat_postEphemeral(
+                channel=channel,
+                user=user,
+                text=text,
+                blocks=list(blocks) or None,
+            )
 
-    async def respond(self, response_url: str, text: str) -> None:
-        """Replace the answer to a slash command; Slack takes five of these in 30 minutes."""
+    async def respond(
+        self, response_url: str, text: str, blocks: Blocks = (), *, replace: bool
+    ) -> None:
+        """Answer a command or the press of a button, to that person alone.
+
+        With `replace`, the answer to a press takes the place of the button's message; that to a
+        command never does. Slack takes five of these in 30 minutes.
+        """
         client = AsyncWebhookClient(
             url=response_url,
             session=self._session,
@@ -222,12 +260,16 @@ class SlackApi:
         client.proxy = self.proxy(client.proxy)
         with translated():
             reply = await client.send(
-                text=text, response_type="ephemeral", replace_original=True, unfurl_links=False
+                text=text,
+                blocks=list(blocks) or None,
+                response_type="ephemeral",
+                replace_original=replace,
+                unfurl_links=False,
             )
         if reply.status_code >= 500:
             raise PlatformUnreachable
         if reply.status_code != 200:
-            raise PlatformRefused("Slack takes no more answers to this command.")
+            raise PlatformRefused("Slack takes no more answers to this.")
 
 
 def _page(data: Any, items: str) -> Page:

@@ -5,7 +5,7 @@ What a request means, and whether it is from Slack, is decided in `intake`.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -30,10 +30,12 @@ async def serve(
     stop: asyncio.Event,
     ready: asyncio.Event,
     bound: Callable[[int], None],
+    routes: Sequence[web.RouteDef] = (),
 ) -> None:
     """Hand requests to the app until `stop` is set; tells the port that it got by `bound`.
 
-    Raises PlatformRefused where the port cannot be had.
+    `routes` are others' that the same server is to take. Raises PlatformRefused where the port
+    cannot be had.
     """
 
     async def receive(request: web.Request) -> web.Response:
@@ -51,6 +53,7 @@ async def serve(
 
     server = web.Application()
     server.router.add_post(PATH, receive)
+    server.router.add_routes(routes)
     server.router.add_get(HEALTH_PATH, healthy)
     runner = web.AppRunner(server, access_log=None, shutdown_timeout=SETTLE_SECONDS)
     await runner.setup()

@@ -13,8 +13,9 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
 from bots.slack_bot.api import Bot, SlackApi, sdk_log
-from bots.slack_bot.commands import ASK, REFRESH, Commands
+from bots.slack_bot.commands import ASK, Commands
 from bots.slack_bot.events import Asked, Deleted, Edited, Heard, read_event
+from bots.slack_bot.refreshes import REFRESH, Refreshes
 from core.errors import StoreError
 from core.mishaps import log_mishap
 from core.ports import Reception
@@ -29,6 +30,7 @@ def build_app(
     bot: Bot,
     reception: Reception,
     commands: Commands,
+    refreshes: Refreshes,
     signing_secret: str | None,
     on_failure: Callable[[], None],
 ) -> AsyncApp:
@@ -54,7 +56,7 @@ def build_app(
         attaching_function_token_enabled=False,
     )
 
-    _listen(app, bot, reception, commands, on_failure)
+    _listen(app, bot, reception, commands, refreshes, on_failure)
     app.error(_complain)
     return app
 
@@ -75,6 +77,7 @@ def _listen(
     bot: Bot,
     reception: Reception,
     commands: Commands,
+    refreshes: Refreshes,
     on_failure: Callable[[], None],
 ) -> None:
     """Say who takes what. Bolt acknowledges nothing that matches no listener."""
@@ -91,13 +94,14 @@ def _listen(
             raise
 
     app.command(ASK)(commands.ask)
-    app.command(REFRESH)(commands.refresh)
+    app.command(REFRESH)(refreshes.command)
+    app.action(re.compile("refresh:.*"))(refreshes.press)
 
     @app.command(re.compile(""))
     async def unknown(ack: AsyncAck) -> None:
         await ack(text=UNKNOWN_COMMAND, response_type="ephemeral")
 
-    # No message of ours has a button, but one of an app that had this token before may.
+    # A message of an app that had this token before may have other buttons.
     @app.action(re.compile(""))
     @app.shortcut(re.compile(""))
     async def nothing(ack: AsyncAck) -> None:

@@ -3,8 +3,9 @@
 import json
 from typing import Final
 
-from bots.slack_bot.commands import ASK, REFRESH
+from bots.slack_bot.commands import ASK
 from bots.slack_bot.events import SUBSCRIBED
+from bots.slack_bot.refreshes import REFRESH
 
 #: Which call or event needs a scope.
 SCOPES: Final = {
@@ -26,8 +27,8 @@ SCOPES: Final = {
 def manifest() -> str:
     """Write the manifest as JSON, for Socket Mode.
 
-    Over HTTP, `socket_mode_enabled` is false and the commands and events have a `request_url` and
-    `url`: the public address of the bot with /slack/events.
+    Over HTTP, `socket_mode_enabled` is false and events and interactivity have a `request_url`
+    and the commands a `url`: the public address of the bot with /slack/events.
     """
     return json.dumps(_manifest(), indent=2)
 
@@ -56,6 +57,7 @@ def _manifest() -> dict[str, object]:
                 {
                     "command": REFRESH,
                     "description": "Read the documentation again (admins)",
+                    "usage_hint": "[source]",
                     "should_escape": False,
                 },
             ],
@@ -63,7 +65,7 @@ def _manifest() -> dict[str, object]:
         "oauth_config": {"scopes": {"bot": sorted(SCOPES)}},
         "settings": {
             "event_subscriptions": {"bot_events": list(SUBSCRIBED)},
-            "interactivity": {"is_enabled": False},
+            "interactivity": {"is_enabled": True},
             "org_deploy_enabled": False,
             "socket_mode_enabled": True,
             "token_rotation_enabled": False,

@@ -1,5 +1,6 @@
 """A refresh on the terminal: a bar where there is one, a line a phase where there is none."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,26 +11,21 @@ from bots.refresh_text import progress_line, title
 from core.domain import RefreshProgress
 from core.ports import OnProgress
 
+LINE_EVERY = 10.0  # seconds, where there is no terminal to show a bar on
+
 
 @contextmanager
 def showing_progress(console: Console) -> Iterator[OnProgress]:
     """Show how far a refresh is, for as long as the block lasts."""
     if not console.is_terminal:
-
-        async def print_ends(progress: RefreshProgress) -> None:
-            if progress.done == progress.total:
-                console.print(
-                    progress_line(progress), markup=False, highlight=False, soft_wrap=True
-                )
-
-        yield print_ends
+        yield _printer(console)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as bars:
         tasks = {}
 
         async def move_bar(progress: RefreshProgress) -> None:
-            if progress.phase == "listing":
+            if not progress.total:
                 return  # how much it is, nobody knows before it is done
             key = (progress.phase, progress.what)
             if key not in tasks:
@@ -37,3 +33,17 @@ def showing_progress(console: Console) -> Iterator[OnProgress]:
             bars.update(tasks[key], completed=progress.done, total=progress.total or None)
 
         yield move_bar
+
+
+def _printer(console: Console) -> OnProgress:
+    """Print a line at the end of each phase, and in long ones now and then."""
+    printed = time.monotonic()
+
+    async def print_some(progress: RefreshProgress) -> None:
+        nonlocal printed
+        if progress.done != progress.total and time.monotonic() - printed < LINE_EVERY:
+            return
+        printed = time.monotonic()
+        console.print(progress_line(progress), markup=False, highlight=False, soft_wrap=True)
+
+    return print_some

@@ -1,25 +1,23 @@
 """Finds the passages that fit a question."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate, chain
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
-from core.domain import Citation
+from core.domain import Citation, Passage
 from core.local_engine.answer import cite
-from core.local_engine.query import Term, read_questions
+from core.local_engine.mending import mend
+from core.local_engine.query import read_questions, words_in
 from core.local_engine.ranking import Match, Weighted, rank, weigh, what_counts
-from core.local_engine.spelling import one_slip_away
-from core.store.passages import Passages
+from core.store.passages import Entry, Passages
 
-LOOKED_AT = 5_000  # passages that the database ranks, so that its work ends in large indexes
-CANDIDATES = 40  # of them, to be looked at closely
+LOOKED_AT = 2_500  # passages that the database ranks, so that its work ends in large indexes
+CANDIDATES = 80  # of them, to be looked at closely
 HELPS = 0.35  # coverage of the question from which on a passage may help
 ANSWERS = 0.55  # … and from which on one of the first of them shows that there is an answer
 FIRST = 3
+FEW = 3  # words to look for where each of them is in most passages
 LONG = 8  # a question that names more things than this is probably pasted
 LEAST_SHARE = 0.45  # of HELPS and ANSWERS, for the longest questions
-MISTYPED = 0.6  # how well a word stands for one that may be a slip of it
-MOST_MISTYPED = 3  # words of one question that are looked up again
 SOME_PART = 0.5  # what a part of an identifier weighs in the search
 
 
@@ -45,38 +43,58 @@ class PageFinder:
 
         None where no page comes near it. Raises StoreError.
         """
-        matches, _ = await self._find([question])
+        return await self.pages([question], limit)
+
+    async def pages(self, questions: Sequence[str], limit: int) -> Sequence[Citation]:
+        """The pages that come nearest to the last of a thread's questions, the best first.
+
+        Whether or not they answer it. Raises StoreError.
+        """
+        matches, _ = await self._find(questions)
         pages: dict[str, Citation] = {}
         for match in matches:
             citation = cite(match.entry.passage)
             pages.setdefault(citation.url.partition("#")[0], citation)
         return list(pages.values())[:limit]
 
+    async def passages(self, words: str, limit: int) -> Sequence[tuple[Passage, float]]:
+        """Up to `limit` passages that come near the words, the best first, each with its coverage.
+
+        Also where the documentation has no answer: to show what there is. Raises StoreError.
+        """
+        matches, _ = await self._find([words])
+        return [(match.entry.passage, match.coverage) for match in matches[:limit]]
+
     async def _find(self, questions: Sequence[str]) -> tuple[list[Match], Weighted]:
         terms = read_questions(questions)
         if not terms:
             return [], []
-        total, counts = await self._passages.frequencies(_words(terms))
-        terms, counts = await self._allow_for_slips(terms, counts)
+        total, counts = await self._passages.frequencies(words_in(terms))
+        terms, counts = await mend(terms, counts, self._passages.frequencies)
         weighted = weigh(terms, total, counts)
-        found = await self._passages.search(_search_weights(weighted, counts), CANDIDATES)
-        matches = rank(weighted, [entry for entry, _ in found])
+        weights = _search_weights(weighted, counts)
+        matches = rank(weighted, await self._candidates(weights, total, counts))
         needed = HELPS * _share_to_expect(weighted)
         return [match for match in matches if match.coverage >= needed], weighted
 
-    async def _allow_for_slips(
-        self, terms: Sequence[Term], counts: dict[str, int]
-    ) -> tuple[list[Term], dict[str, int]]:
-        """Let the most common word that is a slip away from an unknown one stand for it."""
-        unknown = [t for t in terms if not t.everyday and counts.keys().isdisjoint(_words([t]))]
-        slips = {term.word: one_slip_away(term.word) for term in unknown[:MOST_MISTYPED]}
-        _, known = await self._passages.frequencies(chain.from_iterable(slips.values()))
-        mended = []
-        for term in terms:
-            possible = known.keys() & slips.get(term.word, ())
-            meant = sorted(possible, key=lambda word: (known[word], word))[-1:]
-            mended.append(replace(term, forms={**term.forms, **dict.fromkeys(meant, MISTYPED)}))
-        return mended, counts | known
+    async def _candidates(
+        self, weights: Mapping[str, float], total: int, counts: Mapping[str, int]
+    ) -> list[Entry]:
+        """What the database finds for these words: for those that tell most, while it is cheap."""
+        heaviest = sorted(weights, key=lambda word: (-weights[word], word))
+        reached = accumulate(counts[word] for word in heaviest)
+        cheap = [
+            word
+            for word, passages in zip(heaviest, reached, strict=True)
+            if min(passages, total) <= LOOKED_AT
+        ]
+        search = self._passages.search
+        if cheap:
+            found = await search({word: weights[word] for word in cheap}, CANDIDATES)
+        else:  # most passages have any of the words: it is about those that are named after one
+            names = {word: weights[word] for word in heaviest[:FEW]}
+            found = await search(names, CANDIDATES, named=True)
+        return [entry for entry, _ in found]
 
 
 def _share_to_expect(weighted: Weighted) -> float:
@@ -85,20 +103,11 @@ def _share_to_expect(weighted: Weighted) -> float:
     return min(1.0, max(LEAST_SHARE, LONG / max(topics, 1)))
 
 
-def _words(terms: Iterable[Term]) -> set[str]:
-    return {word for term in terms for word in (*term.forms, *term.parts)}
-
-
 def _search_weights(weighted: Weighted, counts: Mapping[str, int]) -> dict[str, float]:
-    """The words to search for and what each weighs: those that tell most, while it stays cheap."""
+    """The words to search for, of those that the index has, and what each weighs."""
     weights: dict[str, float] = {}
     for term, weight in weighted:
         qualities = {**dict.fromkeys(term.parts, SOME_PART), **term.forms}
         for word in qualities.keys() & counts.keys():
             weights[word] = max(weights.get(word, 0.0), weight * qualities[word])
-    heaviest = sorted(weights, key=lambda word: (-weights[word], word))
-    reached = accumulate(counts[word] for word in heaviest)
-    cheap = [
-        word for word, passages in zip(heaviest, reached, strict=True) if passages <= LOOKED_AT
-    ]
-    return {word: weights[word] for word in cheap or heaviest[:1]}
+    return weights

@@ -4,60 +4,69 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from core.domain import Document, Page
+from core.domain import Comparison, Document, Page
 from core.errors import IndexRefused
+from core.local_engine.entries import entries_of
 from core.local_engine.errors import translated_errors
-from core.local_engine.passages import cut
-from core.local_engine.words import words_of
 from core.store.passages import Entry, Passages
+
+FORMAT = "1"  # of the entries: to be raised when they are made otherwise, so that all are made anew
+NOTHING = "nothing-"  # begins the ref of a copy without passages
 
 
 class LocalIndex:
     """A DocumentIndex over the passages of the store."""
 
     name = "local"
-    batch_size = 25  # pages in one transaction: on SQLite, nothing else is written meanwhile
+    batch_size = 8  # pages in one transaction: on SQLite, nothing else is written meanwhile
+    lanes = 1
+    in_doubt = False  # a transaction leaves nothing behind
 
     def __init__(self, passages: Passages) -> None:
         self._passages = passages
 
-    async def prepare(self) -> None:
-        """Do nothing: the passages are in our own database."""
+    async def prepare(self) -> str:
+        """Name the way in which entries are made as the place; the passages are always there."""
+        return FORMAT
 
     async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
-        """Index pages, all of a call or, on an error, none; a page without text is refused.
+        """Index pages, all of a call or, on an error, none; one without text is never found.
 
         A repeat changes nothing: the ref of a copy follows from what is in it. Raises
         EngineUnreachable.
         """
         # In a thread, because a large page would keep the event loop from acknowledging mentions.
-        copies = await asyncio.to_thread(lambda: {_ref(page): _entries(page) for page in pages})
+        entries = await asyncio.to_thread(lambda: [entries_of(page) for page in pages])
+        refs = [_ref(page, some) for page, some in zip(pages, entries, strict=True)]
         with translated_errors():
-            await self._passages.put({ref: entries for ref, entries in copies.items() if entries})
-        refs = [_ref(page) for page in pages]
-        return [ref if copies[ref] else IndexRefused("The page has no text.") for ref in refs]
+            await self._passages.put(
+                {ref: some for ref, some in zip(refs, entries, strict=True) if some}
+            )
+        return refs
 
     async def remove(self, documents: Sequence[Document]) -> None:
         """Delete copies; one that is gone already is no error. Raises EngineUnreachable."""
         with translated_errors():
             await self._passages.remove([document.ref for document in documents])
 
+    async def compare(self, documents: Sequence[Document]) -> Comparison:
+        """Compare the passages with what is on record. Raises EngineUnreachable."""
+        with translated_errors():
+            held = await self._passages.refs()
+        known = {document.ref for document in documents}
+        return Comparison(
+            place=FORMAT,
+            lost=[d for d in documents if d.ref not in held and not d.ref.startswith(NOTHING)],
+            orphans=[
+                Document(index=self.name, url="", title="", hash="", ref=ref, place=FORMAT)
+                for ref in sorted(held - known)
+            ],
+        )
+
     async def close(self) -> None:
         """Do nothing: the connections are the store's."""
 
 
-def _ref(page: Page) -> str:
-    return hashlib.sha256(f"{page.url}\n{page.hash}".encode()).hexdigest()[:32]
-
-
-def _entries(page: Page) -> list[Entry]:
-    title = words_of(page.title)
-    return [
-        Entry(
-            passage=passage,
-            title=title,
-            headings=words_of("\n".join(h for h in passage.headings if h != page.title)),
-            text=words_of(passage.text),
-        )
-        for passage in cut(page)
-    ]
+def _ref(page: Page, entries: Sequence[Entry]) -> str:
+    ref = hashlib.sha256(f"{page.url}\n{page.hash}".encode()).hexdigest()[:32]
+    return ref if entries else f"{NOTHING}{ref}"

@@ -1,6 +1,6 @@
 """Reads a question, and those before it in its thread, as weighted search terms. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.local_engine.vocabulary import (
@@ -8,6 +8,8 @@ from core.local_engine.vocabulary import (
     BACK_REFERENCES,
     CONTINUATIONS,
     EVERYDAY_WORDS,
+    PARTICLES,
+    PHRASES,
     SMALL_TALK,
     STOP_WORDS,
 )
@@ -21,6 +23,7 @@ RELATED = 0.8  # "remove" and "delete"
 EVERYDAY = 0.25  # the weight of a word that people wrap questions in
 EARLIER = 0.5  # of a question that this one goes on from; again for each further back
 THIN = 3  # a question that names more things than this speaks for itself
+MOST_BETWEEN = 3  # words in a phrase: "turn the debug mode off"
 MOST_TERMS = 40  # of all questions together: what people paste may be long
 
 
@@ -28,6 +31,7 @@ MOST_TERMS = 40  # of all questions together: what people paste may be long
 class Term:
     """One thing that a question names."""
 
+    raw: str  #: as it was asked, in lower case
     word: str  #: as it is compared; of an identifier all parts as one
     forms: Mapping[str, float]  #: the words that stand for it, itself too, and how well
     parts: tuple[str, ...] = ()  #: of an identifier: all of them together stand for it too
@@ -38,6 +42,11 @@ class Term:
     def weight(self) -> float:
         """What it counts for, apart from how rare it is."""
         return (EVERYDAY if self.everyday else 1.0) * EARLIER**self.back
+
+
+def words_in(terms: Iterable[Term]) -> set[str]:
+    """Every word that stands for one of the terms or for a part of it."""
+    return {word for term in terms for word in (*term.forms, *term.parts)}
 
 
 def read_questions(questions: Sequence[str]) -> list[Term]:
@@ -58,19 +67,51 @@ def read_questions(questions: Sequence[str]) -> list[Term]:
     return terms[:MOST_TERMS]
 
 
+def related_to(word: str) -> Collection[str]:
+    """The words that stand for a word, itself too; all by their stems."""
+    return _RELATED.get(word, frozenset())
+
+
 def _read(question: str) -> list[Term]:
     tokens = list(tokens_of(question))
     terms: dict[str, Term] = {}
+    meant = _meant(tokens)
     for number, token in enumerate(tokens):
         if token.raw in STOP_WORDS or not token.word or token.word in terms:
             continue
-        forms = dict.fromkeys(_RELATED.get(token.word, ()), RELATED)
+        forms = dict.fromkeys(related_to(token.word), RELATED)
         neighbours = tokens[max(number - 1, 0) : number], tokens[number + 1 : number + 2]
+        forms |= dict.fromkeys(meant.get(number, ()), RELATED)
         forms |= dict.fromkeys(_joined(token, *neighbours), JOINED)
         forms |= {token.word: SAME}
         everyday = token.raw in EVERYDAY_WORDS
-        terms[token.word] = Term(word=token.word, forms=forms, parts=token.parts, everyday=everyday)
+        terms[token.word] = Term(
+            raw=token.raw, word=token.word, forms=forms, parts=token.parts, everyday=everyday
+        )
     return list(terms.values())
+
+
+def _meant(tokens: Sequence[Token]) -> dict[int, frozenset[str]]:
+    """What the phrases among the tokens stand for, by the numbers of the tokens that say so."""
+    words = [token.word for token in tokens]
+    meant: dict[int, frozenset[str]] = {}
+    for start, word in enumerate(words):
+        for phrase, stands_for in _PHRASES.get(word, ()):
+            for number in _places(phrase, words, start):
+                meant[number] = meant.get(number, frozenset()) | stands_for
+    return meant
+
+
+def _places(phrase: Sequence[str], words: Sequence[str], start: int) -> Sequence[int]:
+    """The numbers of the words that make up a phrase from `start` on; none where they do not."""
+    end = start + len(phrase)
+    if words[start:end] == list(phrase):
+        return range(start, end)
+    if len(phrase) == 2 and phrase[1] in PARTICLES:
+        for number in range(start + 2, min(start + 2 + MOST_BETWEEN, len(words))):
+            if words[number] == phrase[1]:
+                return (start, number)
+    return ()
 
 
 def _joined(token: Token, before: Sequence[Token], after: Sequence[Token]) -> Iterator[str]:
@@ -104,4 +145,14 @@ def _related() -> dict[str, frozenset[str]]:
     return related
 
 
+def _phrases() -> dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]:
+    """The phrases and what they stand for, by their first words; all by their stems."""
+    phrases: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
+    for said, meant in PHRASES.items():
+        words = tuple(map(stem, said))
+        phrases.setdefault(words[0], []).append((words, frozenset(map(stem, meant))))
+    return phrases
+
+
 _RELATED = _related()
+_PHRASES = _phrases()

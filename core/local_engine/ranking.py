@@ -1,7 +1,7 @@
 """How well passages fit a question. Pure.
 
-The numbers below were tuned on the documentation of two public projects, with a hundred questions
-whose pages are known and fifty that it does not answer.
+The numbers below were tuned on the documentation of public projects, with a hundred questions whose
+pages are known and fifty that it does not answer.
 """
 
 import math
@@ -15,7 +15,8 @@ from core.store.passages import Entry
 IN_HEADING = 2.0  # how many times in the text once in the title or the headings is worth
 SATURATION = 1.5  # so many times in the text is half of what any number of times is worth
 USUAL_LENGTH = 90  # words; in a longer passage each counts for a little less
-LENGTH_MATTERS = 0.3  # of 1
+LENGTH_MATTERS = 0.15  # of 1
+COVERAGE_MATTERS = 0.75  # the power of it: less than 1, lest a word too many hide the best passage
 HEADING_PRECISION = 0.5  # worth of title and headings that name nothing but what was asked for
 ALL_PARTS = 0.9  # how well all parts of an identifier stand for it
 SOME_PARTS = 0.4  # … and some of them, by their share
@@ -88,7 +89,8 @@ def _match(weighted: Weighted, entry: Entry) -> Match:
     named = sum(min(2 * term.weight, 1.0) * presence(term, above) for term, _ in weighted)
     precision = HEADING_PRECISION * named / (len(above) + 1)
     total = sum(weight for _, weight in weighted)
-    return Match(entry=entry, score=coverage * (strength / total + precision), coverage=coverage)
+    score = coverage**COVERAGE_MATTERS * (strength / total + precision)
+    return Match(entry=entry, score=score, coverage=coverage)
 
 
 def _coverage(weighted: Weighted, words: Container[str]) -> float:

@@ -22,7 +22,7 @@ STOP_WORDS = _words(
     rather really regards s same shall she should shouldnt so some somebody somehow someone
     something sometimes soon still such t than thank thanks that thats the their theirs them
     then there theres these they theyre thing things this those though through thus thx to too
-    u under until up upon us v very via vs w want wants was wasnt we well were werent what
+    u under until up upon us v very via w want wants was wasnt we well were werent what
     whatever whats when whenever where wheres whether which while who whom whos whose why will
     with within without wont would wouldnt yeah yes yet you your youre yours
     """
@@ -35,8 +35,8 @@ EVERYDAY_WORDS = _words(
     able accidentally actually advice allow allowed allows already although always anyhow
     anyway anywhere apparently appear appears around ask asked asking asks available away back
     bad basic basically become becomes begin behave best better big bit boss bunch came case
-    cases cause causes certain chance change changed clear clearly colleague colleagues come
-    comes coming common completely confused confusing correct correctly couple coworker
+    cases cause causes certain chance change changed clear clearly come
+    comes coming common completely confused confusing correct correctly couple
     currently day days deal decide describe despite diff difference different differently
     difficult directly doc docs documentation documented earlier easiest easily easy enough
     entire especially exact exactly example examples exist exists expect expected explain
@@ -90,30 +90,51 @@ SMALL_TALK = _words(
     """
 )
 
-# One group a line: words that stand for one another where software is documented.
+# One group a line: words that stand for one another where software is documented. A word may be in
+# several groups; two that only share a third one do not stand for each other.
 ALIKE = tuple(
     tuple(line.split())
     for line in """
     delete remove erase uninstall
+    delete wipe clear purge reset clean
+    remove detach drop discard eliminate
     create add make new
+    create generate build
     login signin logon log sign
     logout signout
     signup register enrol
     password passphrase
     auth authentication authenticate credentials login
-    authorization permission access rights role
+    authorization permission access rights role privilege
     config configuration configure settings setup customise
+    option setting preference
     install setup installation
     repo repository
     env environment
     var variable
     dir directory folder
     error failure exception fail crash
+    broken error fail failing troubleshoot
     price pricing cost billing pay payment
+    money revenue payment
+    discount pricing coupon
+    charity nonprofit
     invoice receipt bill
+    plan tier subscription package
     start launch run begin
+    run execute invoke
     stop halt quit terminate shutdown kill
+    stop prevent avoid
+    block prevent exclude reject deny
+    ignore exclude skip omit
+    hide exclude mask
     update upgrade
+    bump upgrade increment
+    outdated stale old
+    downgrade rollback revert
+    undo revert rollback restore
+    restore recover recovery
+    lost recover recovery
     app application
     admin administrator
     org organization
@@ -123,37 +144,230 @@ ALIKE = tuple(
     mac macos osx
     js javascript
     ts typescript
+    py python
     limit quota maximum max
+    size length
     min minimum
     performance speed slow fast
+    slow delay latency performance
+    memory ram
     enable activate allow
-    disable deactivate
+    disable deactivate off
+    mandatory require enforce force
     show display view
+    list show
+    see view show visible
+    public visible visibility
+    private secret hidden restrict
+    secret token key credentials
     export download
+    import load
+    upload attach attachment
     schedule cron recurring
+    weekend schedule
+    wait delay
+    interval frequency period
     notification alert notify
+    warn warning alert
+    notify inform email
     custom customise
-    undo revert rollback restore
     encryption encrypt
-    cert certificate ssl tls
+    cert certificate ssl tls https
     cmd command
     arg argument param parameter flag option
+    attribute property prop field
+    dimension property
     connection connect
-    plan tier subscription
+    connect integrate integration link
     picture image photo
+    logo brand branding icon
     mail email
     msg message
     num number
     prev previous
     ref reference
     spec specification
+    doc documentation
     sync synchronise
     timezone tz
     debug troubleshoot
     plugin extension addon
     member user teammate
+    colleague coworker teammate member user
+    guest collaborator
+    maintainer owner
+    customer client user
+    invite add
     region location
     retention keep
     backup snapshot
+    copy duplicate clone
+    move migrate transfer migration
+    rename change
+    change edit modify update
+    replace substitute
+    merge combine
+    group bundle batch
+    split separate divide
+    pin lock freeze
+    shortcut hotkey
+    shell terminal console
+    cli command
+    website site
+    webpage page
+    domain hostname
+    url link address
+    redirect forward
+    proxy forward
+    host server
+    hosting deploy
+    production deploy deployment
+    publish release deploy
+    release version
+    tag label
+    bug issue
+    ticket issue
+    pr pull
+    dependency package library module
+    lockfile lock
+    tarball archive
+    compress gzip zip
+    check verify validate validation
+    valid validate
+    test testing
+    search find query
+    filter query
+    browse explore
+    compare comparison diff
+    vs versus comparison
+    difference comparison
+    track tracking measure
+    stats statistics analytics metrics
+    metric measurement
+    number count metric
+    count track
+    graph chart
+    dashboard overview
+    summary report
+    report log
+    trace tracing
+    monitor monitoring watch
+    adblocker blocker
+    traffic visitor visit
+    bot crawler spam
+    background async asynchronous queue job task
+    job task
+    worker background
+    async asynchronous await
+    stream streaming
+    cache caching
+    template theme
+    appearance theme color
+    font typography
+    dark theme
+    button click
+    form submission
+    language locale translation
+    translate translation
+    json object
+    struct structure
+    function method
+    own custom
+    personal own
+    duplicate dedupe
+    share sharing
+    embed iframe
+    spreadsheet csv excel
+    android ios mobile
+    phone mobile
+    smartphone phone mobile
+    sso saml
+    twofactor 2fa mfa otp
+    multifactor mfa 2fa
     """.strip().splitlines()
 )
+
+# One a line: what people say in several words, and words that documentation has for it.
+PHRASES = {
+    tuple(said.split()): tuple(meant.split())
+    for said, meant in (
+        line.split(":")
+        for line in """
+        get rid of: remove delete
+        take down: unpublish remove delete
+        take out: remove
+        kick out: remove
+        kick off: start trigger
+        turn on: enable activate
+        switch on: enable activate
+        turn off: disable deactivate
+        switch off: disable deactivate
+        opt out: disable exclude
+        sign in: login
+        sign on: login
+        log in: login
+        sign up: register signup
+        log out: logout
+        sign out: logout
+        hand over: transfer
+        pass on: transfer forward
+        give away: transfer
+        set up: setup install configure
+        look up: search find
+        look like: appearance
+        find out: check
+        shut down: shutdown stop
+        slow down: throttle limit
+        speed up: performance
+        roll back: rollback revert
+        go back: revert rollback restore
+        back up: backup
+        bring back: restore
+        start over: reset
+        run out: limit
+        too big: size limit
+        too large: size limit
+        too many: limit reduce
+        how big: size
+        how large: size
+        how much: price cost
+        how many: limit number
+        how long: duration time
+        how often: frequency interval schedule
+        how fast: speed performance
+        two factor: 2fa mfa
+        two step: 2fa mfa
+        multi factor: 2fa mfa
+        open source: license
+        pull request: pr
+        pull requests: pr
+        merge request: mr
+        single sign: sso
+        by hand: manual manually
+        host it myself: self hosting hosted
+        host it ourselves: self hosting hosted
+        self host: hosted hosting
+        behind a proxy: proxy
+        stop paying: cancel subscription
+        give up: cancel
+        keep out: block exclude
+        let in: allow
+        get in: login access
+        cant get into: login access recover
+        locked out: login access recover
+        free up: clean
+        fill in: form
+        fall back: fallback
+        put together: combine merge
+        break down: breakdown segment
+        drop off: dropoff funnel abandon
+        point to: dns redirect
+        plug in: plugin
+        add on: addon extension
+        command line: cli terminal
+    """.strip().splitlines()
+    )
+}
+
+# The second word of a phrase that others may come before: "turn it off".
+PARTICLES = _words("back down in off on out over up")

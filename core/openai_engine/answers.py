@@ -29,6 +29,11 @@ SpokenMessage = ResponseOutputMessage | Message
 Resolve = Callable[[Sequence[str]], Awaitable[Mapping[str, Citation]]]
 """Finds the pages of documents by their refs; those of pages that are gone are left out."""
 
+Locate = Callable[[Citation, str], Awaitable[Citation]]
+"""Finds the section of a page that some words rest on; the page itself where none is sure."""
+
+CLAIM = 300  # characters before a mark, at most, that say what is cited
+
 # Citation marks that a model wrote into its text instead of beside it. The private-use characters
 # U+E200, U+E202 and U+E201 open, separate and close them; a proxy may have lost any of the three.
 _MARK = re.compile(
@@ -55,6 +60,7 @@ class Cited:
 
     ref: str
     name: str
+    claim: str = ""  #: the words before the mark: what the file is cited for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,9 +106,11 @@ def read_items(output: object) -> Reading:
     )
 
 
-async def answer_of(reading: Reading, resolve: Resolve, *, incomplete: bool = False) -> Answer:
+async def answer_of(
+    reading: Reading, resolve: Resolve, locate: Locate, *, incomplete: bool = False
+) -> Answer:
     """Make the answer: with every page that it cites once, in order of use."""
-    citations = await _pages(reading, resolve) if reading.cited else ()
+    citations = await _pages(reading, resolve, locate) if reading.cited else ()
     return Answer(text=reading.text, citations=tuple(citations), incomplete=incomplete)
 
 
@@ -150,7 +158,16 @@ def _cited(message: SpokenMessage) -> Iterator[Cited]:
         if isinstance(part, ResponseOutputText):
             for annotation in _entries(part.annotations):
                 if isinstance(annotation, AnnotationFileCitation):
-                    yield Cited(ref=_words(annotation.file_id), name=_words(annotation.filename))
+                    claim = _claim(_words(part.text), annotation.index)
+                    ref, name = _words(annotation.file_id), _words(annotation.filename)
+                    yield Cited(ref=ref, name=name, claim=claim)
+
+
+def _claim(text: str, index: object) -> str:
+    """Return the last of the text before a mark, within its paragraph."""
+    end = index if isinstance(index, int) and 0 <= index <= len(text) else len(text)
+    before = clean_text(text[:end]).rsplit("\n", 1)[-1]
+    return before[-CLAIM:]
 
 
 def _found(item: object) -> Iterator[Found]:
@@ -174,15 +191,15 @@ def _page_of_attributes(attributes: Mapping[str, object]) -> Citation | None:
     return Citation(url=url, title=_words(attributes.get("title")) or url)
 
 
-async def _pages(reading: Reading, resolve: Resolve) -> Iterable[Citation]:
+async def _pages(reading: Reading, resolve: Resolve, locate: Locate) -> Iterable[Citation]:
     refs = [cited.ref for cited in reading.cited]
     refs += [ref for found in reading.found for ref in found.refs]
     known = await resolve(list(dict.fromkeys(filter(None, refs))))
     pages: dict[str, Citation] = {}
     for cited in reading.cited:
         page = _page(cited, reading.found, known)
-        if page is not None:
-            pages.setdefault(page.url, page)
+        if page is not None and page.url not in pages:
+            pages[page.url] = await locate(page, cited.claim)
     return pages.values()
 
 

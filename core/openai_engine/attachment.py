@@ -34,7 +34,9 @@ class Attachment:
         self._client = client
         self._timing = timing
 
-    async def attach(self, store: str, uploaded: Sequence[tuple[Page, str]]) -> States:
+    async def attach(
+        self, store: str, uploaded: Sequence[tuple[Page, str]], marker: str = ""
+    ) -> States:
         """Attach the files of pages and say what became of each, within a bounded time.
 
         They go in one batch, and those that the batch has lost go again, one by one: some servers
@@ -43,7 +45,7 @@ class Attachment:
         files: list[File] = [
             {
                 "file_id": ref,
-                "attributes": dict(file_attributes(page)),
+                "attributes": dict(file_attributes(page, marker)),
                 "chunking_strategy": CHUNKING,
             }
             for page, ref in uploaded

@@ -10,6 +10,7 @@ from openai.types import FileChunkingStrategyParam
 from core.domain import Page
 
 ATTRIBUTE_LENGTH = 256  # characters; today's limit is 512, that of older accounts and servers 256
+MARKER = "docent"  # the attribute that says which Docent has put a file into a vector store
 NAME_LENGTH = 80  # characters of a file name, without hash and ending
 
 # Sections of documentation are short. OpenAI's default of 800 tokens with half of it repeated puts
@@ -20,8 +21,8 @@ CHUNKING: Final[FileChunkingStrategyParam] = {
 }
 
 
-def file_name(page: Page) -> str:
-    """Name the page's file: readable, the same each time, and unique for its url.
+def file_name(page: Page, marker: str = "") -> str:
+    """Name the page's file: readable, the same each time, and unique for its url and the marker.
 
     It ends in `.md`, because OpenAI goes by the ending and refuses what it does not know.
     """
@@ -29,7 +30,14 @@ def file_name(page: Page) -> str:
     readable = unquote(f"{parts.hostname or ''}{parts.path}").lower()
     slug = re.sub(r"[^a-z0-9]+", "-", readable)[:NAME_LENGTH].strip("-")
     digest = hashlib.sha256(page.url.encode()).hexdigest()[:8]
-    return f"{slug}-{digest}.md" if slug else f"{digest}.md"
+    return f"{'-'.join(filter(None, (slug, digest, marker)))}.md"
+
+
+def is_named_so(name: str, marker: str) -> bool:
+    """Return whether a file has a name that `file_name` gives with this marker."""
+    return (
+        bool(marker) and re.search(rf"\b[0-9a-f]{{8}}-{re.escape(marker)}\.md$", name) is not None
+    )
 
 
 def file_content(page: Page) -> bytes:
@@ -40,12 +48,15 @@ def file_content(page: Page) -> bytes:
     return f"{heading}\n\nSource: {page.url}\n\n{body}".strip().encode() + b"\n"
 
 
-def file_attributes(page: Page) -> dict[str, str | float | bool]:
+def file_attributes(page: Page, marker: str = "") -> dict[str, str | float | bool]:
     """Say which page the file is of, for servers whose file ids do not come back as they were.
 
-    An address that is too long is left out: half of one would lead nowhere.
+    And whose it is, by the marker. An address that is too long is left out: half of one would lead
+    nowhere.
     """
     attributes: dict[str, str | float | bool] = {"hash": page.hash}
+    if marker:
+        attributes[MARKER] = marker
     if page.title:
         attributes["title"] = page.title[:ATTRIBUTE_LENGTH]
     if len(page.url) <= ATTRIBUTE_LENGTH:

@@ -34,7 +34,14 @@ from core.domain import (
     Working,
 )
 from core.errors import ConversationGone
-from core.openai_engine.answers import Reading, Resolve, answer_of, read_items, read_response
+from core.openai_engine.answers import (
+    Locate,
+    Reading,
+    Resolve,
+    answer_of,
+    read_items,
+    read_response,
+)
 from core.openai_engine.client import POLL_TIMEOUT
 from core.openai_engine.erasing import Eraser
 from core.openai_engine.errors import (
@@ -79,11 +86,12 @@ class OpenAIEngine:
         instructions: str,
         vector_store: Callable[[], Awaitable[str | None]],
         resolve: Resolve,
+        locate: Locate,
     ) -> None:
         """Use `client`, which `close` closes.
 
         `vector_store` names the vector store to search, None while there is none; `resolve` finds
-        the pages of documents by their refs.
+        the pages of documents by their refs, and `locate` the section of a page.
         """
         self._client = client
         self._model = model
@@ -92,6 +100,7 @@ class OpenAIEngine:
         self._instructions = instructions
         self._vector_store = vector_store
         self._resolve = resolve
+        self._locate = locate
 
     async def open_conversation(
         self, thread: ThreadRef, history: Sequence[Exchange]
@@ -253,14 +262,16 @@ class OpenAIEngine:
             return NotAnswered(text=reading.text)
         if not reading.text:
             return Failed(reason="empty", transient=True)
-        return Answered(answer=await answer_of(reading, self._resolve))
+        return Answered(answer=await answer_of(reading, self._resolve, self._locate))
 
     async def _incomplete(self, reading: Reading, reason: object) -> RunState:
         if not reading.in_docs:
             return NotAnswered(text=reading.text)
         if not reading.text:
             return Failed(reason=short_code(reason, "incomplete"), transient=False)
-        return Answered(answer=await answer_of(reading, self._resolve, incomplete=True))
+        return Answered(
+            answer=await answer_of(reading, self._resolve, self._locate, incomplete=True)
+        )
 
 
 def _failed(error: ResponseError | None) -> Failed:

@@ -4,16 +4,18 @@ A document is known by the id of its file. Lives here: copying pages there and t
 here: which pages, and what has been copied already; the refresh and the store know that.
 """
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import openai
 from openai import AsyncOpenAI
 from openai.types import FileDeleted, FileObject
 from openai.types.vector_stores import VectorStoreFile, VectorStoreFileDeleted
 
-from core.domain import Document, Page
-from core.errors import EngineBusy, EngineError, IndexRefused
+from core.domain import Comparison, Document, Page
+from core.errors import EngineBusy, EngineError, EngineUnreachable, IndexRefused
 from core.openai_engine.attachment import Attachment, States
 from core.openai_engine.client import POLL_TIMEOUT, UPLOAD_TIMEOUT
 from core.openai_engine.documents import file_content, file_name
@@ -24,11 +26,21 @@ from core.openai_engine.errors import (
     translate_errors,
     usable,
 )
-from core.openai_engine.parallel import each
-from core.openai_engine.patience import Timing, patiently
+from core.openai_engine.inventory import Inventory
+from core.openai_engine.parallel import PARALLEL, each
+from core.openai_engine.patience import LONGEST_PAUSE, Timing, patiently
 from core.openai_engine.vector_store import VectorStore
+from core.pacing import RequestBudget
 
 log = logging.getLogger(__name__)
+
+
+FIRST_PAUSE = 1.0  # seconds, where OpenAI asks for a pause and does not say how long
+SAVED_UP = 100.0  # uploads that may be made at once after a while without any
+
+
+async def _no_marker() -> str:
+    return ""
 
 
 class OpenAIIndex:
@@ -36,19 +48,35 @@ class OpenAIIndex:
 
     name = "openai"
     batch_size = 100  # OpenAI takes 500 in a batch; smaller ones show progress and fail smaller
+    lanes = 3  # one batch is uploaded while others are indexed
 
     def __init__(
-        self, client: AsyncOpenAI, *, vector_store: VectorStore, timing: Timing | None = None
+        self,
+        client: AsyncOpenAI,
+        *,
+        vector_store: VectorStore,
+        marker: Callable[[], Awaitable[str]] = _no_marker,
+        timing: Timing | None = None,
     ) -> None:
-        """Use `client`, which `close` closes."""
+        """Use `client`, which `close` closes.
+
+        `marker` says by which sign our files are known: letters and digits, and the same for ever.
+        Without one, files that are not on record are taken for those of others.
+        """
         self._client = client
         self._vector_store = vector_store
+        self._marker = marker
         self._timing = timing or Timing()
         self._attachment = Attachment(client, self._timing)
+        self._inventory = Inventory(client, self._timing.pauses)
+        self._gate = asyncio.Semaphore(PARALLEL)
+        self._budget = RequestBudget(self._timing.uploads_per_second, SAVED_UP)
+        self._not_before = 0.0  # by the clock of the event loop
+        self.in_doubt = False
 
-    async def prepare(self) -> None:
-        """Make sure that the vector store can be written to."""
-        await self._vector_store.ensure()
+    async def prepare(self) -> str:
+        """Make sure that the vector store can be written to; its id."""
+        return await self._vector_store.ensure()
 
     async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
         """Upload the pages' files, attach them in one batch, and wait for that.
@@ -57,12 +85,12 @@ class OpenAIIndex:
         """
         if not pages:
             return []
-        store = await self._vector_store.ensure()
+        store, marker = await self._vector_store.ensure(), await self._marker()
         uploaded: list[str] = []
         attached_to: str | None = None
         states: States = {}
         try:
-            outcomes = await each(pages, lambda page: self._upload(page, uploaded))
+            outcomes = await each(pages, lambda page: self._upload(page, marker, uploaded))
             taken = [
                 (page, ref)
                 for page, ref in zip(pages, outcomes, strict=True)
@@ -70,7 +98,7 @@ class OpenAIIndex:
             ]
             if taken:
                 attached_to = store
-                states = await self._attachment.attach(store, taken)
+                states = await self._attachment.attach(store, taken, marker)
         except EngineError:
             await self._discard(attached_to, set(uploaded))
             raise
@@ -87,42 +115,75 @@ class OpenAIIndex:
 
         One that cannot be removed keeps none of the others; its error is raised in the end.
         """
-        store = await self._vector_store.id()
-        refs = {document.ref for document in documents}
-        await patiently(lambda: self._remove_all(store, refs), self._timing.pauses)
+        present = await self._vector_store.id()
+        places: dict[str | None, set[str]] = {}
+        for document in documents:
+            places.setdefault(document.place or present, set()).add(document.ref)
+        for store, refs in places.items():
+            await patiently(partial(self._remove_all, store, refs), self._timing.pauses)
+
+    async def compare(self, documents: Sequence[Document]) -> Comparison:
+        """Compare the files at OpenAI with what is on record; a hundred of them in a request."""
+        store, marker = await self._vector_store.id(), await self._marker()
+        compared = await self._inventory.compare(store, marker, self.name, documents)
+        self.in_doubt = False
+        return compared
 
     async def close(self) -> None:
         """Close the client."""
         await self._client.close()
 
-    async def _upload(self, page: Page, uploaded: list[str]) -> str | IndexRefused:
+    async def _upload(self, page: Page, marker: str, uploaded: list[str]) -> str | IndexRefused:
         async def upload() -> str | IndexRefused:
-            with translate_errors():
-                try:
-                    reply = await self._client.files.create(
-                        file=(file_name(page), file_content(page), "text/markdown"),
-                        purpose="assistants",
-                        timeout=UPLOAD_TIMEOUT,
-                    )
-                except openai.APIStatusError as error:
-                    if error.status_code in REFUSES_THE_FILE:
-                        code = short_code(error.code, str(error.status_code))
-                        return IndexRefused(f"OpenAI did not take the file ({code}).")
-                    raise
-                return usable(FileObject, reply).id
+            await self._turn()
+            try:
+                async with self._gate:
+                    return await self._upload_once(page, marker)
+            except EngineBusy as busy:
+                self._spare(busy.retry_after)
+                raise
+            except EngineUnreachable:
+                self.in_doubt = True  # it may be there all the same, and its id is never heard of
+                raise
 
-        # An upload whose reply was lost is made again, and its first file is never heard of again:
-        # a few kilobytes that nothing finds, as it is in no vector store.
         outcome = await patiently(upload, self._timing.pauses)
         if isinstance(outcome, str):
             uploaded.append(outcome)
         return outcome
 
+    async def _upload_once(self, page: Page, marker: str) -> str | IndexRefused:
+        with translate_errors():
+            try:
+                reply = await self._client.files.create(
+                    file=(file_name(page, marker), file_content(page), "text/markdown"),
+                    purpose="assistants",
+                    timeout=UPLOAD_TIMEOUT,
+                )
+            except openai.APIStatusError as error:
+                if error.status_code in REFUSES_THE_FILE:
+                    code = short_code(error.code, str(error.status_code))
+                    return IndexRefused(f"OpenAI did not take the file ({code}).")
+                raise
+            return usable(FileObject, reply).id
+
+    def _spare(self, seconds: float | None) -> None:
+        """Begin no further upload for so long: those under way would only be refused, too."""
+        wait = min(FIRST_PAUSE if seconds is None else seconds, LONGEST_PAUSE)
+        self._not_before = max(self._not_before, asyncio.get_running_loop().time() + wait)
+
+    async def _turn(self) -> None:
+        """Wait until an upload is within what OpenAI allows in a minute."""
+        clock = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._not_before - clock.time()))
+        while not self._budget.take(clock.time()):  # noqa: ASYNC110 (only time makes it true)
+            await asyncio.sleep(self._budget.wait)
+
     async def _discard(self, store: str | None, refs: set[str]) -> None:
-        """Remove files that are not to be kept, without trying hard: they do no harm."""
+        """Remove files that are not to be kept, without trying hard: `compare` finds them, too."""
         try:
             await self._remove_all(store, refs)
         except EngineError as error:
+            self.in_doubt = True
             kind = type(error).__name__
             log.warning("Files were left behind", extra={"files": len(refs), "because": kind})
 

@@ -22,6 +22,7 @@ class Timing:
     longest_look: float = 5.0
     patience: float = 120.0  #: for files to be indexed, and as much more for each of them as:
     patience_per_file: float = 2.0
+    uploads_per_second: float = 15.0  #: OpenAI allows 1,000 a minute, with those saved up
 
 
 async def patiently(call: Callable[[], Awaitable[T]], pauses: Sequence[float]) -> T:

@@ -1,5 +1,6 @@
 """Which vector store the documents are in: the one of the settings, else one that we made."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -28,14 +29,14 @@ class VectorStore:
     ) -> None:
         """Use the vector store `configured`; where it is None, one that is made when it is needed.
 
-        `load` and `save` remember the id of that one. `save` is called only when a new, empty one
-        was made: whoever keeps account of the documents has to forget those of the old one then.
+        `load` and `save` remember the id of that one; `save` is called when a new one was made.
         """
         self._client = client
         self._configured = configured
         self._load = load
         self._save = save
         self._pauses = pauses
+        self._one_at_a_time = asyncio.Lock()
 
     async def id(self) -> str | None:
         """Say which vector store to search; None while there is none. Asks OpenAI nothing."""
@@ -47,6 +48,10 @@ class VectorStore:
         Makes one where there is none, or where the one that we made is gone. Raises EngineRefused
         where the one of the settings is gone, EngineBusy or EngineUnreachable as engines do.
         """
+        async with self._one_at_a_time:  # two that find none would make two
+            return await self._ensure()
+
+    async def _ensure(self) -> str:
         known = await self.id()
         if known is not None and await patiently(lambda: self._usable(known), self._pauses):
             return known

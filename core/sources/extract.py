@@ -7,7 +7,7 @@ one chooses, and holds to the promise that one strange page never stops a refres
 from collections.abc import Callable
 from enum import StrEnum
 
-from core.errors import PageUnreadable
+from core.errors import PageEmpty, PageUnreadable
 from core.sources.content import Content, one_line, tidy
 from core.sources.html import html_to_content
 from core.sources.links import Resolve
@@ -17,7 +17,7 @@ from core.sources.rst import rst_to_content
 from core.sources.text import text_to_content
 
 #: Part of every stamp. Raise it when pages come out differently, so that all are read again.
-EXTRACTION = 1
+EXTRACTION = 2
 
 MAX_MARKDOWN = 5_000_000  #: characters; a deeply indented page may grow far beyond its size
 
@@ -54,8 +54,8 @@ _EXTRACTORS: dict[Format, Callable[[str, Resolve], Content]] = {
 def extract(text: str, form: Format, *, name: str, resolve: Resolve) -> Content:
     """Extract a page's main content as tidy Markdown, its links made absolute by `resolve`.
 
-    `name` is the title of a page that names none. Raises PageUnreadable where there is no content,
-    and where a page is too large or too strange to be read.
+    `name` is the title of a page that names none. Raises PageEmpty where there is no content, and
+    PageUnreadable where a page is too large or too strange to be read.
     """
     unified = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "").lstrip("\ufeff")
     try:
@@ -71,5 +71,5 @@ def extract(text: str, form: Format, *, name: str, resolve: Resolve) -> Content:
         raise PageUnreadable(f"more than {MAX_MARKDOWN:,} characters of text")
     markdown = tidy(content.markdown)
     if not any(character.isalnum() for character in markdown):
-        raise PageUnreadable("no content")
+        raise PageEmpty("no content")
     return Content(title=one_line(content.title) or name, markdown=markdown)

@@ -4,6 +4,7 @@ The only module of core that opens connections to sites.
 """
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,13 +12,22 @@ from importlib.metadata import version
 import aiohttp
 from yarl import URL
 
-from core.errors import PageUnreadable
+from core.errors import PageGone, PageUnreadable
+from core.sources.reach import PublicResolver, check_literal
 
 CONNECT_SECONDS = 5.0
-TOTAL_SECONDS = 30.0  #: for one page, redirects included
+TOTAL_SECONDS = 30.0  #: for one page, redirects and pauses included
 MAX_REDIRECTS = 5
+MAX_CONNECTIONS = 8  #: to one source at the same time
+SOURCE_SECONDS = 3_600.0  #: for all that a refresh reads of one source
+SOURCE_BYTES = 2_000_000_000  #: the same, after decompression
+FAILURES_IN_A_ROW = 20  #: without any reply: after so many, the others are not waited for
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GONE = frozenset({404, 410})
+_PAUSES = frozenset({429, 503})
+_COMPRESSIONS = frozenset({"identity", "gzip", "deflate", "br", "zstd"})  # what aiohttp undoes
+_LONGEST_PAUSE = 10.0  # seconds that a site may ask for and get
 _CHUNK = 64 * 1024  # bytes
 
 
@@ -37,8 +47,16 @@ class Fetched:
 class Fetcher:
     """A session with a site, opened at the first request."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_private: bool = False) -> None:
+        self._allow_private = allow_private
         self._session: aiohttp.ClientSession | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a refresh: its time, its bytes and its failures are counted anew."""
+        self._until = time.monotonic() + SOURCE_SECONDS
+        self._bytes_left = SOURCE_BYTES
+        self._failures = 0
 
     async def get(
         self,
@@ -50,17 +68,26 @@ class Fetcher:
     ) -> Fetched:
         """Get an address, following redirects within its host.
 
-        Raises PageUnreadable, with the reason, for any other status than those of `accept`, more
-        than `max_bytes` (after decompression) or no reply in time.
+        Raises PageGone for 404 and 410, and PageUnreadable, with the reason, for any other status
+        than those of `accept`, more than `max_bytes` (after decompression), no reply in time, or
+        where this refresh has had its share of the site.
         """
+        self._check_share()
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
-                return await self._follow(URL(url), max_bytes, headers or {}, accept)
+                fetched = await self._follow(URL(url), max_bytes, headers or {}, accept)
         except TimeoutError as problem:
+            self._failures += 1
             raise PageUnreadable("no reply in time") from problem
         except (aiohttp.ClientError, ValueError, OSError) as problem:
+            self._failures += 1
             # The name only: messages of these hold addresses and what the site wrote.
             raise PageUnreadable(f"no usable reply ({type(problem).__name__})") from problem
+        except PageUnreadable:
+            self._failures = 0  # a reply, if not the one that was hoped for
+            raise
+        self._failures = 0
+        return fetched
 
     async def close(self) -> None:
         """Close the connections. A second call does nothing."""
@@ -68,33 +95,63 @@ class Fetcher:
         if session is not None:
             await session.close()
 
+    def _check_share(self) -> None:
+        if self._failures >= FAILURES_IN_A_ROW:
+            raise PageUnreadable("the site does not reply any more: not tried in this refresh")
+        if time.monotonic() > self._until:
+            minutes = SOURCE_SECONDS / 60
+            raise PageUnreadable(f"the site has taken more than {minutes:g} minutes already")
+        if self._bytes_left <= 0:
+            most = SOURCE_BYTES / 1_000_000_000
+            raise PageUnreadable(f"the site has sent more than {most:g} GB already")
+
     async def _follow(
         self, url: URL, max_bytes: int, headers: Mapping[str, str], accept: Collection[int]
     ) -> Fetched:
-        for _ in range(MAX_REDIRECTS + 1):
+        paused = False
+        hops = 0
+        while hops <= MAX_REDIRECTS:
+            if not self._allow_private:
+                check_literal(url)
             async with self._open().get(url, headers=headers, allow_redirects=False) as response:
+                if response.status in accept:
+                    return await self._fetched(url, response, max_bytes)
                 if response.status in _REDIRECTS and "Location" in response.headers:
-                    target = url.join(URL(response.headers["Location"]))
-                    if not same_site(url, target):
-                        raise PageUnreadable(f"redirects to another site, {target.host}")
-                    url = target
+                    url = _redirected(url, response.headers["Location"])
+                    hops += 1
                     continue
-                if response.status not in accept:
+                if response.status in _GONE:
+                    raise PageGone(f"HTTP {response.status}")
+                if paused or (pause := _pause(response)) is None:
                     raise PageUnreadable(f"HTTP {response.status}")
-                return Fetched(
-                    url=str(url),
-                    status=response.status,
-                    content_type=response.content_type,
-                    charset=response.charset,
-                    etag=response.headers.get("ETag"),
-                    last_modified=response.headers.get("Last-Modified"),
-                    body=await _body(response, max_bytes),
-                )
+            paused = True
+            await asyncio.sleep(pause)
         raise PageUnreadable(f"more than {MAX_REDIRECTS} redirects")
+
+    async def _fetched(self, url: URL, response: aiohttp.ClientResponse, max_bytes: int) -> Fetched:
+        if response.headers.get("Content-Encoding", "identity").lower() not in _COMPRESSIONS:
+            raise PageUnreadable("compressed in a way that is not known")
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            self._bytes_left -= len(chunk)
+            if len(body) > max_bytes:
+                raise PageUnreadable(f"more than {max_bytes / 1_000_000:g} MB")
+        return Fetched(
+            url=str(url),
+            status=response.status,
+            content_type=response.content_type,
+            charset=response.charset,
+            etag=response.headers.get("ETag"),
+            last_modified=response.headers.get("Last-Modified"),
+            body=bytes(body),
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            resolver = None if self._allow_private else PublicResolver()
             self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, resolver=resolver),
                 # Not `connect`, which also counts the wait for a free connection of the pool.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 headers={
@@ -113,10 +170,16 @@ def same_site(one: URL, other: URL) -> bool:
     return one.port == other.port or (one.is_default_port() and other.is_default_port())
 
 
-async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        body += chunk
-        if len(body) > max_bytes:
-            raise PageUnreadable(f"more than {max_bytes / 1_000_000:g} MB")
-    return bytes(body)
+def _redirected(url: URL, location: str) -> URL:
+    target = url.join(URL(location))
+    if not same_site(url, target):
+        raise PageUnreadable(f"redirects to another site, {target.host}")
+    return target
+
+
+def _pause(response: aiohttp.ClientResponse) -> float | None:
+    """The seconds after which a site that is busy wants to be asked again, if these are few."""
+    seconds = response.headers.get("Retry-After", "")
+    if response.status not in _PAUSES or not seconds.isdecimal():
+        return None
+    return float(seconds) if float(seconds) <= _LONGEST_PAUSE else None

@@ -31,10 +31,20 @@ def html_to_content(html: str, resolve: Resolve) -> Content:
         resolve = _from_base(str(base["href"]), resolve)
     head_title = page.title.get_text() if page.title else ""
     content = main_content(page)
-    title = _text(content.find("h1")) or _SITE_NAME.sub("", head_title.strip())
+    title = _title(content, head_title.strip())
     return Content(
         title=title or _text(content.find(["h2", "h3"])), markdown=to_markdown(content, resolve)
     )
+
+
+def _title(content: Tag, head_title: str) -> str:
+    headings = content.find_all("h1", limit=2)
+    first = " ".join(_text(headings[0]).split()) if headings else ""
+    named = _SITE_NAME.sub("", head_title)
+    # Man pages have a heading of the first level for each section, and their name in the head.
+    if len(headings) > 1 and not head_title.startswith(first):
+        return named or first
+    return first or named
 
 
 def _parse(html: str) -> BeautifulSoup:

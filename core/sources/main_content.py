@@ -21,6 +21,7 @@ _CONTAINERS = (
     ".sl-markdown-content",  # Starlight
     ".markdown-section",  # Docsify, GitBook before 2018
     ".markdown-body",  # GitHub's style, used by many
+    ".manual-text",  # mandoc's man pages
     "[role=main]",  # Sphinx, MkDocs
     "main",  # GitBook, mdBook, Hugo and HTML as it is meant
     "article",
@@ -33,6 +34,7 @@ _NOISE_TAGS = frozenset(
         *("script", "style", "noscript", "template", "nav", "footer", "button", "input", "select"),
         *("textarea", "iframe", "svg", "canvas", "video", "audio", "object", "embed", "dialog"),
         "annotation",  # the source of a formula, beside the formula
+        *("head", "title"),  # where a page has no body
     )
 )
 _NOISE_ROLES = frozenset(
@@ -44,14 +46,16 @@ _NOISE_CLASSES = frozenset(
         *("headerlink", "hash-link", "header-anchor", "heading-anchor", "anchorjs-link"),
         # "edit this page", "view source"
         *("edit-this-page", "theme-edit-this-page", "edit-page-link", "edit-link", "editlink"),
-        *("md-source-file", "md-content__button", "viewcode-link", "theme-last-updated"),
+        *("md-source-file", "md-content__button", "viewcode-link", "theme-last-updated", "srclink"),
         # where in the documentation one is, and where to go next
         *("breadcrumb", "breadcrumbs", "theme-doc-breadcrumbs", "wy-breadcrumbs", "skip-link"),
         *("toc", "table-of-contents", "theme-doc-toc-mobile", "theme-doc-version-badge"),
         *("theme-doc-version-banner", "theme-doc-footer", "pagination-nav", "prev-next-area"),
-        *("related", "sphinxsidebar", "rst-footer-buttons"),
+        *("related", "sphinxsidebar", "rst-footer-buttons", "nav-panel", "navheader", "navfooter"),
         # parts of code blocks
         *("linenos", "lineno", "linenodiv", "copybtn"),
+        "boring",  # lines of an example that mdBook hides
+        "nosearch",  # what the search of the SQLite documentation passes over, too
         # for screen readers, on sites that show the same otherwise
         *("sr-only", "visually-hidden", "screen-reader-text"),
     )
@@ -144,14 +148,35 @@ def _is_noise(tag: Tag, *, titled: bool, whole_page: bool) -> bool:
     role = tag.get("role")
     if tag.name in _NOISE_TAGS or role in _NOISE_ROLES:
         return True
-    if whole_page and (tag.name in {"header", "aside"} or role == "complementary"):
-        return True  # inside of a container they belong to the content: admonitions, the title
+    if whole_page and _is_frame(tag):
+        return True
     if tag.name in {"header", "form"} and not titled:  # some frameworks wrap all in a form
         return True
     names = [*(tag.get("class") or []), str(tag.get("id") or "")]
+    if tag.name == "div" and "header" in names and not titled:  # Texinfo: next, previous, up
+        return True
+    if tag.name == "table" and ("nav" in names or _is_navigation(tag)):  # DocBook, GTK-Doc
+        return True
     if not _NOISE_CLASSES.isdisjoint(names) or any(_COOKIES.search(name) for name in names):
         return True
-    return _is_permalink(tag)
+    return _is_permalink(tag) or _is_language_label(tag)
+
+
+def _is_navigation(table: Tag) -> bool:
+    return str(table.get("summary") or "").startswith("Navigation")
+
+
+def _is_frame(tag: Tag) -> bool:
+    """Inside of a container these belong to the content: admonitions, the title."""
+    if tag.name in {"header", "aside"} or tag.get("role") == "complementary":
+        return True
+    return tag.get("id") == "footer"  # AsciiDoc
+
+
+def _is_language_label(tag: Tag) -> bool:
+    """VitePress writes the language of a block of code before it, where one hovers."""
+    classes: Sequence[str] = tag.parent.get("class") or [] if tag.parent is not None else []
+    return tag.get("class") == ["lang"] and any(name.startswith("language-") for name in classes)
 
 
 def _name_by_class(tag: Tag) -> None:
@@ -161,6 +186,21 @@ def _name_by_class(tag: Tag) -> None:
         tag.name = "strong"
     elif tag.name == "span" and "literal" in classes:
         tag.name = "code"
+    elif tag.name == "pre" and tag.find("pre") is not None:  # mdBook, around what can be run
+        tag.name = "div"
+    elif tag.name == "code" and _follows_code(tag):
+        tag.insert_before("\n\n")
+
+
+def _follows_code(code: Tag) -> bool:
+    """Node.js writes an example twice in one block, for two kinds of modules."""
+    before, block = code.previous_sibling, code.parent
+    return (
+        isinstance(before, Tag)
+        and before.name == "code"
+        and block is not None
+        and block.name == "pre"
+    )
 
 
 def _is_permalink(tag: Tag) -> bool:
@@ -179,6 +219,13 @@ def _unfold_tables(content: Tag) -> None:
     for tag in content.find_all(True):
         around = unfolded.get(id(tag.parent), False)
         is_table = tag.name == "table"
-        unfolded[id(tag)] = id(tag) in arranging if is_table else around
+        unfolded[id(tag)] = _arranges(tag, arranging) if is_table else around
         if (is_table and unfolded[id(tag)]) or (around and tag.name in _TABLE_PARTS):
             tag.name = "div"
+
+
+def _arranges(table: Tag, arranging: set[int]) -> bool:
+    parent = table.parent
+    return id(table) in arranging or (
+        parent is not None and "admonitionblock" in (parent.get("class") or [])  # AsciiDoc
+    )

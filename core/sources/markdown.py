@@ -31,7 +31,8 @@ _HTML_TAGS = frozenset(
         *("var", "video", "wbr"),
     )
 )
-_CUSTOM_ID = re.compile(r"^([ ]{0,3}#{1,6}[ ].*?)[ ]*\{#[\w.:-]+\}[ ]*$", re.MULTILINE)
+# Behind a heading, in two ways: {#its-anchor} and [#its-anchor].
+_CUSTOM_ID = re.compile(r"^([ ]{0,3}#{1,6}[ ].*?)[ ]*[{\[](#[\w.:-]+)[}\]][ ]*$", re.MULTILINE)
 _CONTAINER = re.compile(r"^[ \t]*:{3,}[ \t]*(\w*)[ \t]*(?:\[(.*)\]|(.*?))[ \t]*$", re.MULTILINE)
 _H1 = re.compile(r"^# (.+)$", re.MULTILINE)
 
@@ -101,7 +102,7 @@ def _paragraphs(lines: Sequence[str], code: set[int]) -> Iterator[tuple[bool, st
 
 
 def _rewrite_paragraph(text: str, resolve: Resolve, is_tag: Callable[[str], bool]) -> str:
-    text = _CUSTOM_ID.sub(r"\1", text)
+    text = _CUSTOM_ID.sub(r"\1 {\2}", text)
     return rewrite(_CONTAINER.sub(_container_title, text), resolve, is_tag)
 
 

@@ -1,50 +1,35 @@
 """A documentation site, listed by its sitemap, as a source of pages."""
 
-import asyncio
-import hashlib
-import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
 
 from yarl import URL
 
 from core.domain import Listed, Page
-from core.errors import PageUnreadable, SourceUnreachable
-from core.sources.encoding import decode
-from core.sources.extract import BY_SUFFIX, EXTRACTION, Format, extract
-from core.sources.fetch import Fetched, Fetcher
-from core.sources.links import absolute
-from core.sources.sitemap_walk import SitemapWalk, is_sitemap, own_address
+from core.errors import SourceUnreachable
+from core.sources.fetch import Fetcher
+from core.sources.manners import check_allowed, fetch_robots
+from core.sources.sitemap_walk import SitemapWalk, own_address
+from core.sources.web_page import PageReader
 
 log = logging.getLogger(__name__)
 
-MAX_PAGE = 10_000_000  #: bytes
-
-_FORMATS = {
-    "text/html": Format.HTML,
-    "application/xhtml+xml": Format.HTML,
-    "text/markdown": Format.MARKDOWN,
-    "text/x-markdown": Format.MARKDOWN,
-}
-
 
 class SiteSource:
-    """The pages of one host that its sitemaps list.
+    """The pages of one host that its sitemaps list and its robots.txt allows us.
 
-    The address is a sitemap's (its path ends in .xml or .xml.gz) or a site's: then the sitemaps are
-    those that robots.txt names, else `sitemap.xml` below the address or at the root of the host;
-    and where the address has a path, only pages below it count.
+    The address is a site's or, where `is_sitemap`, a sitemap's. The sitemaps of a site are those
+    that robots.txt names, else `sitemap.xml` below the address or at the root of the host; and
+    where the address has a path, only pages below it count.
     """
 
-    def __init__(self, name: str, address: str) -> None:
+    def __init__(self, name: str, address: str, fetcher: Fetcher, *, is_sitemap: bool) -> None:
         self._name = name
         self._address = URL(address).with_fragment(None)
-        self._below = "" if is_sitemap(self._address) else self._address.path.rstrip("/")
-        self._fetcher = Fetcher()
-        # One at a time: conversion is CPU work, and more threads only slow the event loop down.
-        self._converting = asyncio.Lock()
+        self._is_sitemap = is_sitemap
+        self._below = "" if is_sitemap else self._address.path.rstrip("/")
+        self._fetcher = fetcher
+        self._reader = PageReader(name, fetcher)
 
     @property
     def name(self) -> str:
@@ -57,38 +42,30 @@ class SiteSource:
         The dates that sitemaps give are not used: they are often those of the last deployment.
         Raises SourceUnreachable when any sitemap cannot be read, or the site has too many pages.
         """
-        addresses = await SitemapWalk(self._address, self._fetcher).addresses()
-        own = [str(url) for one in addresses if (url := self._own(one)) is not None]
-        if passed_over := len(addresses) - len(own):
-            log.info(
-                "Addresses outside of the site are passed over",
-                extra={"source": self._name, "count": passed_over},
-            )
+        self._fetcher.begin()
+        robots = await fetch_robots(self._address, self._fetcher)
+        walk = SitemapWalk(self._address, self._fetcher)
+        addresses = await (
+            walk.below([self._address]) if self._is_sitemap else walk.site(robots.sitemaps)
+        )
+        own = [url for one in addresses if (url := self._own(one)) is not None]
+        self._log_passed_over("outside of the site", len(addresses) - len(own))
         if addresses and not own:
             raise SourceUnreachable(
                 f"The sitemap of {self._name} lists {len(addresses)} addresses, but none on this "
                 "site. Write the site in DOCS_SOURCES as its sitemap does (www or not, for one)."
             )
-        return [Listed(url=url, location=url) for url in dict.fromkeys(own)]
+        allowed = [url for url in own if robots.allow(url)]
+        self._log_passed_over("that robots.txt does not allow", len(own) - len(allowed))
+        check_allowed(allowed, len(own), self._name)
+        return [Listed(url=url, location=url) for url in dict.fromkeys(map(str, allowed))]
 
     async def read(self, listed: Listed, known: str | None) -> Page | None:
         """Fetch one page; None where the site, or what it sends, says that it has not changed.
 
         Raises PageUnreadable.
         """
-        stamp = _Stamp.parse(known)
-        asked = stamp.headers() if stamp else {}
-        fetched = await self._fetcher.get(
-            listed.location,
-            max_bytes=MAX_PAGE,
-            headers=asked,
-            accept=(200, 304) if asked else (200,),
-        )
-        digest = hashlib.sha256(fetched.body).hexdigest()
-        if fetched.status == 304 or (stamp and stamp.sha256 == digest):
-            return None
-        async with self._converting:
-            return await asyncio.to_thread(self._page, listed, fetched, digest)
+        return await self._reader.read(listed, known)
 
     async def close(self) -> None:
         """Close the connections. A second call does nothing."""
@@ -98,55 +75,8 @@ class SiteSource:
         url = own_address(address, self._address)
         return url if url and f"{url.path}/".startswith(f"{self._below}/") else None
 
-    def _page(self, listed: Listed, fetched: Fetched, digest: str) -> Page:
-        content = extract(
-            decode(fetched.body, fetched.charset),
-            _format(fetched),
-            name=_fallback_title(URL(listed.url)),
-            resolve=lambda target: absolute(fetched.url, target),
-        )
-        stamp = _Stamp(etag=fetched.etag, last_modified=fetched.last_modified, sha256=digest)
-        return Page(
-            source=self._name,
-            url=listed.url,
-            title=content.title,
-            markdown=content.markdown,
-            stamp=json.dumps(asdict(stamp)),
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Stamp:
-    """What tells whether a page has changed; kept as JSON."""
-
-    etag: str | None
-    last_modified: str | None
-    sha256: str  #: of the body, for sites that send neither
-    extraction: int = EXTRACTION
-
-    @staticmethod
-    def parse(text: str | None) -> "_Stamp | None":
-        """Read a stamp; None for one that another version made."""
-        try:
-            stamp = _Stamp(**json.loads(text or ""))
-        except (ValueError, TypeError):
-            return None
-        return stamp if stamp.extraction == EXTRACTION else None
-
-    def headers(self) -> dict[str, str]:
-        """Ask for the page only if it has changed."""
-        conditions = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in conditions.items() if value}
-
-
-def _format(fetched: Fetched) -> Format:
-    if fetched.content_type == "text/plain":  # how many servers send Markdown
-        suffix = PurePosixPath(URL(fetched.url).path).suffix.lower()
-        return BY_SUFFIX.get(suffix, Format.TEXT)
-    if fetched.content_type not in _FORMATS:
-        raise PageUnreadable(f"{fetched.content_type} is not a format that can be read")
-    return _FORMATS[fetched.content_type]
-
-
-def _fallback_title(url: URL) -> str:
-    return PurePosixPath(url.path).stem or url.host or str(url)
+    def _log_passed_over(self, which: str, count: int) -> None:
+        if count:
+            log.info(
+                "Addresses %s are passed over", which, extra={"source": self._name, "count": count}
+            )

@@ -1,6 +1,5 @@
-"""Sitemaps (sitemaps.org) and the lines of robots.txt that name them: reading, no fetching."""
+"""Sitemaps (sitemaps.org): reading, no fetching."""
 
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from core.errors import PageUnreadable
 MAX_SITEMAP = 50_000_000  #: bytes, uncompressed: what the protocol allows
 
 _GZIP = b"\x1f\x8b"
-_ROBOTS_LINE = re.compile(r"^[ \t]*sitemap[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,11 +52,6 @@ def parse_sitemap(data: bytes) -> PageList | SitemapIndex:
             return SitemapIndex(addresses=_locations(root, "sitemap"))
         case _:
             raise PageUnreadable("not a sitemap: no urlset or sitemapindex")
-
-
-def sitemaps_in_robots(text: str) -> Sequence[str]:
-    """Give the addresses that a robots.txt names as sitemaps."""
-    return _ROBOTS_LINE.findall(text)
 
 
 def _locations(root: etree._Element, kind: str) -> Sequence[str]:

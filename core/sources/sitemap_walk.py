@@ -6,22 +6,13 @@ from collections.abc import Sequence
 from yarl import URL
 
 from core.errors import PageUnreadable, SourceUnreachable
-from core.sources.encoding import decode
 from core.sources.fetch import Fetcher, same_site
-from core.sources.sitemap import (
-    MAX_SITEMAP,
-    PageList,
-    SitemapIndex,
-    parse_sitemap,
-    sitemaps_in_robots,
-)
+from core.sources.manners import MISSING
+from core.sources.sitemap import MAX_SITEMAP, PageList, SitemapIndex, parse_sitemap
 
-MAX_ROBOTS = 500_000  #: bytes
 MAX_PAGES = 50_000
 MAX_SITEMAPS = 500
 MAX_DEPTH = 3  #: a sitemap, those that it lists, and those that they list
-
-_MISSING = (401, 403, 404, 410)  # statuses by which sites say that there is no such file
 
 
 class SitemapWalk:
@@ -32,10 +23,14 @@ class SitemapWalk:
         self._fetcher = fetcher
         self._read: dict[URL, PageList | SitemapIndex | None] = {}
 
-    async def addresses(self) -> Sequence[str]:
+    async def site(self, named: Sequence[str]) -> Sequence[str]:
+        """Give the addresses of a site's pages; `named` are the sitemaps in its robots.txt."""
+        return await self.below(await self._find(named))
+
+    async def below(self, sitemaps: Sequence[URL]) -> Sequence[str]:
         """Give the addresses of the pages as the sitemaps have them, in their order."""
         addresses: list[str] = []
-        level = await self._find()
+        level = sitemaps
         for _ in range(MAX_DEPTH):
             deeper: list[URL] = []
             for sitemap in level:
@@ -56,29 +51,19 @@ class SitemapWalk:
             raise SourceUnreachable(f"The sitemaps of {self._site} are nested too deeply.")
         return addresses
 
-    async def _find(self) -> Sequence[URL]:
-        if is_sitemap(self._site):
-            return [self._site]
+    async def _find(self, named: Sequence[str]) -> Sequence[URL]:
+        if own := self._own(named):
+            return own
         root = self._site.origin()
-        if named := self._own(await self._named_in_robots(root / "robots.txt")):
-            return named
         beside = self._site.with_query(None) / "sitemap.xml"
         for candidate in dict.fromkeys((beside, root / "sitemap.xml")):
             if await self._sitemap(candidate) is not None:
                 return [candidate]
         raise SourceUnreachable(
             f"{self._site} has no sitemap: robots.txt names none, and there is no sitemap.xml. "
-            "Name its sitemap, or a folder with its files, in DOCS_SOURCES."
+            "Name its sitemap, its llms.txt, or a folder with its files, in DOCS_SOURCES; write "
+            "as=page behind the address of a single page."
         )
-
-    async def _named_in_robots(self, address: URL) -> Sequence[str]:
-        try:
-            robots = await self._fetcher.get(
-                str(address), max_bytes=MAX_ROBOTS, accept=(200, *_MISSING)
-            )
-        except PageUnreadable as problem:
-            raise SourceUnreachable(f"{address} could not be read: {problem}.") from problem
-        return sitemaps_in_robots(decode(robots.body, "utf-8")) if robots.status == 200 else []
 
     async def _sitemap(self, address: URL) -> PageList | SitemapIndex | None:
         """Read one sitemap, once; None where the site has no such file."""
@@ -87,7 +72,7 @@ class SitemapWalk:
                 raise SourceUnreachable(f"{self._site} has more than {MAX_SITEMAPS} sitemaps.")
             try:
                 fetched = await self._fetcher.get(
-                    str(address), max_bytes=MAX_SITEMAP, accept=(200, *_MISSING)
+                    str(address), max_bytes=MAX_SITEMAP, accept=(200, *MISSING)
                 )
                 self._read[address] = (
                     await asyncio.to_thread(parse_sitemap, fetched.body)
@@ -101,11 +86,6 @@ class SitemapWalk:
     def _own(self, addresses: Sequence[str]) -> Sequence[URL]:
         """Keep those on the site's host: the sitemaps of other hosts list pages of other hosts."""
         return [url for one in addresses if (url := own_address(one, self._site)) is not None]
-
-
-def is_sitemap(address: URL) -> bool:
-    """Whether an address names a sitemap rather than a site."""
-    return address.path.endswith((".xml", ".xml.gz"))
 
 
 def own_address(address: str, site: URL) -> URL | None:

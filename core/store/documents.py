@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, delete, exists, func, select
 
-from core.domain import Citation, Document, Page
+from core.domain import Citation, Document, Page, PageState
 from core.store.database import Database
 from core.store.schema import documents, pages
 from core.text import storable
@@ -80,9 +80,30 @@ class Documents:
         async with self._database.read() as connection:
             return (await connection.execute(select(func.count()).select_from(pages))).scalar_one()
 
-    async def missing_urls(self, index: str) -> list[str]:
-        """Urls of the pages of which an index has no copy as they are now."""
-        current = exists().where(_is_copy(index))
+    async def page(self, url: str) -> tuple[Page, PageState] | None:
+        """A page and what is known of it; None where the documentation has no such page."""
+        found = await self.get_pages([url])
+        states = await self.states(url)
+        return (found[0], states[0]) if found and states else None
+
+    async def states(self, url: str | None = None) -> list[PageState]:
+        """What is known of every page, or of one, without the texts; by source and url."""
+        columns = (pages.c.url, pages.c.title, pages.c.source, pages.c.hash, pages.c.fetched_at)
+        size = func.length(pages.c.markdown).label("size")
+        query = select(*columns, size).order_by(pages.c.source, pages.c.url)
+        copies = select(documents.c.index_name, documents.c.url, documents.c.hash)
+        if url is not None:
+            query, copies = query.where(pages.c.url == url), copies.where(documents.c.url == url)
+        async with self._database.read() as connection:
+            rows = list(await connection.execute(query))
+            hashes: dict[str, list[tuple[str, str]]] = {}
+            for copy in await connection.execute(copies):
+                hashes.setdefault(copy.url, []).append((copy.index_name, copy.hash))
+        return [_state(row, hashes.get(row.url, ())) for row in rows]
+
+    async def missing_urls(self, index: str, place: str = "") -> list[str]:
+        """Urls of the pages of which an index has, at a place, no copy as they are now."""
+        current = exists().where(_is_copy(index), documents.c.place == place)
         query = select(pages.c.url).where(~current).order_by(pages.c.id)
         async with self._database.read() as connection:
             return list((await connection.execute(query)).scalars())
@@ -93,8 +114,14 @@ class Documents:
         async with self._database.read() as connection:
             return [_page(row) for row in await connection.execute(query)]
 
-    async def stale(self, index: str) -> list[Document]:
-        """The copies in an index whose page is gone, or has a newer copy there.
+    async def copies(self, index: str) -> list[Document]:
+        """All copies of an index that are on record, wherever it keeps them."""
+        query = select(documents).where(documents.c.index_name == index)
+        async with self._database.read() as connection:
+            return [_document(row) for row in await connection.execute(query)]
+
+    async def stale(self, index: str, place: str = "") -> list[Document]:
+        """The copies in an index whose page is gone, or has a copy as it is now, at the place.
 
         The copy of a page that changed is not stale before the new one is in: at no moment is a
         page of the documentation missing from the index.
@@ -104,8 +131,12 @@ class Documents:
         replaced = exists().where(
             newer.c.index_name == index,
             newer.c.url == documents.c.url,
+            newer.c.place == place,
             newer.c.hash == pages.c.hash,
-            newer.c.hash != documents.c.hash,
+            newer.c.ref != documents.c.ref,
+            (newer.c.hash != documents.c.hash)
+            | (newer.c.place != documents.c.place)
+            | (newer.c.id < documents.c.id),  # of two that are alike, the first stays
             pages.c.url == documents.c.url,
         )
         query = select(documents).where(documents.c.index_name == index, ~same_page | replaced)
@@ -123,10 +154,16 @@ class Documents:
                 "title": document.title,
                 "hash": document.hash,
                 "ref": document.ref,
+                "place": document.place,
             }
             for document in batch
         ]
-        statement = self._database.insert(documents).on_conflict_do_nothing()
+        new = self._database.insert(documents)
+        columns = ("url", "title", "hash", "place")
+        statement = new.on_conflict_do_update(
+            index_elements=["index_name", "ref"],
+            set_={name: new.excluded[name] for name in columns},
+        )
         async with self._database.write() as connection:
             await connection.execute(statement, rows)
 
@@ -139,11 +176,6 @@ class Documents:
                         documents.c.index_name == document.index, documents.c.ref == document.ref
                     )
                 )
-
-    async def forget_index(self, index: str) -> None:
-        """Drop the record of every copy in an index that was lost as a whole."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(documents).where(documents.c.index_name == index))
 
     async def citations(self, index: str, refs: Sequence[str]) -> Mapping[str, Citation]:
         """What to cite for each of an index's refs whose page the documentation still has."""
@@ -174,4 +206,25 @@ def _page(row: Row[Any]) -> Page:
 
 
 def _document(row: Row[Any]) -> Document:
-    return Document(index=row.index_name, url=row.url, title=row.title, hash=row.hash, ref=row.ref)
+    return Document(
+        index=row.index_name,
+        url=row.url,
+        title=row.title,
+        hash=row.hash,
+        ref=row.ref,
+        place=row.place,
+    )
+
+
+def _state(row: Any, copies: Sequence[tuple[str, str]]) -> PageState:
+    """Read one row of `states`, with the index and hash of each copy of the page."""
+    names = {name for name, _ in copies}
+    is_current = {name for name, hash_ in copies if hash_ == row.hash}
+    return PageState(
+        url=row.url,
+        title=row.title,
+        source=row.source,
+        size=row.size,
+        fetched_at=row.fetched_at,
+        copies={name: "current" if name in is_current else "outdated" for name in sorted(names)},
+    )

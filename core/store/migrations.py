@@ -230,3 +230,35 @@ M004 = (
 async def m004_erasures(connection: AsyncConnection, sqlite: bool) -> None:
     """Remember what the engines are to delete."""
     await _execute(connection, sqlite, *M004)
+
+
+M005 = (
+    # Where an index kept a copy: one that moved or was lost is filled anew, and its rest removed.
+    "ALTER TABLE documents ADD COLUMN place TEXT NOT NULL DEFAULT ''",
+    """UPDATE documents SET place = COALESCE(
+        (SELECT value FROM kept_values WHERE name = 'openai_vector_store'), '')
+        WHERE index_name = 'openai'""",
+)
+
+
+@migration
+async def m005_places(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember where the indexes keep the copies of pages."""
+    await _execute(connection, sqlite, *M005)
+
+
+M006 = (
+    # Of titles and headings alone: what has a common word in its text is too much to look through.
+    "CREATE INDEX passage_words_named ON passage_words USING gin (ts_filter(words, '{a,b}')) "
+    "WITH (fastupdate = off)",
+    # Else every search after a refresh reads a list of what is yet to be put in order.
+    "ALTER INDEX passage_words_gin SET (fastupdate = off)",
+    "SELECT gin_clean_pending_list('passage_words_gin')",
+)
+
+
+@migration
+async def m006_named(connection: AsyncConnection, sqlite: bool) -> None:
+    """Find passages by their titles and headings on Postgres; FTS5 can by itself."""
+    if not sqlite:
+        await _execute(connection, sqlite, *M006)

@@ -112,6 +112,7 @@ documents = Table(
     Column("title", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Column("ref", Text, nullable=False),
+    Column("place", Text, nullable=False, server_default=""),
     UniqueConstraint("index_name", "ref"),
 )
 

@@ -3,6 +3,8 @@
 Claims are such strings, too: what is to be done by one process of many, and once in a while.
 """
 
+from collections.abc import Callable
+
 from sqlalchemy import Double, cast, delete, select
 
 from core.store.database import Database
@@ -30,6 +32,20 @@ class Values:
             await connection.execute(
                 insert.on_conflict_do_update(index_elements=["name"], set_={"value": value})
             )
+
+    async def once(self, name: str, make: Callable[[], str]) -> str:
+        """The string under `name`; one that is made now where there is none, the same for all."""
+        if (kept := await self.get(name)) is not None:
+            return kept
+        insert = self._database.insert(values).values(name=name, value=make())
+        async with self._database.write() as connection:
+            await connection.execute(insert.on_conflict_do_nothing())
+        return await self.get(name) or ""
+
+    async def forget(self, name: str) -> None:
+        """Forget what is under `name`, if there is anything."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(values).where(values.c.name == name))
 
     async def claim(self, name: str, now: float, seconds: float) -> bool:
         """Claim `name` for so many seconds; False where a process holds such a claim already.

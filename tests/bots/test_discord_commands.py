@@ -1,15 +1,11 @@
-"""/ask and /refresh-docs on Discord, as people see them."""
+"""The commands on Discord, and /ask as people see it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from bots.discord_bot import commands
-from core.domain import RefreshProgress, RefreshReport
-from core.errors import NotAdmin, RefreshBusy, SourceUnreachable
-from core.ports import OnProgress
-from servers.discord_bench import REPORT, Memory, answer_to, connected
+from servers.discord_bench import Memory, answer_to, connected
 from servers.discord_http import Fault
 from servers.discord_server import DiscordServer
 
@@ -50,6 +46,8 @@ async def test_the_commands_are_made_known_once(discord):
     assert len(discord.calls("PUT", COMMANDS)) == 1
     ask_command, refresh_command = sorted(discord.world.commands, key=lambda one: one["name"])
     assert (ask_command["name"], refresh_command["name"]) == ("ask", "refresh-docs")
+    (source,) = refresh_command["options"]
+    assert (source["name"], source["required"], source["autocomplete"]) == ("source", False, True)
     (option,) = ask_command["options"]
     assert (option["name"], option["type"], option["required"]) == ("question", 3, True)
     for command in (ask_command, refresh_command):
@@ -178,119 +176,3 @@ async def test_a_command_that_is_not_known_any_more_brings_a_plain_sentence(
         await discord.wait_for(lambda: interaction.texts)
     assert interaction.ephemeral
     assert interaction.texts == ["Something went wrong on my side. Please try again in a moment."]
-
-
-# --- /refresh-docs --------------------------------------------------------------------------------
-
-
-def progress(done: int) -> RefreshProgress:
-    return RefreshProgress(phase="reading", done=done, total=10, what="docs_of_widgets")
-
-
-async def test_a_refresh_is_shown_to_the_admin_alone_until_it_is_done(
-    discord, help_channel, ann, monkeypatch
-):
-    monkeypatch.setattr(commands, "EDIT_EVERY", 0.0)
-
-    async def refresh(user: str, on_progress: OnProgress) -> RefreshReport:
-        assert user == str(ann.id)
-        await on_progress(progress(1))
-        await on_progress(progress(5))
-        return REPORT
-
-    async with connected(discord) as bench:
-        bench.notebook.do_refresh = refresh
-        interaction = await discord.slash("refresh-docs", ann, help_channel)
-        await discord.wait_for(lambda: len(interaction.texts) == 3)
-    assert interaction.ephemeral
-    assert r"docs\_of\_widgets · 1 of 10" in interaction.texts[0]
-    assert "5 of 10" in interaction.texts[1]
-    assert "1 added, 0 changed, 0 removed, 2 unchanged, 0 failed" in interaction.texts[2]
-
-
-async def test_progress_is_not_shown_more_often_than_discord_takes_it(discord, help_channel, ann):
-    async def refresh(user: str, on_progress: OnProgress) -> RefreshReport:
-        for done in range(10):
-            await on_progress(progress(done))
-        return REPORT
-
-    async with connected(discord) as bench:
-        bench.notebook.do_refresh = refresh
-        interaction = await discord.slash("refresh-docs", ann, help_channel)
-        await discord.wait_for(lambda: "added" in (interaction.texts or [""])[-1])
-    assert len(interaction.texts) == 2
-
-
-async def test_progress_that_cannot_be_shown_does_not_stop_the_refresh(discord, help_channel, ann):
-    async def refresh(user: str, on_progress: OnProgress) -> RefreshReport:
-        await on_progress(progress(1))
-        return REPORT
-
-    discord.fail("PATCH", RESPONSE, Fault(drop="before"))
-    async with connected(discord) as bench:
-        bench.notebook.do_refresh = refresh
-        interaction = await discord.slash("refresh-docs", ann, help_channel)
-        await discord.wait_for(lambda: interaction.texts)
-    assert "1 added" in interaction.texts[-1]
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (NotAdmin(), "discord:{ann}"),
-        (RefreshBusy(), "under way already"),
-        (SourceUnreachable("https://docs.example.org cannot be reached."), "cannot be reached"),
-        (RuntimeError("sk-secret"), "Something went wrong on my side"),
-    ],
-    ids=repr,
-)
-async def test_a_refresh_that_does_not_happen_is_explained(discord, help_channel, ann, error, said):
-    async def refresh(user: str, on_progress: OnProgress) -> RefreshReport:
-        raise error
-
-    async with connected(discord) as bench:
-        bench.notebook.do_refresh = refresh
-        interaction = await discord.slash("refresh-docs", ann, help_channel)
-        await discord.wait_for(lambda: interaction.texts)
-    assert said.format(ann=ann.id) in interaction.texts[-1]
-    assert "sk-secret" not in interaction.texts[-1]
-
-
-async def test_after_fifteen_minutes_the_outcome_comes_in_private(discord, help_channel, ann):
-    async with connected(discord):
-        interaction = await discord.slash("refresh-docs", ann, help_channel, age=16 * 60)
-        direct = discord.world.direct(ann)
-        await discord.wait_for(direct.texts)
-    assert "1 added" in direct.texts()[0]
-    assert interaction.texts == []
-
-
-async def test_with_the_token_refused_and_no_private_messages_it_comes_in_the_channel(
-    discord, help_channel, ann
-):
-    ann.takes_messages = False
-    discord.fail("PATCH", RESPONSE, Fault(status=401, code=50027))
-    async with connected(discord):
-        await discord.slash("refresh-docs", ann, help_channel)
-        await discord.wait_for(help_channel.texts)
-    assert "1 added" in help_channel.texts()[0]
-
-
-async def test_a_refresh_is_stopped_with_the_bot_and_the_admin_is_told(
-    discord, help_channel, ann, monkeypatch
-):
-    monkeypatch.setattr("bots.discord_bot.adapter._GRACE", 0.01)
-
-    async def refresh(user: str, on_progress: OnProgress) -> RefreshReport:
-        await on_progress(progress(1))
-        await asyncio.Event().wait()
-        return REPORT
-
-    async with connected(discord) as bench:
-        bench.notebook.do_refresh = refresh
-        interaction = await discord.slash("refresh-docs", ann, help_channel)
-        await discord.wait_for(lambda: interaction.texts)
-        bench.stop.set()
-        async with asyncio.timeout(2):
-            await bench.running
-    assert "stopping" in interaction.texts[-1]

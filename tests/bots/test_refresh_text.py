@@ -42,6 +42,30 @@ def test_a_summary_names_ten_failures_with_their_reasons_and_counts_the_rest() -
 
 
 def test_a_summary_fits_into_a_message_of_any_platform() -> None:
-    text = summary(report(failed=[("https://d.example/" + "x" * 900, "y\n" * 900)] * 99))
+    long = [("https://d.example/" + "x" * 900, "y\n" * 900)] * 99
+    text = summary(report(failed=long, skipped=long))
     assert len(text) <= 1_900
     assert len(text.splitlines()) == 13
+
+
+def test_a_summary_says_what_waits_for_a_yes_and_how_much_that_is() -> None:
+    text = summary(report(withheld=["a"] * 12, known=20, unchanged=8))
+    assert text.splitlines() == [
+        "The documentation is up to date, but for removals (1.0 s).",
+        "0 added, 0 changed, 0 removed, 8 unchanged, 0 failed.",
+        "12 of 20 pages (60%) are no longer in their sources. They stay until somebody "
+        "confirms that they go: docent refresh --yes.",
+    ]
+
+
+def test_a_summary_names_what_was_skipped_after_what_failed() -> None:
+    failed = [(f"https://d.example/{n}", "timed out") for n in range(9)]
+    skipped = [("https://d.example/x", "no content"), ("https://d.example/y", "no content")]
+    lines = summary(report(failed=failed, skipped=skipped)).splitlines()
+    assert lines[1] == "0 added, 0 changed, 0 removed, 0 unchanged, 9 failed, 2 skipped."
+    assert lines[-2:] == ["- https://d.example/x: skipped, no content", "- … and 1 more"]
+
+
+def test_the_summary_of_a_dry_run_says_that_nothing_was_done() -> None:
+    text = summary(report(added=["a"], dry_run=True))
+    assert text.startswith("A refresh would do this; nothing was changed (1.0 s).")

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from core.domain import Answer, TurnState
 from core.errors import PlatformRefused, StoreError
 from core.forgetting import Forgetting
 from core.ports import Reception
+from core.refresh.refresher import LAST_ENDED
+from core.schedule import Cron, parse_cron
 from core.settings import Settings
 from core.store import Store
 from servers.docent_rig import write_docs
@@ -37,7 +40,7 @@ async def test_a_platform_that_does_not_let_the_bot_in_ends_the_whole(sqlite_sto
 
 
 async def pauses_of(
-    docent: Docent, every: float | None, count: int, monkeypatch: pytest.MonkeyPatch
+    docent: Docent, every: float | Cron | None, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> list[float]:
     """How long the housekeeping sleeps between refreshes, the first `count` times."""
     pauses: list[float] = []
@@ -80,6 +83,50 @@ async def test_a_refresh_is_due_one_interval_after_the_last_one_of_any_process(
         await docent.refresher.refresh(_unseen)
         pauses = await pauses_of(docent, 1000.0, 2, monkeypatch)
     assert pauses == [pytest.approx(1000, abs=60)] * 2
+
+
+async def test_a_time_that_was_missed_is_made_up_for_once(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),))
+    cron = parse_cron("0 3 * * *")
+    async with assemble(settings, sqlite_store, []) as docent:
+        await docent.refresher.refresh(_unseen)
+        long_ago = time.time() - 3 * 86_400
+        await sqlite_store.values.put(LAST_ENDED, str(long_ago))
+        pauses = await pauses_of(docent, cron, 2, monkeypatch)
+        last = await docent.refresher.last_ended()
+    assert pauses[0] == 0  # at once, for all three nights
+    assert pauses[1] == pytest.approx(cron.after(time.time()) - time.time(), abs=60)
+    assert last is not None
+    assert last > long_ago
+
+
+async def test_an_operator_hears_of_pages_that_wait_for_a_yes(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = tmp_path / "docs"
+    pages = {f"{n}.md": f"# Page {n}\n\nText." for n in range(10)}
+    settings = Settings(docs_sources=(write_docs(docs, pages),))
+    reported: dict[str, str | None] = {}
+    async with assemble(settings, sqlite_store, []) as docent:
+        monkeypatch.setattr(docent.alerts, "report", reported.__setitem__)
+        assert await serving._refresh(docent)
+        assert reported == {"withheld": None}
+        for n in range(6):
+            (docs / f"{n}.md").unlink()
+        assert await serving._refresh(docent)
+    assert str(reported["withheld"]).startswith("6 of 10 pages (60%) are no longer")
+
+
+async def test_a_last_refresh_that_lies_in_the_future_does_not_put_off_the_next(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),))
+    async with assemble(settings, sqlite_store, []) as docent:
+        await docent.refresher.refresh(_unseen)
+        await sqlite_store.values.put(LAST_ENDED, str(time.time() + 1e6))
+        assert await pauses_of(docent, 1000.0, 1, monkeypatch) == [1000]
 
 
 async def test_housekeeping_survives_a_database_that_is_away(

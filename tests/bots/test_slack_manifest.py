@@ -33,6 +33,7 @@ def test_the_manifest_lets_people_write_to_the_bot_and_needs_no_public_address()
     settings = json.loads(manifest())
     assert settings["features"]["app_home"]["messages_tab_read_only_enabled"] is False
     assert settings["settings"]["socket_mode_enabled"] is True
+    assert settings["settings"]["interactivity"] == {"is_enabled": True}  # for the buttons
     assert "url" not in manifest()
 
 

@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from servers.slack_faults import rate_limited
 from servers.slack_server import APP_TOKEN, BOT_TOKEN, BOT_USER, SlackServer
+from servers.slack_workspace import Json
 
 
 @pytest.fixture
@@ -122,6 +123,59 @@ async def test_own_messages_can_be_changed_and_those_of_others_cannot(
     theirs = {"channel": "C0GENERAL", "ts": server.say("C0GENERAL", "U1", "mine"), "text": "z"}
     assert await refused(client, "chat.update", **theirs) == "cant_update_message"
     assert await refused(client, "chat.delete", **theirs) == "cant_delete_message"
+
+
+BUTTON = {"type": "button", "action_id": "a", "text": {"type": "plain_text", "text": "Go"}}
+
+
+def row(*elements: Json) -> list[Json]:
+    return [{"type": "actions", "elements": list(elements)}]
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        row(),
+        row(BUTTON, BUTTON),
+        row(BUTTON | {"text": {"type": "mrkdwn", "text": "Go"}}),
+        row(BUTTON | {"text": {"type": "plain_text", "text": "x" * 76}}),
+        row(BUTTON | {"action_id": "x" * 256}),
+        row(BUTTON | {"value": "x" * 2_001}),
+        row(BUTTON | {"style": "red"}),
+        row(BUTTON | {"custom_id": "a"}),
+    ],
+)
+async def test_buttons_that_slack_would_not_show_are_refused(
+    server: SlackServer, client: AsyncWebClient, blocks: list[Json]
+) -> None:
+    post = {"channel": "C0GENERAL", "text": "x"}
+    assert await refused(client, "chat.postMessage", **post, blocks=blocks) == "invalid_blocks"
+    ts = (await client.chat_postMessage(**post, blocks=row(BUTTON)))["ts"]
+    change = {**post, "ts": ts, "blocks": blocks}
+    assert await refused(client, "chat.update", **change) == "invalid_blocks"
+
+
+async def test_an_update_keeps_the_buttons_unless_it_says_otherwise(
+    server: SlackServer, client: AsyncWebClient
+) -> None:
+    ts = (await client.chat_postMessage(channel="C0GENERAL", text="x", blocks=row(BUTTON)))["ts"]
+    await client.chat_update(channel="C0GENERAL", ts=ts, text="y")
+    assert server.thread("C0GENERAL", ts)[0]["blocks"] == row(BUTTON)
+    await client.chat_update(channel="C0GENERAL", ts=ts, text="y", blocks=[])
+    assert server.thread("C0GENERAL", ts)[0]["blocks"] == []
+
+
+async def test_only_the_answer_to_a_button_replaces_its_message(server: SlackServer) -> None:
+    shown: Json = {"text": "x", "blocks": row(BUTTON)}
+    pressed = server.press("C0GENERAL", shown, "Go", user="U1")
+    command = server.slash("/ask", "x", channel="C0GENERAL", user="U1")
+    answer = {"text": "y", "replace_original": True}
+    async with aiohttp.ClientSession() as session:
+        for delivery in (pressed, command):
+            async with session.post(delivery.payload["response_url"], json=answer) as reply:
+                assert reply.status == 200
+    assert (shown["text"], shown["blocks"]) == ("y", [])
+    assert len(server.violations) == 1
 
 
 async def test_the_replies_of_a_thread_come_in_pages_with_metadata_only_when_asked_for(

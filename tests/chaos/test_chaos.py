@@ -29,7 +29,7 @@ from servers.slack_server import APP_TOKEN, BOT_TOKEN
 DEFAULT_SEED: Final = 20261122
 SEED: Final = int(os.environ.get("CHAOS_SEED", DEFAULT_SEED))  # noqa: TID251
 MOST_PROBLEMS: Final = 30  # that are shown
-PLAY_SECONDS: Final = 120.0  # for all waves; they take 40
+PLAY_SECONDS: Final = 300.0  # for all waves; they take 40, on a busy machine more
 INTRODUCTION_SECONDS: Final = 20.0
 QUIET_SECONDS: Final = 25.0  # without any reply, after which no more will come
 

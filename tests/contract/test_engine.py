@@ -23,6 +23,7 @@ from core.domain import (
 from core.local_engine.engine import LocalEngine
 from core.local_engine.finder import PageFinder
 from core.local_engine.index import LocalIndex
+from core.local_engine.sections import Sections
 from core.openai_engine.client import make_client
 from core.openai_engine.engine import OpenAIEngine
 from core.openai_engine.index import OpenAIIndex
@@ -115,6 +116,7 @@ async def subject(request: pytest.FixtureRequest, sqlite_store: Store) -> AsyncI
             instructions=DEFAULT_INSTRUCTIONS,
             vector_store=vector_store.id,
             resolve=partial(sqlite_store.documents.citations, openai_index.name),
+            locate=Sections(get_pages=sqlite_store.documents.get_pages).locate,
         )
         await fill(openai_index, sqlite_store)
         yield Subject(engine=openai_engine, store=sqlite_store)

@@ -1,7 +1,8 @@
 """What every index promises, whichever it is."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -30,6 +31,12 @@ def page(name: str, text: str) -> Page:
 
 def document(index: DocumentIndex, of: Page, ref: object) -> Document:
     return Document(index=index.name, url=of.url, title=of.title, hash=of.hash, ref=str(ref))
+
+
+async def placed(subject: "Subject", copies: Sequence[Document]) -> list[Document]:
+    """The copies, with the place where the index keeps them."""
+    place = await subject.index.prepare()
+    return [replace(copy, place=place) for copy in copies]
 
 
 @dataclass(kw_only=True)
@@ -65,7 +72,8 @@ async def subject(request: pytest.FixtureRequest, sqlite_store: Store) -> AsyncI
             load=partial(values.get, "store"),
             save=partial(values.put, "store"),
         )
-        openai_index = OpenAIIndex(client, vector_store=vector_store)
+        marker = partial(values.once, "marker", lambda: "0123abcd")
+        openai_index = OpenAIIndex(client, vector_store=vector_store, marker=marker)
         yield Subject(index=openai_index, store=sqlite_store, server=server)
         await openai_index.close()
 
@@ -108,6 +116,49 @@ async def test_preparing_an_index_leaves_what_is_in_it(subject: Subject) -> None
     await put(subject, page("one", "A zebra."))
     await subject.index.prepare()
     assert await subject.found("zebra") == 1
+
+
+async def test_the_place_of_an_index_stays_the_same(subject: Subject) -> None:
+    place = await subject.index.prepare()
+    await put(subject, page("one", "A zebra."))
+    assert await subject.index.prepare() == place
+    assert (await subject.index.compare([])).place == place
+
+
+async def test_an_index_that_holds_what_is_on_record_does_not_differ(subject: Subject) -> None:
+    assert (await subject.index.compare([])).orphans == []
+    copies = await placed(subject, await put(subject, page("one", "A zebra."), page("two", "Hay.")))
+    held = await subject.index.compare(copies)
+    assert (list(held.lost), list(held.orphans), held.foreign) == ([], [], 0)
+    assert not subject.index.in_doubt
+
+
+async def test_what_is_not_on_record_is_an_orphan_and_can_be_removed(subject: Subject) -> None:
+    one, two = await placed(
+        subject, await put(subject, page("one", "A zebra."), page("two", "A giraffe."))
+    )
+    held = await subject.index.compare([two])
+    assert [orphan.ref for orphan in held.orphans] == [one.ref]
+    await subject.index.remove(held.orphans)
+    assert (await subject.found("zebra"), await subject.found("giraffe")) == (0, 1)
+    assert (await subject.index.compare([two])).orphans == []
+
+
+async def test_what_is_on_record_and_not_there_is_lost(subject: Subject) -> None:
+    one, two = await placed(
+        subject, await put(subject, page("one", "A zebra."), page("two", "A giraffe."))
+    )
+    await subject.index.remove([one])
+    held = await subject.index.compare([one, two])
+    assert list(held.lost) == [one]
+
+
+async def test_several_batches_may_be_put_at_the_same_time(subject: Subject) -> None:
+    pages = [page(f"p{n}", "A zebra.") for n in range(2 * subject.index.lanes)]
+    async with asyncio.TaskGroup() as tasks:
+        for lane in range(subject.index.lanes):
+            tasks.create_task(put(subject, *pages[2 * lane : 2 * lane + 2]))
+    assert await subject.found("zebra") == len(pages)
 
 
 async def test_putting_and_removing_nothing_does_nothing(subject: Subject) -> None:

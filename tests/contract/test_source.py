@@ -1,16 +1,18 @@
-"""What every source of pages must promise: the suite over a folder and a site."""
+"""What every source of pages must promise: the suite over each kind of them."""
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from core.domain import Listed, Page
-from core.errors import PageUnreadable, SourceUnreachable
+from core.errors import PageGone, PageUnreadable, SourceUnreachable
 from core.ports import PageSource
 from core.sources import make_source
+from servers.git_repository import GitRepository, GitServer
 from servers.site_server import SiteServer
 
 
@@ -43,7 +45,7 @@ class FolderWorld:
 class SiteWorld:
     def __init__(self, server: SiteServer) -> None:
         self._server = server
-        self.source = make_source(server.url)
+        self.source = make_source(server.url, allow_private=True)
 
     def write(self, name: str, title: str, text: str) -> None:
         self._server.put(f"/{name}", f"<main><h1>{title}</h1><p>{text}</p></main>")
@@ -63,19 +65,102 @@ class QuietSiteWorld(SiteWorld):
         server.validators = False
 
 
-@pytest.fixture(params=["folder", "site", "site without validators"])
+class LlmsWorld(SiteWorld):
+    """A site whose llms.txt lists its pages, as Markdown beside them."""
+
+    def __init__(self, server: SiteServer) -> None:
+        super().__init__(server)
+        self.source = make_source(f"{server.url}llms.txt", allow_private=True)
+
+    def write(self, name: str, title: str, text: str) -> None:
+        super().write(name, title, text)
+        self._server.put(f"/{name}.md", f"# {title}\n\n{text}\n", "text/markdown")
+        self._list()
+
+    def remove(self, name: str) -> None:
+        super().remove(name)
+        self._server.remove(f"/{name}.md")
+        self._list()
+
+    def _list(self) -> None:
+        paths = [path for path in self._server.pages if path.endswith(".md")]
+        self._server.put("/llms.txt", "".join(f"- [x]({path})\n" for path in paths), "text/plain")
+
+
+class LlmsFullWorld(SiteWorld):
+    """A site whose llms-full.txt holds its pages."""
+
+    def __init__(self, server: SiteServer) -> None:
+        super().__init__(server)
+        self.source = make_source(f"{server.url}llms-full.txt", allow_private=True)
+        self._texts: dict[str, str] = {}
+
+    def write(self, name: str, title: str, text: str) -> None:
+        self._texts[name] = f"# {title}\nURL: /{name}\n\n{text}\n\n"
+        self._put()
+
+    def remove(self, name: str) -> None:
+        del self._texts[name]
+        self._put()
+
+    def _put(self) -> None:
+        self._server.put("/llms-full.txt", "".join(self._texts.values()), "text/plain")
+
+
+class GitWorld:
+    """A repository on another host."""
+
+    def __init__(self, repository: GitRepository, server: GitServer) -> None:
+        self._repository = repository
+        self._server = server
+        self.source = make_source(
+            f"git+{server.url}@main#docs=https://docs.example.com/", allow_private=True
+        )
+
+    def write(self, name: str, title: str, text: str) -> None:
+        self._repository.commit({f"docs/{name}.md": f"# {title}\n\n{text}\n"})
+
+    def remove(self, name: str) -> None:
+        self._repository.commit({f"docs/{name}.md": None})
+
+    async def vanish(self) -> None:
+        await self._server.__aexit__(None, None, None)
+
+
+class SelectedWorld(FolderWorld):
+    """A folder of which only some pages count."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        (root / "not.md").write_text("Not this.")
+        self.source = make_source(f"{root}=https://docs.example.com/ exclude=/not.md")
+
+
+SITES = {
+    "site": SiteWorld,
+    "site without validators": QuietSiteWorld,
+    "llms.txt": LlmsWorld,
+    "llms-full.txt": LlmsFullWorld,
+}
+
+
+@pytest.fixture(params=["folder", "selected", "git", *SITES])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    async with SiteServer() as server:
-        made: World
+    made: World
+    async with AsyncExitStack() as stack:
         match request.param:
             case "folder":
                 made = FolderWorld(tmp_path / "docs")
-            case "site":
-                made = SiteWorld(server)
-            case _:
-                made = QuietSiteWorld(server)
+            case "selected":
+                made = SelectedWorld(tmp_path / "docs")
+            case "git":
+                repository = GitRepository(tmp_path / "docs.git")
+                server = await stack.enter_async_context(GitServer(repository))
+                made = GitWorld(repository, server)
+            case kind:
+                made = SITES[kind](await stack.enter_async_context(SiteServer()))
+        stack.push_async_callback(made.source.close)
         yield made
-        await made.source.close()
 
 
 async def listed(world: World) -> dict[str, Listed]:
@@ -151,11 +236,13 @@ async def test_a_removed_page_is_no_longer_listed(world: World) -> None:
     assert set(await listed(world)) == {"setup"}
 
 
-async def test_a_page_that_is_gone_when_it_is_read_is_unreadable(world: World) -> None:
+async def test_a_page_that_left_is_gone_at_the_latest_after_the_next_listing(world: World) -> None:
+    world.write("setup", "Set up", "Text.")
     world.write("old", "Old", "Text.")
     old = (await listed(world))["old"]
     world.remove("old")
-    with pytest.raises(PageUnreadable):
+    await world.source.list()
+    with pytest.raises(PageGone):
         await world.source.read(old, None)
 
 

@@ -1,10 +1,12 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from core.config import load_settings, parse_settings
 from core.errors import ConfigError
-from core.settings import SETTINGS, Settings
+from core.schedule import Cron, parse_cron
+from core.settings import SETTINGS, CatchUp, Settings, Shards
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}
 
@@ -98,8 +100,7 @@ def test_no_problem_shows_a_secret() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("RETENTION_DAYS", "nan", "1 or more"),
-        ("RETENTION_DAYS", "inf", "1 or more"),
+        ("RUN_DEADLINE_SECONDS", "nan", "5 or more"),
         ("RUN_DEADLINE_SECONDS", "inf", "5 or more"),
         ("PORT", "inf", "0 to 65535"),
         ("PORT", "-1", "0 to 65535"),
@@ -111,6 +112,46 @@ def test_a_number_out_of_its_range_is_refused_with_the_range(
 ) -> None:
     (problem,) = problems_of({name: text})
     assert problem == f"{name} is {text!r}: write a number, {said}."
+
+
+@pytest.mark.parametrize("name", ["RETENTION_DAYS", "CATCH_UP_MESSAGES"])
+@pytest.mark.parametrize("text", ["1.9", "0", "nan", "-1", "many", "9" * 30])
+def test_what_is_to_be_a_whole_number_is_refused_with_what_to_write(name: str, text: str) -> None:
+    assert problems_of({name: text}) == [f"{name} is {text!r}: write a whole number, 1 or more."]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("USER_LIMIT", "99999999999999999999/1h"),
+        ("USER_LIMIT", "0/1h"),
+        ("CHANNEL_LIMIT", "5"),
+        ("CHANNEL_LIMIT", "5/1y"),
+        ("DISCORD_SHARDS", "0-999999999/1000000000"),
+        ("DISCORD_SHARDS", "4/4"),
+        ("DISCORD_SHARDS", "3-1/4"),
+        ("CATCH_UP", "long"),
+        ("OPS_CHANNEL", "#ops"),
+    ],
+)
+def test_an_unusable_limit_shard_or_channel_is_refused_by_name(name: str, text: str) -> None:
+    (problem,) = problems_of({name: text})
+    assert problem.startswith(f"{name} is {text!r}: write ")
+
+
+def test_limits_and_catching_up_can_be_switched_off() -> None:
+    off = dict.fromkeys(("USER_LIMIT", "CHANNEL_LIMIT", "CATCH_UP"), "off")
+    settings = parse_settings(off)
+    assert (settings.user_limit, settings.channel_limit, settings.catch_up) == (None, None, None)
+    apologies = parse_settings({"CATCH_UP": "2h", "CATCH_UP_APOLOGY": "off"}).catch_up
+    assert apologies == CatchUp(answer_age=7200.0, apology_age=7200.0, messages=500)
+
+
+def test_a_part_of_the_shards_is_read_as_it_is_written() -> None:
+    for text, ids in (("4", (0, 1, 2, 3)), ("1/4", (1,)), ("0-1/4", (0, 1))):
+        discord = parse_settings({"DISCORD_TOKEN": "t", "DISCORD_SHARDS": text}).discord
+        assert discord is not None
+        assert discord.shards == Shards(ids=ids, count=4)
 
 
 @pytest.mark.parametrize("port", [0, 65535])
@@ -259,3 +300,35 @@ def test_an_env_file_that_is_not_utf8_is_refused_by_its_name(tmp_path: Path, enc
     env_file.write_text("FALLBACK_MESSAGE='Désolé'\n", encoding=encoding)
     with pytest.raises(ConfigError, match=r"\.env cannot be read .*UTF-8"):
         load_settings(env_file)
+
+
+@pytest.mark.parametrize("text", ["0 3 * * *", "@daily", "*/15 9-17 * * mon-fri"])
+def test_a_refresh_may_come_at_the_times_of_a_cron_expression(text: str) -> None:
+    every = parse_settings({"REFRESH_EVERY": text}).refresh_every
+    assert isinstance(every, Cron)
+    assert every == parse_cron(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("often", "write 30m, 6h or 1d"),
+        ("0 25 * * *", "its hour '25' is not within 0 to 23"),
+        ("0 3 * *", "it has 4 fields and needs five"),
+        ("@sometimes", "1 fields"),
+        ("0 0 30 2 *", "names no time that ever comes"),
+    ],
+)
+def test_an_interval_or_times_that_make_no_sense_are_a_problem(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)) as problem:
+        parse_settings({"REFRESH_EVERY": text})
+    assert text in str(problem.value)
+
+
+def test_a_webhook_secret_that_is_short_is_a_problem_and_is_not_shown() -> None:
+    with pytest.raises(ConfigError, match="DOCS_WEBHOOK_SECRET is too short") as problem:
+        parse_settings({"DOCS_WEBHOOK_SECRET": "hunter2"})
+    assert "hunter2" not in str(problem.value)
+    settings = parse_settings({"DOCS_WEBHOOK_SECRET": "0123456789abcdef"})
+    assert settings.docs_webhook_secret == "0123456789abcdef"
+    assert "0123456789abcdef" not in repr(settings)

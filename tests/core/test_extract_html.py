@@ -75,6 +75,11 @@ def test_of_several_articles_none_is_the_page() -> None:
         '<a class="edit-this-page" href="/edit">x</a>',
         '<div id="cookie-banner">x</div>',
         '<div class="my_cookie_consent">x</div>',
+        '<div class="nav-panel"><a href="/a">Next</a></div>',
+        '<div class="header"><p>Next: <a href="/a">x</a></p></div>',
+        '<table class="nav"><tr><td>Prev</td></tr></table>',
+        '<table summary="Navigation header"><tr><td>Prev</td></tr></table>',
+        '<div id="footer">Last updated</div>',
     ],
 )
 def test_what_is_around_the_content_goes(noise: str) -> None:
@@ -103,6 +108,24 @@ def test_headings_keep_their_words_and_lose_their_permalinks(permalink: str) -> 
     assert markdown(f"<main><h2>{permalink}Set <em>it</em> up{permalink}</h2></main>") == (
         "## Set *it* up"
     )
+
+
+@pytest.mark.parametrize(
+    ("html", "heading"),
+    [
+        ('<h2 id="_setup">Set up</h2>', "## Set up {#_setup}"),
+        ('<section id="setup"><h2>Set up</h2></section>', "## Set up {#setup}"),
+        ('<div class="section" id="setup"><h2>Set <b>up</b></h2></div>', "## Set **up** {#setup}"),
+        ('<div id="content"><h2>Set up</h2></div>', "## Set up"),
+        ('<h2 id="set-up">Set up!</h2>', "## Set up!"),
+        ('<section id="other"><h3>A</h3><h2>Set up</h2></section>', "### A {#other}\n\n## Set up"),
+        ('<h2 id="a b}">Set up</h2>', "## Set up"),
+        ("<h2>Set up</h2>", "## Set up"),
+        ('<ul><li><h2 id="x">Set up</h2></li></ul>', "- ## Set up"),
+    ],
+)
+def test_a_heading_keeps_the_anchor_that_its_words_do_not_tell(html: str, heading: str) -> None:
+    assert markdown(f'<main><h1 id="top">T</h1>{html}</main>') == f"# T\n\n{heading}"
 
 
 def test_a_heading_that_is_a_link_is_a_heading_only() -> None:
@@ -190,6 +213,22 @@ def test_code_keeps_its_indentation_and_special_characters() -> None:
     assert markdown("<main><pre>if a:\n    b_*c* &lt;d&gt;</pre></main>") == (
         "```\nif a:\n    b_*c* <d>\n```"
     )
+
+
+def test_the_lines_and_variants_of_an_example_stay_apart() -> None:
+    lines = '<div class="line">a</div><div class="line"><div>b</div></div>'
+    assert markdown(f"<main><pre><code>{lines}</code></pre></main>") == "```\na\nb\n```"
+    variants = "<code>import a</code><code>require a</code>"
+    assert markdown(f"<main><pre>{variants}</pre></main>") == "```\nimport a\n\nrequire a\n```"
+    tokens = "<code><code>a</code> <code>b</code></code>"
+    assert markdown(f"<main><pre>{tokens}</pre></main>") == "```\na b\n```"
+
+
+def test_the_title_of_a_page_of_many_top_headings_is_in_its_head() -> None:
+    page = "<title>{}</title><main><h1>NAME</h1><p>x</p><h1>OPTIONS</h1><p>y</p></main>"
+    assert read(page.format("PRUNE(1) | Orchard")).title == "PRUNE(1)"
+    assert read(page.format("NAME - Orchard")).title == "NAME"
+    assert read(page.format("")).title == "NAME"
 
 
 def test_tables_are_rectangular_and_keep_every_cell() -> None:

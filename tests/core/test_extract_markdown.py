@@ -128,8 +128,10 @@ def test_boxes_keep_their_title_and_text() -> None:
     assert markdown(":::tip Do *this*\nText\n:::") == "**Do *this***\n\nText"
 
 
-def test_custom_ids_are_no_part_of_headings() -> None:
-    assert markdown("## Set up {#install}\n\nText") == "## Set up\n\nText"
+def test_the_anchors_of_headings_stay_behind_them_and_are_no_part_of_the_title() -> None:
+    assert markdown("## Set up {#install}\n\nText") == "## Set up {#install}\n\nText"
+    assert markdown("## Set up [#install]\n\nText") == "## Set up {#install}\n\nText"
+    assert read("# Set up {#install}\n\nText").title == "Set up"
 
 
 def test_mdx_imports_and_exports_are_no_content() -> None:

@@ -22,7 +22,7 @@ from core.domain import (
     ThreadRef,
     TurnId,
 )
-from core.errors import EngineUnreachable, IndexRefused, StoreError
+from core.errors import EngineUnreachable, StoreError
 from core.local_engine import LocalEngine, LocalIndex, PageFinder
 from core.ports import AnswerEngine, DocumentIndex
 from core.store import Store
@@ -226,12 +226,16 @@ async def test_the_same_text_at_two_addresses_is_two_copies(store: Store) -> Non
     assert await store.passages.frequencies([]) == (2, {})
 
 
-async def test_a_page_without_text_is_refused_and_the_others_are_taken(store: Store) -> None:
-    refused, taken = await LocalIndex(store.passages).put(
+async def test_a_page_without_text_is_taken_and_never_found(store: Store) -> None:
+    index = LocalIndex(store.passages)
+    empty, other = await index.put(
         [page("# Only a title"), page("Text.", url="https://docs.example/2")]
     )
-    assert isinstance(refused, IndexRefused)
-    assert isinstance(taken, str)
+    assert isinstance(empty, str)
+    assert await store.passages.refs() == {other}
+    copy = Document(index="local", url="https://docs.example/", title="", hash="", ref=empty)
+    held = await index.compare([copy])
+    assert (held.lost, [orphan.ref for orphan in held.orphans]) == ([], [other])
 
 
 # --- hostile questions ---------------------------------------------------------------------------

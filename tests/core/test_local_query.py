@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.local_engine.query import Term, read_questions
-from core.local_engine.spelling import one_slip_away
+from core.local_engine.spelling import halves_of, one_slip_away, slips_near_the_end
 from core.local_engine.words import words_of
 
 
@@ -87,6 +87,27 @@ def test_two_words_are_also_looked_for_as_one() -> None:
     assert all("webhook" in term.forms for term in read_questions(["web hooks"]))
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("get rid of a webhook", "delet"),
+        ("turn the debug mode off", "disabl"),
+        ("turned it off", "disabl"),
+        ("log me out", "logout"),
+        ("which command line", "cli"),
+    ],
+)
+def test_what_is_said_in_several_words_is_also_looked_for_as_one(said: str, meant: str) -> None:
+    related = {form for term in read_questions([said]) for form in term.forms}
+    assert meant in related
+
+
+@pytest.mark.parametrize("said", ["turn the whole big page off", "off we turn", "get a rid"])
+def test_words_that_only_look_like_a_phrase_stand_for_themselves(said: str) -> None:
+    forms = {form for term in read_questions([said]) for form in term.forms}
+    assert forms.isdisjoint({"disabl", "delet", "remov"})
+
+
 def test_a_word_that_is_repeated_counts_once() -> None:
     assert topics("backup? Backup! BACKUPS!!!") == ["backup"]
 
@@ -147,6 +168,16 @@ def test_a_slip_leads_back_to_the_word(mistyped: str) -> None:
 @pytest.mark.parametrize("word", ["paris", "1234567", "größer"])
 def test_a_word_is_no_slip_of_itself(word: str) -> None:
     assert word not in one_slip_away(word)
+
+
+def test_a_slip_that_hides_the_stem_leads_back_to_the_word() -> None:
+    assert "vulnerabilities" in slips_near_the_end("vulnerabilites")
+    assert "xulnerabilities" not in slips_near_the_end("vulnerabilites")
+
+
+def test_a_word_may_be_two() -> None:
+    assert ("data", "center") in halves_of("datacenter")
+    assert halves_of("short") == halves_of("k8sport") == halves_of("größenwahn") == []
 
 
 def test_short_words_are_taken_as_they_are() -> None:

@@ -445,6 +445,7 @@ async def test_the_sign_that_a_process_before_left_is_cleared_and_so_is_one_at_t
     platform.working = {"t1"}  # as if that process had been killed instead
     engine._runs[RunId("run_1")][1][:] = [Answered(answer=Answer(text="x"))]
     async with running() as bench:
+        await platform.posted(1)
         await bench.idle()
     assert platform.working == set()
 

@@ -253,3 +253,16 @@ async def test_an_unforeseen_error_in_a_cancellation_ends_nothing(
         await bench.desk.withdraw(asked.ref)
         assert await cancelled(engine) == ["run_1"]
         await bench.idle()
+
+
+@pytest.mark.parametrize(
+    ("days", "notes"), [(6, ()), (31, ("The documentation was last refreshed 31 days ago.",))]
+)
+async def test_an_answer_from_old_documentation_says_how_old_it_is(
+    running: Running, platform: RecordingPlatform, days: int, notes: tuple[str, ...]
+) -> None:
+    refreshed_at = time.time() - days * 86_400 - 60
+    async with running(refreshed_at=refreshed_at, max_age=7 * 86_400) as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert [reply.notes for reply in platform.replies] == [notes]

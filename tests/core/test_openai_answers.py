@@ -174,6 +174,18 @@ async def test_pages_are_cited_once_each_and_in_order_of_use(
     assert answer.citations == (other, INSTALL)
 
 
+async def test_a_page_is_cited_to_the_section_that_the_words_before_the_mark_rest_on(
+    server: OpenAIServer, engine: OpenAIEngine, docs: Docs
+) -> None:
+    section = Citation(url=f"{INSTALL.url}#with-pip", title="Installing › With pip")
+    docs.pages["file-1"] = INSTALL
+    docs.sections[INSTALL.url, "Use pip."] = section
+    said = message("Well.\n\nUse pip. Or a wheel.")
+    mark = {"type": "file_citation", "file_id": "file-1", "filename": "a", "index": 15}
+    said["content"][0]["annotations"] = [mark]
+    assert (await answer_of(server, engine, output=[said])).citations == (section,)
+
+
 async def test_a_file_that_we_do_not_know_is_cited_by_what_it_says_of_itself(
     server: OpenAIServer, engine: OpenAIEngine, docs: Docs
 ) -> None:

@@ -64,6 +64,7 @@ async def hasty(server: OpenAIServer) -> AsyncIterator[OpenAIEngine]:
         instructions="Answer.",
         vector_store=Docs().find_store,
         resolve=Docs().resolve,
+        locate=Docs().locate,
     )
     yield ours
     await ours.close()

@@ -1,106 +1,13 @@
 import asyncio
 import time
-from collections.abc import Sequence
 
 import pytest
 
-from core.domain import Document, Listed, Page, RefreshProgress, RefreshReport
-from core.errors import (
-    EngineUnreachable,
-    IndexRefused,
-    NoSources,
-    PageUnreadable,
-    RefreshBusy,
-    SourceUnreachable,
-)
+from core.domain import RefreshProgress, RefreshReport
+from core.errors import NoSources, RefreshBusy
 from core.refresh import Refresher
 from core.store import Store, migrate_database
-
-
-class ScriptedSource:
-    """Pages from a dict; counts what is read, and fails where it is told to."""
-
-    def __init__(self, pages: dict[str, str], name: str = "source") -> None:
-        self.name = name
-        self.pages = pages
-        self.read_urls: list[str] = []
-        self.unreadable: set[str] = set()
-        self.broken: set[str] = set()
-        self.unreachable = False
-        self.stamps = True
-
-    async def list(self) -> Sequence[Listed]:
-        if self.unreachable:
-            raise SourceUnreachable("the host is down")
-        return [
-            Listed(url=url, location=url, stamp=self._stamp(url) if self.stamps else None)
-            for url in self.pages
-        ]
-
-    async def read(self, listed: Listed, known: str | None) -> Page | None:
-        self.read_urls.append(listed.url)
-        if listed.url in self.broken:
-            raise RuntimeError("a bug")
-        if listed.url in self.unreadable:
-            raise PageUnreadable("HTTP 500")
-        if known == self._stamp(listed.url):
-            return None
-        return Page(
-            source=self.name,
-            url=listed.url,
-            title=listed.url,
-            markdown=self.pages[listed.url],
-            stamp=self._stamp(listed.url),
-        )
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    def _stamp(self, url: str) -> str:
-        return f"stamp of {self.pages[url]!a}"
-
-
-class ScriptedIndex:
-    """Keeps copies in a dict, and checks that a page is never missing from it."""
-
-    def __init__(self, name: str = "index") -> None:
-        self.name = name
-        self.batch_size = 2
-        self.copies: dict[str, Page] = {}
-        self.puts = 0
-        self.refused: set[str] = set()
-        self.fail_after: int | None = None
-        self.urls_at_removal: list[set[str]] = []
-
-    async def prepare(self) -> None:
-        """It is there."""
-
-    async def put(self, pages: Sequence[Page]) -> Sequence[str | IndexRefused]:
-        results: list[str | IndexRefused] = []
-        for page in pages:
-            if self.fail_after is not None and self.puts >= self.fail_after:
-                raise EngineUnreachable
-            self.puts += 1
-            if page.url in self.refused:
-                results.append(IndexRefused("unsupported"))
-                continue
-            ref = f"{self.name}-{self.puts}"
-            self.copies[ref] = page
-            results.append(ref)
-        return results
-
-    async def remove(self, documents: Sequence[Document]) -> None:
-        for document in documents:
-            self.copies.pop(document.ref, None)
-        self.urls_at_removal.append({page.url for page in self.copies.values()})
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    @property
-    def content(self) -> dict[str, str]:
-        assert len(self.copies) == len({page.url for page in self.copies.values()})
-        return {page.url: page.markdown for page in self.copies.values()}
+from servers.scripted_docs import ScriptedIndex, ScriptedSource
 
 
 async def unseen(progress: RefreshProgress) -> None:
@@ -211,7 +118,7 @@ async def test_a_page_that_breaks_the_reader_does_not_end_the_refresh_of_the_oth
     report = await Refresher(store=sqlite_store, sources=[source], indexes=[index]).refresh(unseen)
     assert report.failed == (("https://d/b", "cannot be read (RuntimeError)"),)
     assert len(index.content) == 2
-    assert await sqlite_store.documents.missing_urls(index.name) == []
+    assert await sqlite_store.documents.missing_urls(index.name, index.place) == []
 
 
 async def test_a_source_that_cannot_be_reached_keeps_its_pages(

@@ -8,6 +8,11 @@ from core.errors import ConfigError
 from core.ports import PageSource
 from core.sources import make_source, make_sources
 from core.sources.folder import FolderSource
+from core.sources.git import GitSource
+from core.sources.llms import LlmsSource
+from core.sources.llms_full import LlmsFullSource
+from core.sources.one_page import OnePageSource
+from core.sources.patterns import SelectedSource
 from core.sources.site import SiteSource
 
 
@@ -56,6 +61,37 @@ def test_an_address_is_a_site(entry: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ("https://e.com", SiteSource),
+        ("https://e.com/docs/", SiteSource),
+        ("https://e.com/docs/v1.2", SiteSource),
+        ("https://e.com/docs.html/", SiteSource),
+        ("https://e.com/docs/index.html as=site", SiteSource),
+        ("https://e.com/sitemap.xml.gz", SiteSource),
+        ("https://e.com/map as=sitemap", SiteSource),
+        ("https://e.com/a.html", OnePageSource),
+        ("https://e.com/README.MD?raw=1", OnePageSource),
+        ("https://e.com/notes.txt", OnePageSource),
+        ("https://e.com/a as=page", OnePageSource),
+        ("https://e.com/docs/llms.txt", LlmsSource),
+        ("https://e.com/index.txt as=llms", LlmsSource),
+        ("https://e.com/llms-full.txt", LlmsFullSource),
+        ("https://e.com/LLMS-small.txt", LlmsFullSource),
+        ("https://e.com/all as=llms-full include=/a/**", SelectedSource),
+        ("git+https://e.com/a.git@main#docs=https://e.com/", GitSource),
+        ("GIT+https://e.com/a.git include=/a/**", SelectedSource),
+    ],
+)
+def test_the_end_of_an_address_or_a_word_behind_it_tells_its_kind(
+    entry: str, kind: type[PageSource]
+) -> None:
+    source = make_source(entry)
+    assert isinstance(source, kind)
+    assert source.name == entry.partition(" ")[0]
+
+
+@pytest.mark.parametrize(
     ("entry", "said"),
     [
         ("./nowhere", "./nowhere is not a folder here. Name a folder"),
@@ -68,6 +104,8 @@ def test_an_address_is_a_site(entry: str) -> None:
         ("ftp://e.com/docs", "Write a site as https://"),
         ("https://", "is not an address"),
         ("https://[broken/", "is not an address"),
+        ("https://e.com/ docs", "is not an address"),
+        ("git+https://e.com", "is incomplete"),
     ],
 )
 def test_an_entry_that_is_not_usable_is_refused_with_its_mending(
@@ -91,6 +129,11 @@ def test_all_problems_are_told_at_once(docs: Path) -> None:
         make_sources(["./nowhere", "./docs", "ftp://x/", "./docs"])
     assert len(refused.value.problems) == 3
     assert "./docs twice" in refused.value.problems[2]
+
+
+def test_one_source_is_named_once_whatever_its_patterns(docs: Path) -> None:
+    with pytest.raises(ConfigError, match="Several include= and exclude= may stand behind one"):
+        make_sources(["./docs include=/a/**", "./docs include=/b/**"])
 
 
 def test_sources_come_in_the_order_of_their_entries(docs: Path) -> None:

@@ -4,17 +4,20 @@ import asyncio
 import gzip
 import json
 import logging
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
 
 from core.domain import Listed, Page
-from core.errors import PageUnreadable, SourceUnreachable
-from core.sources import fetch, sitemap_walk
-from core.sources.site import SiteSource
+from core.errors import PageGone, PageUnreadable, SourceUnreachable
+from core.ports import PageSource
+from core.sources import fetch, make_source, sitemap_walk
 from servers.site_server import (
     XML,
     Drop,
+    Encoded,
     Fault,
     GzipBomb,
     Redirect,
@@ -34,22 +37,22 @@ async def site() -> AsyncIterator[SiteServer]:
 
 
 @pytest.fixture
-async def source(site: SiteServer) -> AsyncIterator[SiteSource]:
-    made = SiteSource("docs", site.url)
+async def source(site: SiteServer) -> AsyncIterator[PageSource]:
+    made = make_source(site.url, allow_private=True)
     yield made
     await made.close()
 
 
 async def paths_of(site: SiteServer, address: str = "") -> list[str]:
     """The paths of the pages that a source for this address lists."""
-    source = SiteSource("docs", site.url + address)
+    source = make_source(site.url + address, allow_private=True)
     try:
         return ["/" + page.url.removeprefix(site.url) for page in await source.list()]
     finally:
         await source.close()
 
 
-async def read(site: SiteServer, source: SiteSource, path: str, known: str | None = None) -> Page:
+async def read(site: SiteServer, source: PageSource, path: str, known: str | None = None) -> Page:
     url = site.url + path.lstrip("/")
     page = await source.read(Listed(url=url, location=url), known)
     assert page is not None
@@ -80,7 +83,7 @@ async def test_a_sitemap_may_be_named_directly(site: SiteServer) -> None:
     )
     assert await paths_of(site, "maps/docs.xml") == ["/a"]
     assert await paths_of(site, "maps/docs.xml.gz") == ["/b"]
-    assert not site.requests_for("/robots.txt")
+    assert not site.requests_for("/sitemap.xml")
 
 
 async def test_a_site_below_a_path_has_the_pages_below_it(site: SiteServer) -> None:
@@ -182,10 +185,31 @@ async def test_a_site_with_too_many_pages_or_sitemaps_is_refused(
         await paths_of(site)
 
 
+async def test_robots_txt_is_obeyed_also_where_the_sitemap_is_named(
+    site: SiteServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    site.put("/robots.txt", "User-agent: Docent\nDisallow: /private/", "text/plain")
+    for path in ("/a", "/private/b"):
+        site.put(path, PAGE)
+    assert await paths_of(site) == ["/a"]
+    assert await paths_of(site, "sitemap.xml") == ["/a"]
+    record = [record for record in caplog.records if record.name == "core.sources.site"][-1]
+    assert record.getMessage() == "Addresses that robots.txt does not allow are passed over"
+    assert record.__dict__["count"] == 1
+
+
+async def test_a_robots_txt_that_allows_nothing_is_explained(site: SiteServer) -> None:
+    site.put("/robots.txt", "User-agent: *\nDisallow: /", "text/plain")
+    site.put("/a", PAGE)
+    with pytest.raises(SourceUnreachable, match="allows Docent none of its 1 pages"):
+        await paths_of(site)
+
+
 # --- reading pages --------------------------------------------------------------------------------
 
 
-async def test_docent_says_who_it_is(site: SiteServer, source: SiteSource) -> None:
+async def test_docent_says_who_it_is(site: SiteServer, source: PageSource) -> None:
     site.put("/a", PAGE)
     await read(site, source, "/a")
     agent = site.requests[-1].headers["User-Agent"]
@@ -194,7 +218,7 @@ async def test_docent_says_who_it_is(site: SiteServer, source: SiteSource) -> No
 
 
 async def test_an_unchanged_page_is_asked_for_by_its_validators_and_not_sent(
-    site: SiteServer, source: SiteSource
+    site: SiteServer, source: PageSource
 ) -> None:
     site.put("/a", PAGE)
     page = await read(site, source, "/a")
@@ -206,7 +230,7 @@ async def test_an_unchanged_page_is_asked_for_by_its_validators_and_not_sent(
 
 
 async def test_a_page_touched_but_not_changed_is_not_read_again(
-    site: SiteServer, source: SiteSource
+    site: SiteServer, source: PageSource
 ) -> None:
     site.validators = False
     site.put("/a", PAGE)
@@ -216,7 +240,7 @@ async def test_a_page_touched_but_not_changed_is_not_read_again(
 
 
 async def test_a_page_is_read_again_when_pages_come_out_differently_than_before(
-    site: SiteServer, source: SiteSource
+    site: SiteServer, source: PageSource
 ) -> None:
     site.put("/a", PAGE)
     page = await read(site, source, "/a")
@@ -226,7 +250,7 @@ async def test_a_page_is_read_again_when_pages_come_out_differently_than_before(
 
 
 async def test_links_are_resolved_against_the_address_that_was_reached(
-    site: SiteServer, source: SiteSource
+    site: SiteServer, source: PageSource
 ) -> None:
     site.put("/guide/", '<main><a href="setup">x</a></main>')
     site.fault("/guide", Redirect(to="/guide/"))
@@ -249,7 +273,7 @@ async def test_links_are_resolved_against_the_address_that_was_reached(
 )
 async def test_the_content_type_says_how_a_page_is_written(
     site: SiteServer,
-    source: SiteSource,
+    source: PageSource,
     path: str,
     content_type: str,
     body: str | bytes,
@@ -261,7 +285,7 @@ async def test_the_content_type_says_how_a_page_is_written(
 
 @pytest.mark.parametrize("content_type", ["application/pdf", "image/png", XML, "text/css", "x"])
 async def test_other_content_types_are_unreadable(
-    site: SiteServer, source: SiteSource, content_type: str
+    site: SiteServer, source: PageSource, content_type: str
 ) -> None:
     site.put("/a", PAGE, content_type)
     with pytest.raises(PageUnreadable, match="not a format that can be read"):
@@ -272,7 +296,7 @@ async def test_other_content_types_are_unreadable(
     ("path", "title"), [("/guide/set-up.html", "set-up"), ("/guide/", "guide"), ("/", "127.0.0.1")]
 )
 async def test_a_page_without_a_title_is_called_like_its_address(
-    site: SiteServer, source: SiteSource, path: str, title: str
+    site: SiteServer, source: PageSource, path: str, title: str
 ) -> None:
     site.put(path, "<main><p>Text.</p></main>")
     assert (await read(site, source, path)).title == title
@@ -295,10 +319,17 @@ async def test_a_page_without_a_title_is_called_like_its_address(
         (Redirect(to="http://[broken"), "no usable reply"),
         (Drop(), "no usable reply"),
         (GzipBomb(size=50_000_000), "more than 10 MB"),
+        (Encoded(encoding="deflate", body=zlib.compress(bytes(50_000_000))), "more than 10 MB"),
+        (Encoded(encoding="br", body=b"\x0b\x02\x80abc\x03"), "no usable reply"),
+        (Encoded(encoding="gzip", body=b"not gzip"), "no usable reply"),
+        (
+            Encoded(encoding="gzip, gzip", body=gzip.compress(gzip.compress(bytes(50_000_000)))),
+            "compressed in a way that is not known",
+        ),
     ],
 )
 async def test_a_page_that_cannot_be_had_says_why(
-    site: SiteServer, source: SiteSource, fault: Fault, reason: str
+    site: SiteServer, source: PageSource, fault: Fault, reason: str
 ) -> None:
     site.fault("/a", fault)
     with pytest.raises(PageUnreadable, match=reason):
@@ -306,15 +337,147 @@ async def test_a_page_that_cannot_be_had_says_why(
 
 
 async def test_a_page_that_is_too_large_is_not_read_to_its_end(
-    site: SiteServer, source: SiteSource
+    site: SiteServer, source: PageSource
 ) -> None:
     site.put("/a", b"x" * 10_000_001)
     with pytest.raises(PageUnreadable, match="more than 10 MB"):
         await read(site, source, "/a")
 
 
+async def test_a_compressed_bomb_is_not_unpacked_in_memory(
+    site: SiteServer, source: PageSource
+) -> None:
+    body = gzip.compress(bytes(200_000_000))
+    site.fault("/a", Encoded(encoding="gzip", body=body))
+    tracemalloc.start()
+    try:
+        with pytest.raises(PageUnreadable, match="more than 10 MB"):
+            await read(site, source, "/a")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40_000_000
+
+
+@pytest.mark.parametrize("code", [404, 410])
+async def test_a_page_that_the_site_says_is_not_there_is_gone(
+    site: SiteServer, source: PageSource, code: int
+) -> None:
+    site.fault("/a", Status(code=code))
+    with pytest.raises(PageGone, match=f"HTTP {code}"):
+        await read(site, source, "/a")
+
+
+@pytest.mark.parametrize("code", [429, 503])
+async def test_a_site_that_asks_for_a_short_pause_gets_it(
+    site: SiteServer, source: PageSource, code: int
+) -> None:
+    site.put("/a", PAGE)
+    site.fault("/a", Status(code=code, retry_after="0"), times=1)
+    assert (await read(site, source, "/a")).title == "Set up"
+    assert [request.status for request in site.requests_for("/a")] == [code, 200]
+
+
+@pytest.mark.parametrize("wait", ["3600", "Wed, 21 Oct 2026 07:28:00 GMT", "-1", "x"])
+async def test_a_site_that_asks_for_a_long_pause_is_left_alone(
+    site: SiteServer, source: PageSource, wait: str
+) -> None:
+    site.fault("/a", Status(code=429, retry_after=wait))
+    with pytest.raises(PageUnreadable, match="HTTP 429"):
+        await read(site, source, "/a")
+    assert len(site.requests_for("/a")) == 1
+
+
+async def test_a_page_is_asked_for_only_twice(site: SiteServer, source: PageSource) -> None:
+    site.fault("/a", Status(code=429, retry_after="0"))
+    with pytest.raises(PageUnreadable, match="HTTP 429"):
+        await read(site, source, "/a")
+    assert len(site.requests_for("/a")) == 2
+
+
+async def test_a_site_that_went_down_is_not_waited_for_page_by_page(
+    site: SiteServer, source: PageSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "FAILURES_IN_A_ROW", 3)
+    site.put("/a", PAGE)
+    site.fault("/b", Drop())
+    for _ in range(3):
+        with pytest.raises(PageUnreadable, match="no usable reply"):
+            await read(site, source, "/b")
+    with pytest.raises(PageUnreadable, match="does not reply any more: not tried"):
+        await read(site, source, "/a")
+    assert not site.requests_for("/a")
+    await source.list()  # the next refresh begins anew
+    assert (await read(site, source, "/a")).title == "Set up"
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [("SOURCE_SECONDS", "more than 0 minutes already"), ("SOURCE_BYTES", "more than 0 GB already")],
+)
+async def test_a_refresh_has_its_share_of_a_site_and_no_more(
+    site: SiteServer, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
+) -> None:
+    monkeypatch.setattr(fetch, limit, 0)
+    site.put("/a", PAGE)
+    source = make_source(site.url, allow_private=True)
+    with pytest.raises(SourceUnreachable, match=reason):
+        await source.list()
+    with pytest.raises(PageUnreadable, match=reason):
+        await read(site, source, "/a")
+    await source.close()
+
+
+async def test_what_a_site_has_sent_in_a_refresh_counts(
+    site: SiteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "SOURCE_BYTES", 2_000)
+    site.put("/a", f"<main><h1>Set up</h1>{'x' * 2_000}</main>")
+    source = make_source(site.url, allow_private=True)
+    await source.list()
+    assert (await read(site, source, "/a")).title == "Set up"
+    with pytest.raises(PageUnreadable, match="has sent more than"):
+        await read(site, source, "/a")
+    await source.list()  # the next refresh begins anew
+    assert (await read(site, source, "/a")).title == "Set up"
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "expected"),
+    [
+        ("text/html; charset=utf-16", "<p>käse".encode(), "k"),
+        ("text/html; charset=no-such", "<p>käse".encode(), "käse"),
+        ("text/html; charset=idna", "<p>käse".encode(), "käse"),
+        ("text/html; charset=utf-8", "<p>käse".encode("latin-1"), "k\ufffdse"),
+        ("text/html", b"\xff\xfe" + "<p>käse".encode("utf-16-le"), "käse"),
+    ],
+)
+async def test_a_page_with_a_wrong_charset_is_read_or_refused(
+    site: SiteServer, source: PageSource, content_type: str, body: bytes, expected: str
+) -> None:
+    site.put("/a", body, content_type)
+    try:
+        page = await read(site, source, "/a")
+    except PageUnreadable:
+        assert "utf-16" in content_type  # of which not a letter is left
+    else:
+        assert page.markdown == expected or "utf-16" in content_type
+
+
+@pytest.mark.parametrize(
+    "body", ["<html><head><title>A</title></head></html>", "", "<body></body>"]
+)
+async def test_a_page_without_a_body_has_no_content(
+    site: SiteServer, source: PageSource, body: str
+) -> None:
+    site.put("/a", body)
+    with pytest.raises(PageUnreadable, match="no content"):
+        await read(site, source, "/a")
+
+
 async def test_a_site_that_does_not_reply_is_given_up(
-    site: SiteServer, source: SiteSource, monkeypatch: pytest.MonkeyPatch
+    site: SiteServer, source: PageSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch, "TOTAL_SECONDS", 0.05)
     site.fault("/a", Stall())
@@ -322,14 +485,14 @@ async def test_a_site_that_does_not_reply_is_given_up(
         await read(site, source, "/a")
 
 
-async def test_a_read_that_is_cancelled_is_cancelled(site: SiteServer, source: SiteSource) -> None:
+async def test_a_read_that_is_cancelled_is_cancelled(site: SiteServer, source: PageSource) -> None:
     site.fault("/a", Stall())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await read(site, source, "/a")
 
 
-async def test_after_a_failure_other_pages_are_read(site: SiteServer, source: SiteSource) -> None:
+async def test_after_a_failure_other_pages_are_read(site: SiteServer, source: PageSource) -> None:
     site.put("/a", PAGE)
     for fault in (Drop(), GzipBomb(size=50_000_000), Status(code=500)):
         site.fault("/b", fault)
@@ -338,7 +501,7 @@ async def test_after_a_failure_other_pages_are_read(site: SiteServer, source: Si
         assert (await read(site, source, "/a")).title == "Set up"
 
 
-async def test_pages_are_read_at_the_same_time(site: SiteServer, source: SiteSource) -> None:
+async def test_pages_are_read_at_the_same_time(site: SiteServer, source: PageSource) -> None:
     paths = [f"/{number}" for number in range(20)]
     for path in paths:
         site.put(path, f"<main><h1>{path}</h1></main>")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from core.errors import PageUnreadable
-from core.sources.sitemap import PageList, SitemapIndex, parse_sitemap, sitemaps_in_robots
+from core.sources.sitemap import PageList, SitemapIndex, parse_sitemap
 from servers.site_server import sitemap
 
 
@@ -95,8 +95,3 @@ def test_entities_are_neither_expanded_nor_loaded() -> None:
 def test_a_sitemap_that_is_nested_without_end_is_refused() -> None:
     with pytest.raises(PageUnreadable):
         parse_sitemap(b"<urlset>" + b"<url>" * 1_000_000)
-
-
-def test_robots_txt_names_sitemaps_in_any_case() -> None:
-    text = "User-agent: *\nSitemap: https://e.com/a.xml\r\n  sitemap:https://e.com/b.xml # b\nx"
-    assert sitemaps_in_robots(text) == ["https://e.com/a.xml", "https://e.com/b.xml"]

@@ -1,5 +1,6 @@
 """Full-text search in the store. Each test runs on SQLite and on Postgres."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -64,6 +65,20 @@ async def test_a_rare_word_tells_more_than_a_common_one(store: Store) -> None:
     assert results[0][0].passage.url == "rare"
 
 
+async def test_named_passages_have_the_word_in_title_or_headings(store: Store) -> None:
+    await store.passages.put(
+        {
+            "r": [
+                entry("backup", url="text"),
+                entry("other", headings="backup", url="headings"),
+                entry("other", title="backup", url="title"),
+            ]
+        }
+    )
+    results = await store.passages.search({"backup": 1.0, "none": 2.0}, 10, named=True)
+    assert [result.passage.url for result, _ in results] == ["title", "headings"]
+
+
 async def test_no_more_passages_are_returned_than_asked_for(store: Store) -> None:
     await store.passages.put({"r": [entry(f"word {n}") for n in range(9)]})
     assert len(await found(store.passages, "word", limit=4)) == 4
@@ -125,12 +140,31 @@ async def test_many_copies_are_put_and_removed_at_once(store: Store) -> None:
     assert await store.passages.frequencies(["all"]) == (0, {})
 
 
+async def test_what_others_write_does_not_wait_until_many_copies_are_removed(store: Store) -> None:
+    copies = {f"r{n}": [entry(f"word{n}")] for n in range(50)}
+    await store.passages.put(copies)
+    done: list[str] = []
+
+    async def remove() -> None:
+        await store.passages.remove(list(copies))
+        done.append("remove")
+
+    async def write() -> None:
+        await store.values.put("name", "value")
+        done.append("write")
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(remove())
+        tasks.create_task(write())
+    assert done == ["write", "remove"]
+
+
 async def test_a_put_that_fails_changes_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.passages.put({"r": [entry("old")]})
     with monkeypatch.context() as broken:
-        broken.setattr("core.store.passages._words_by_passages", lambda rows: 1 / 0)
+        broken.setattr("core.store.passages.Passages._count", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await store.passages.put({"s": [entry("new")]})
     assert await found(store.passages, "new") == []

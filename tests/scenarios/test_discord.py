@@ -4,7 +4,7 @@ from pathlib import Path
 
 from servers.discord_server import DiscordServer
 from servers.discord_world import Channel
-from servers.docent_rig import docent_running, write_docs
+from servers.docent_rig import OLD_PAGES, docent_running, remove_docs, write_docs
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 
@@ -73,3 +73,25 @@ async def test_ask_shows_the_question_and_answers_in_a_thread_under_it(
         assert "When does an access token expire?" in shown["content"]
         thread = await discord.wait_for(lambda: discord.thread_under(shown), 15)
         assert "ninety days" in (await replies(discord, thread, 1))[0]
+
+
+async def test_pages_that_are_gone_stay_until_an_admin_presses_the_button(
+    discord_values: dict[str, str], discord: DiscordServer, documentation: Path
+) -> None:
+    world = discord.world
+    help_channel, admin = world.channel("help"), world.user("root")
+    values = {**discord_values, "ENGINE": "local", "ADMINS": f"discord:{admin.id}"}
+    write_docs(documentation, OLD_PAGES)
+    async with docent_running(values) as docent:
+        await discord.wait_for(lambda: world.commands, 15)
+        remove_docs(documentation, OLD_PAGES)
+        command = await discord.slash("refresh-docs", admin, help_channel)
+        await discord.wait_for(lambda: "7 of 9 pages" in str(command.texts), 15)
+        pages = docent.store.documents
+        assert await pages.count() == 9
+
+        assert command.message is not None
+        pressed = await discord.press(command.message, "Remove 7 pages", admin)
+        await discord.wait_for(lambda: "7 removed" in str(pressed.texts), 15)
+        assert await pages.count() == 2
+        assert command.message["components"] == []

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from servers.docent_rig import docent_running, unseen, write_docs
+from servers.docent_rig import OLD_PAGES, docent_running, remove_docs, unseen, write_docs
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
+from servers.slack_deliveries import Delivery
 from servers.slack_server import SlackServer
 
 CHANNEL = "C0GENERAL"
@@ -24,6 +25,12 @@ async def replies(slack: SlackServer, root: str, count: int) -> list[str]:
     return of_the_bot()
 
 
+def told(slack: SlackServer, command: Delivery) -> str:
+    """All that the person was told of a refresh, wherever that was."""
+    direct = slack.workspace.direct(command.payload["user_id"])
+    return str([command.reply, slack.answers(command), direct.messages])
+
+
 async def test_the_main_job(
     slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer, documentation: Path
 ) -> None:
@@ -32,12 +39,10 @@ async def test_the_main_job(
 
         # An admin refreshes the documentation; somebody else is told how to become one.
         refused = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ASKER)
-        await slack.wait_for(lambda: any("slack:U0ALICE" in str(a) for a in slack.answers(refused)))
+        await slack.wait_for(lambda: "slack:U0ALICE" in told(slack, refused))
         write_docs(documentation, {"limits.md": "# Limits\n\nA project holds forty members.\n"})
         command = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ADMIN)
-        await slack.wait_for(
-            lambda: any("1 added, 0 changed" in str(a) for a in slack.answers(command)), 15
-        )
+        await slack.wait_for(lambda: "1 added, 0 changed" in told(slack, command), 15)
 
         # A mention is answered in its thread, with a link to the page.
         root = slack.mention(CHANNEL, ASKER, "When does an access token expire?")
@@ -62,7 +67,8 @@ async def test_the_main_job(
 
         # And nothing is left behind.
         await slack.wait_for(lambda: slack.status(CHANNEL, root) == "")
-        assert len(slack.calls_of("chat.postMessage")) == 3
+        posts = [post["channel"] for post in slack.calls_of("chat.postMessage")]
+        assert posts.count(CHANNEL) == 3
         assert slack.violations == []
 
 
@@ -102,3 +108,29 @@ async def test_ask_puts_the_question_into_the_channel_and_answers_under_it(
         assert "When does an access token expire?" in question["text"]
         assert answer["thread_ts"] == question["ts"]
         assert "ninety days" in answer["text"]
+
+
+async def test_pages_that_are_gone_stay_until_an_admin_presses_the_button(
+    slack_values: dict[str, str], slack: SlackServer, documentation: Path
+) -> None:
+    write_docs(documentation, OLD_PAGES)
+    async with docent_running({**slack_values, "ENGINE": "local"}) as docent:
+        await slack.wait_for(lambda: slack.connections, 15)
+        remove_docs(documentation, OLD_PAGES)
+        command = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ADMIN)
+        await slack.wait_for(lambda: "Remove 7 pages" in told(slack, command), 15)
+        assert "7 of 9 pages" in told(slack, command)
+        direct = slack.workspace.direct(ADMIN)
+        shown, channel = next(
+            (one, where)
+            for one, where in ((command.reply, CHANNEL), *((m, direct.id) for m in direct.messages))
+            if one.get("blocks")
+        )
+        pages = docent.store.documents
+        assert await pages.count() == 9
+
+        slack.press(channel, shown, "Remove 7 pages", user=ADMIN)
+        await slack.wait_for(lambda: "7 removed" in shown["text"], 15)
+        assert await pages.count() == 2
+        assert not shown["blocks"]
+        assert slack.violations == []

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from bots.discord_bot.adapter import DiscordPlatform
 from core.domain import Absence, Mention, MessageId, MessageRef, Post, RefreshReport, ThreadRef
-from core.errors import StoreError
+from core.errors import NotAdmin, StoreError
 from core.ports import OnProgress, Reception
 from core.settings import DiscordSettings, Shards
 from servers.discord_server import DiscordServer
@@ -41,6 +41,9 @@ class Notebook:
         self.seen: set[tuple[str, str]] = set()
         self.refuses = False  #: the database cannot be used
         self.do_refresh: Refresh = nothing_to_do
+        self.not_admins: set[str] = set()
+        self.asked_to_refresh: list[tuple[str | None, bool]] = []  #: by admins: source, confirm
+        self.source_names = ["https://docs.example/", "handbook"]
 
     def was_away(
         self,
@@ -88,9 +91,24 @@ class Notebook:
         """See Reception.heard."""
         self.heard_of.put_nowait(listener)
 
-    async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
+    def sources(self) -> Sequence[str]:
+        """See Reception.sources."""
+        return self.source_names
+
+    async def refresh(
+        self,
+        platform: str,
+        user: str,
+        on_progress: OnProgress,
+        *,
+        source: str | None = None,
+        confirm: bool = False,
+    ) -> RefreshReport:
         """See Reception.refresh."""
         assert platform == "discord"
+        if user in self.not_admins:
+            raise NotAdmin
+        self.asked_to_refresh.append((source, confirm))
         return await self.do_refresh(user, on_progress)
 
     async def next(self) -> Mention:

@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from servers.discord_components import are_buttons, change, checked_choices
 from servers.discord_gateway import GUILDS, Gateway
 from servers.discord_http import Answer, Front, Handler
 from servers.discord_world import (
@@ -31,6 +32,13 @@ from servers.discord_world import (
 CONTENT_LENGTH: Final = 2_000
 NONCE_LENGTH: Final = 25
 ACKNOWLEDGE_SECONDS: Final = 3.0
+COMMAND, COMPONENT, AUTOCOMPLETE = 2, 3, 4  #: kinds of interactions
+MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES = 4, 5, 6, 7, 8  #: kinds of callbacks
+_CALLBACKS: Final = {
+    COMMAND: (MESSAGE, DEFERRED),
+    COMPONENT: (MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE),
+    AUTOCOMPLETE: (CHOICES,),
+}
 
 _COMMAND_NAME: Final = re.compile(r"^[-_'\w]{1,32}$")
 _EDIT_FIELDS: Final = frozenset(
@@ -44,7 +52,7 @@ _THREAD_FIELDS: Final = frozenset(("name", "auto_archive_duration", "rate_limit_
 
 @dataclass(kw_only=True)
 class Interaction:
-    """A command that somebody ran."""
+    """A command that somebody ran, a button that somebody pressed, or a choice to complete."""
 
     id: int
     token: str
@@ -55,6 +63,9 @@ class Interaction:
     expired: bool = False  #: the token is taken no more
     message: Json | None = None
     texts: list[str] = field(default_factory=list)  #: what the response said, over time
+    type: int = COMMAND
+    pressed: Json | None = None  #: the message of the button
+    choices: list[Json] | None = None  #: what was offered to complete with
 
     @property
     def ephemeral(self) -> bool:
@@ -102,6 +113,8 @@ class Rest:
         self.unknown_fields += [f"{route}: {name}" for name in body if name not in known]
         content = body.get("content")
         if content is not None and not 0 < len(str(content).strip()) <= CONTENT_LENGTH:
+            raise Refusal(400, 50035, "Invalid Form Body")
+        if not are_buttons(body.get("components") or []):
             raise Refusal(400, 50035, "Invalid Form Body")
 
     # --- the bot itself --------------------------------------------------------------------------
@@ -223,6 +236,7 @@ class Rest:
             self._world.bot,
             str(body["content"]).strip(),
             reply_to=replied,
+            components=body.get("components") or [],
             **({"nonce": nonce} if nonce is not None else {}),
         )
         message["mentions"] = _pinged(message, replied, body.get("allowed_mentions"))
@@ -255,7 +269,7 @@ class Rest:
         self._check("PATCH message", body, _EDIT_FIELDS)
         if message["author"]["id"] != str(self._world.bot.id):
             raise Refusal(403, 50005, "Cannot edit a message authored by another user")
-        message["content"] = body.get("content", message["content"])
+        change(message, body)
         await self._gateway.tell(message, "MESSAGE_UPDATE")
         return Answer(body=message)
 
@@ -290,16 +304,23 @@ class Rest:
         interaction.acknowledged = time.monotonic() - interaction.began
         if interaction.acknowledged > ACKNOWLEDGE_SECONDS:
             raise Refusal(404, 10062, "Unknown interaction")
-        data, thinking = body.get("data") or {}, body["type"] == 5
-        if body["type"] not in (4, 5):
+        data, thinking = body.get("data") or {}, body["type"] == DEFERRED
+        if body["type"] not in _CALLBACKS[interaction.type]:
             raise Refusal(400, 50035, "Invalid Form Body")
-        message = self._response(interaction, data.get("content", ""), data.get("flags", 0))
+        if body["type"] == CHOICES:
+            interaction.choices = checked_choices(data["choices"])
+            return Answer(status=204)
+        self._check("POST callback", data, _EDIT_FIELDS)
+        if body["type"] in (UPDATE, DEFERRED_UPDATE):
+            message = self._update(interaction, data)
+        else:
+            message = self._response(interaction, data)
         message["flags"] |= LOADING if thinking else 0
         if request.query.get("with_response") not in ("1", "true"):
             return Answer(status=204)
         about = {
             "id": str(interaction.id),
-            "type": 2,
+            "type": interaction.type,
             "response_message_id": message["id"],
             "response_message_loading": thinking,
             "response_message_ephemeral": interaction.ephemeral,
@@ -307,11 +328,22 @@ class Rest:
         resource = {"type": body["type"], "message": message}
         return Answer(body={"interaction": about, "resource": resource})
 
-    def _response(self, interaction: Interaction, content: str, flags: int) -> Json:
+    def _update(self, interaction: Interaction, data: Json) -> Json:
+        """Let the button's message be the response, and change it."""
+        message = interaction.message = interaction.pressed
+        assert message is not None
+        change(message, data)
+        if "content" in data:
+            interaction.texts.append(message["content"])
+        return message
+
+    def _response(self, interaction: Interaction, data: Json) -> Json:
+        content, flags = data.get("content", ""), data.get("flags", 0)
         world, channel = self._world, interaction.channel
         webhook = {"webhook_id": str(world.application), "application_id": str(world.application)}
         message = world.write(channel, world.bot, content, type=COMMAND_RESPONSE, **webhook)
         message["flags"] = flags
+        message["components"] = data.get("components") or []
         if flags & EPHEMERAL:
             del channel.messages[int(message["id"])]
         interaction.message = message
@@ -333,7 +365,7 @@ class Rest:
     async def _edit_response(self, request: web.Request, body: Json) -> Answer:
         interaction, message = self._responded(request)
         self._check("PATCH response", body, _EDIT_FIELDS)
-        message["content"] = body.get("content", message["content"])
+        change(message, body)
         message["flags"] &= ~LOADING
         interaction.texts.append(message["content"])
         if not interaction.ephemeral:

@@ -26,7 +26,7 @@ from aiohttp import web
 
 from servers.discord_gateway import GUILDS, Gateway, intent_of
 from servers.discord_http import PREFIX, Call, Fault, Front, Limit
-from servers.discord_rest import Interaction, Rest
+from servers.discord_rest import AUTOCOMPLETE, COMMAND, COMPONENT, Interaction, Rest
 from servers.discord_world import PERMISSIONS, Channel, Json, User, World
 
 WAIT_SECONDS: Final = 5.0
@@ -101,21 +101,54 @@ class DiscordServer:
         age: float = 0.0,
     ) -> Interaction:
         """Run a command, `age` seconds ago by its id."""
+        given = [
+            {"type": 3, "name": name, "value": value} for name, value in (options or {}).items()
+        ]
+        data = {"id": "1", "type": 1, "name": command, "options": given}
+        return await self._interact(COMMAND, user, channel, data, age=age)
+
+    async def complete(
+        self, command: str, user: User, channel: Channel, option: str, typed: str
+    ) -> Interaction:
+        """Type into an option of a command."""
+        given = [{"type": 3, "name": option, "value": typed, "focused": True}]
+        data = {"id": "1", "type": 1, "name": command, "options": given}
+        return await self._interact(AUTOCOMPLETE, user, channel, data)
+
+    async def press(
+        self, message: Json, label: str, user: User, *, age: float = 0.0
+    ) -> Interaction:
+        """Press a button of a message, which must be there."""
+        buttons = [one for row in message["components"] for one in row["components"]]
+        (button,) = [one for one in buttons if one["label"] == label]
+        channel = self.world.channels[int(message["channel_id"])]
+        data = {"custom_id": button["custom_id"], "component_type": 2, "id": 2}
+        return await self._interact(COMPONENT, user, channel, data, age=age, message=message)
+
+    async def _interact(
+        self,
+        kind: int,
+        user: User,
+        channel: Channel,
+        data: Json,
+        *,
+        age: float = 0.0,
+        message: Json | None = None,
+    ) -> Interaction:
         world = self.world
         interaction = Interaction(
             id=world.snowflake(age),
             token=f"interaction-token-{world.snowflake()}",
             user=user,
             channel=channel,
+            type=kind,
+            pressed=message,
         )
         self.rest.interactions[interaction.id] = interaction
-        given = [
-            {"type": 3, "name": name, "value": value} for name, value in (options or {}).items()
-        ]
         payload: Json = {
             "id": str(interaction.id),
             "application_id": str(world.application),
-            "type": 2,
+            "type": kind,
             "token": interaction.token,
             "version": 1,
             "locale": "en-GB",
@@ -125,8 +158,10 @@ class DiscordServer:
             "app_permissions": str(world.granted(channel)),
             "channel": world.channel_payload(channel),
             "channel_id": str(channel.id),
-            "data": {"id": "1", "type": 1, "name": command, "options": given},
+            "data": data,
         }
+        if message:
+            payload["message"] = dict(message)
         if channel.recipient:
             payload |= {"user": user.payload(), "context": 1}
         else:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -25,12 +25,22 @@ PAGES = {
 }
 
 
+#: So many that a refresh asks before it removes them.
+OLD_PAGES = {f"old{n}.md": f"# Old {n}\n\nAn old page.\n" for n in range(7)}
+
+
 def write_docs(folder: Path, pages: Mapping[str, str] = PAGES) -> str:
     """Write a small documentation; what DOCS_SOURCES has to say for it."""
     folder.mkdir(exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
     return f"{folder}={BASE_URL}"
+
+
+def remove_docs(folder: Path, pages: Iterable[str]) -> None:
+    """Take pages out of a documentation."""
+    for name in pages:
+        (folder / name).unlink()
 
 
 @asynccontextmanager

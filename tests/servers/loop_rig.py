@@ -43,7 +43,13 @@ class Bench:
         find_pages: FindPages = helpful_pages,
         user_limit: Limit | None = None,
         catch_up: CatchUp | None = None,
+        refreshed_at: float | None = None,
+        max_age: float | None = None,
     ) -> None:
+
+        async def last_refresh() -> float | None:
+            return refreshed_at
+
         self.store = store
         self.troubles: list[tuple[str, str | None]] = []
         self.stop = asyncio.Event()
@@ -54,7 +60,12 @@ class Bench:
             answering=Answering(
                 store=store,
                 engine=engine,
-                replies=Replies(find_pages=find_pages, invite_url="https://discord.gg/docent"),
+                replies=Replies(
+                    find_pages=find_pages,
+                    last_refresh=last_refresh,
+                    max_age=max_age,
+                    invite_url="https://discord.gg/docent",
+                ),
                 limits=Limits(store=store, user=user_limit, channel=None),
                 deadline=deadline,
                 too_old=catch_up.answer_age if catch_up else None,

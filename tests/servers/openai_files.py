@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from aiohttp import web
-from aiohttp.web_request import FileField
+from aiohttp import BodyPartReader, web
 
 from servers.openai_wire import (
     ApiError,
@@ -18,6 +17,14 @@ from servers.openai_wire import (
 )
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A file in a form."""
+
+    name: str
+    content: bytes
 
 
 @dataclass
@@ -66,16 +73,16 @@ class Files:
     async def _create(self, request: web.Request) -> web.Response:
         if request.content_type != "multipart/form-data":
             raise ApiError(400, "Invalid request: expected multipart/form-data.")
-        form = await request.post()
+        form = await _read_form(request)
         known = {"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"}
         check_fields(form, known, required={"file", "purpose"})
         upload, purpose = form["file"], form["purpose"]
-        if not isinstance(upload, FileField):
+        if not isinstance(upload, Upload):
             raise ApiError(400, "Invalid type for 'file'.", code="invalid_type", param="file")
         check_choice(purpose, PURPOSES, "purpose")
         file = File(
-            name=upload.filename,
-            content=upload.file.read(),
+            name=upload.name,
+            content=upload.content,
             purpose=str(purpose),
             expires_at=_expiry(form.get("expires_after[seconds]")),
         )
@@ -103,6 +110,20 @@ class Files:
         if file.purpose == "assistants":
             raise ApiError(400, "Not allowed to download files of purpose: assistants")
         return web.Response(body=file.content, content_type="application/octet-stream")
+
+
+async def _read_form(request: web.Request) -> dict[str, Upload | str]:
+    """The fields of a form. `request.post` would leave a file open when a client goes away."""
+    form: dict[str, Upload | str] = {}
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader)
+        content = bytes(await part.read())
+        name = part.name or ""
+        if part.filename is None:
+            form[name] = content.decode()
+        else:
+            form[name] = Upload(name=part.filename, content=content)
+    return form
 
 
 def _expiry(seconds: object) -> int | None:

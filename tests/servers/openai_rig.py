@@ -43,9 +43,14 @@ class Docs:
 
     vector_store: str | None = None
     pages: dict[str, Citation] = field(default_factory=dict)
+    #: by the address of the page and the words before the mark
+    sections: dict[tuple[str, str], Citation] = field(default_factory=dict)
 
     async def find_store(self) -> str | None:
         return self.vector_store
+
+    async def locate(self, citation: Citation, sentence: str) -> Citation:
+        return self.sections.get((citation.url, sentence), citation)
 
     async def resolve(self, refs: Sequence[str]) -> Mapping[str, Citation]:
         return {ref: self.pages[ref] for ref in refs if ref in self.pages}
@@ -59,6 +64,7 @@ def make_engine(server: OpenAIServer, docs: Docs, **options: Any) -> OpenAIEngin
         "instructions": DEFAULT_INSTRUCTIONS,
         "vector_store": docs.find_store,
         "resolve": docs.resolve,
+        "locate": docs.locate,
     }
     return OpenAIEngine(client, **(defaults | options))
 
@@ -170,7 +176,13 @@ def make_vector_store(
     )
 
 
-AT_ONCE = Timing(pauses=(0.0, 0.0), first_look=0.0, longest_look=0.0, patience=5.0)
+AT_ONCE = Timing(
+    pauses=(0.0, 0.0),
+    first_look=0.0,
+    longest_look=0.0,
+    patience=5.0,
+    uploads_per_second=10_000.0,
+)
 IMPATIENT = Timing(pauses=(), first_look=0.0, patience=0.05, patience_per_file=0.0)
 
 

@@ -3,7 +3,7 @@
     async with SiteServer() as site:
         site.put("/guide/setup", "<main><h1>Set up</h1>…</main>")
         site.fault("/guide/setup", Status(code=503))
-        source = SiteSource("docs", site.url)
+        source = make_source(site.url, allow_private=True)
 
 `/sitemap.xml` lists all HTML pages unless a page is put there; everything else is a 404.
 """
@@ -30,6 +30,7 @@ class Status:
     """Replies with this status and no page."""
 
     code: int
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,15 @@ class GzipBomb:
     size: int
 
 
-Fault = Status | Redirect | Drop | Stall | GzipBomb
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A body that is said to be compressed in this way, whatever it is."""
+
+    encoding: str
+    body: bytes
+
+
+Fault = Status | Redirect | Drop | Stall | GzipBomb | Encoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +103,7 @@ class SiteServer:
     requests: list[SiteRequest] = field(default_factory=list)
     validators: bool = True  #: for the pages that are put from now on
     _faults: dict[str, Fault] = field(default_factory=dict)
+    _times: dict[str, int] = field(default_factory=dict)  #: how often a fault happens still
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _changes: int = 0
     _runner: web.AppRunner | None = None
@@ -150,8 +160,9 @@ class SiteServer:
         """Take a page off the site, and out of the sitemap."""
         del self.pages[path]
 
-    def fault(self, path: str, fault: Fault | None) -> None:
-        """Let every request for the path go wrong like this; None: no more."""
+    def fault(self, path: str, fault: Fault | None, *, times: int = 1_000_000) -> None:
+        """Let so many requests for the path go wrong like this; None: no more."""
+        self._times[path] = times
         if fault is None:
             self._faults.pop(path, None)
         else:
@@ -176,7 +187,8 @@ class SiteServer:
 
     async def _response(self, request: web.Request) -> web.StreamResponse:
         fault = self._faults.get(request.path)
-        if fault is not None:
+        if fault is not None and self._times[request.path] > 0:
+            self._times[request.path] -= 1
             return await self._go_wrong(fault, request)
         page = self.pages.get(request.path)
         if page is None and request.path == "/sitemap.xml":
@@ -192,13 +204,17 @@ class SiteServer:
 
     async def _go_wrong(self, fault: Fault, request: web.Request) -> web.StreamResponse:
         match fault:
-            case Status(code=code):
-                return web.Response(status=code, text="fault")
+            case Status(code=code, retry_after=seconds):
+                wait = {} if seconds is None else {"Retry-After": seconds}
+                return web.Response(status=code, text="fault", headers=wait)
             case Redirect(to=to):
                 return web.Response(status=302, headers={"Location": to})
             case GzipBomb(size=size):
                 headers = {"Content-Type": HTML, "Content-Encoding": "gzip"}
                 return web.Response(body=gzip.compress(bytes(size)), headers=headers)
+            case Encoded(encoding=encoding, body=body):
+                headers = {"Content-Type": HTML, "Content-Encoding": encoding}
+                return web.Response(body=body, headers=headers)
             case Stall():
                 await self._stopping.wait()
                 return web.Response(status=503)

@@ -26,7 +26,7 @@ ANSWER_SECONDS = 3.0  #: for a slash command, which is never sent again
 class Delivery:
     """One attempt to hand a request to the bot."""
 
-    kind: str  #: "events_api" or "slash_commands"
+    kind: str  #: "events_api", "slash_commands" or "interactive"
     payload: Json
     attempt: int = 0
     envelope: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -140,7 +140,11 @@ class Deliveries:
 
     async def _over_http(self, delivery: Delivery) -> None:
         is_event = delivery.kind == "events_api"
-        body = json.dumps(delivery.payload) if is_event else urlencode(delivery.payload)
+        body = json.dumps(delivery.payload)
+        if delivery.kind == "interactive":
+            body = urlencode({"payload": body})
+        elif delivery.kind == "slash_commands":
+            body = urlencode(delivery.payload)
         headers = self.signed(body)
         headers["Content-Type"] = (
             "application/json" if is_event else "application/x-www-form-urlencoded"
@@ -232,7 +236,7 @@ class Deliveries:
             self.violations.append("an acknowledgement of an unknown envelope")
         elif delivery.acked_at is not None:
             self.violations.append("a second acknowledgement of an envelope")
-        elif reply is not None and delivery.kind == "events_api":
+        elif reply is not None and delivery.kind != "slash_commands":
             self.violations.append("an acknowledgement with a payload that is not accepted")
         else:
             self._acknowledge(delivery, reply)

@@ -24,6 +24,7 @@ LONGEST_UPDATE = 4_000
 MOST_BLOCKS = 50
 LONGEST_SECTION = 3_000
 LONGEST_METADATA = 8_000
+LONGEST_LABEL, LONGEST_ACTION, LONGEST_VALUE = 75, 255, 2_000  #: of a button
 
 Emit = Callable[[Json], None]
 Change = Callable[[str, Json, Json], None]
@@ -109,7 +110,9 @@ class Methods:
     def update(self, args: Mapping[str, Any]) -> Json:
         channel, message = self._own(args, "cant_update_message")
         text = _text(args, LONGEST_UPDATE)
-        before, after = self.workspace.edit(channel, message["ts"], text)
+        blocks = args.get("blocks")
+        checked = None if blocks is None else checked_blocks(_decoded(blocks))
+        before, after = self.workspace.edit(channel, message["ts"], text, checked)
         self.changed(channel.id, after, before)
         return {"channel": channel.id, "ts": message["ts"], "text": text}
 
@@ -123,7 +126,9 @@ class Methods:
         if args["user"] not in channel.members:
             raise SlackError("user_not_in_channel")
         text = _text(args, LONGEST_TEXT)
-        self.whispers.append({"channel": channel.id, "user": args["user"], "text": text})
+        blocks = checked_blocks(_decoded(args["blocks"])) if args.get("blocks") else []
+        whisper = {"channel": channel.id, "user": args["user"], "text": text}
+        self.whispers.append(whisper | ({"blocks": blocks} if blocks else {}))
         return {"message_ts": "1.000000"}
 
     def replies(self, args: Mapping[str, Any]) -> Json:
@@ -245,13 +250,35 @@ def _decoded(value: Any) -> Any:
         raise SlackError("invalid_arguments") from None
 
 
-def _blocks(blocks: Any) -> Any:
+def checked_blocks(blocks: Any) -> Any:
+    """Blocks as Slack takes them, of the kinds that are in use here."""
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise SlackError("invalid_blocks_format")
     too_long = any(len(str(_section(block))) > LONGEST_SECTION for block in blocks)
     if len(blocks) > MOST_BLOCKS or too_long or not all("type" in block for block in blocks):
         raise SlackError("invalid_blocks")
+    elements = [one for block in blocks for one in block.get("elements", ())]
+    ids = [one.get("action_id") for one in elements]
+    if not all(map(_is_button, elements)) or len(set(ids)) < len(ids):
+        raise SlackError("invalid_blocks")
+    if any(block["type"] == "actions" and not block.get("elements") for block in blocks):
+        raise SlackError("invalid_blocks")
     return blocks
+
+
+def _is_button(element: Json) -> bool:
+    """Whether it is a button that Slack takes; there are no other elements here."""
+    text, action = element.get("text") or {}, element.get("action_id")
+    known = {"type", "action_id", "text", "value", "style", "confirm", "url"}
+    return (
+        element.get("type") == "button"
+        and not set(element) - known
+        and text.get("type") == "plain_text"
+        and 0 < len(text.get("text", "")) <= LONGEST_LABEL
+        and (action is None or 0 < len(action) <= LONGEST_ACTION)
+        and len(element.get("value", "")) <= LONGEST_VALUE
+        and element.get("style") in (None, "primary", "danger")
+    )
 
 
 def _section(block: Json) -> object:
@@ -272,4 +299,4 @@ def _metadata(metadata: Any) -> Any:
     return metadata
 
 
-_CHECKS = {"blocks": _blocks, "metadata": _metadata}
+_CHECKS = {"blocks": checked_blocks, "metadata": _metadata}

@@ -14,10 +14,11 @@ RESPONSE_SECONDS = 30 * 60
 
 @dataclass(kw_only=True)
 class ResponseUrl:
-    """Where the answers to one slash command go."""
+    """Where the answers to one slash command, or one press of a button, go."""
 
     until: float
     answers: list[Json]
+    replaces: Json | None = None  #: the button's message; the answer to a command replaces nothing
 
 
 class People:
@@ -125,9 +126,7 @@ class People:
         if place is not None:
             place.members.add(user)
         self.workspace.users.add(user)
-        url = f"{self.base_url}/commands/{next(self._numbers)}"
-        until = time.monotonic() + RESPONSE_SECONDS
-        self.response_urls[url] = ResponseUrl(until=until, answers=[])
+        url = self._response_url()
         payload = {
             "token": "verification",
             "team_id": TEAM,
@@ -157,6 +156,44 @@ class People:
         """Deliver an interaction, such as a click on a button."""
         who = {"user": {"id": "U0ALICE", "team_id": TEAM}, "team": {"id": TEAM}}
         return self._deliveries.send("interactive", {**who, "api_app_id": APP, **payload})
+
+    def press(self, channel: str, shown: Json, label: str, *, user: str) -> Delivery:
+        """Press a button of a message, or of what only that person sees: that has no `ts`.
+
+        There must be such a button.
+        """
+        buttons = [one for block in shown["blocks"] for one in block.get("elements", ())]
+        (button,) = [one for one in buttons if one["text"]["text"] == label]
+        whispered = "ts" not in shown
+        number = shown.setdefault("shown_as", self.workspace.next_ts())
+        container = {
+            "type": "message",
+            "message_ts": number if whispered else shown["ts"],
+            "channel_id": channel,
+            "is_ephemeral": whispered,
+        }
+        action = {name: button[name] for name in ("type", "action_id", "text")}
+        action |= {"block_id": "b1", "action_ts": self.workspace.next_ts()}
+        payload = {
+            "type": "block_actions",
+            "user": {"id": user, "username": "someone", "team_id": TEAM},
+            "token": "verification",
+            "container": container,
+            "channel": {"id": channel, "name": "directmessage"},
+            "trigger_id": f"{next(self._numbers)}.trigger",
+            "is_enterprise_install": False,
+            "state": {"values": {}},
+            "response_url": self._response_url(shown),
+            "actions": [action],
+        }
+        return self.interact(payload if whispered else payload | {"message": dict(shown)})
+
+    def _response_url(self, replaces: Json | None = None) -> str:
+        kind = "commands" if replaces is None else "actions"
+        url = f"{self.base_url}/{kind}/{next(self._numbers)}"
+        until = time.monotonic() + RESPONSE_SECONDS
+        self.response_urls[url] = ResponseUrl(until=until, answers=[], replaces=replaces)
+        return url
 
     def redeliver(self, delivery: Delivery) -> Delivery:
         """Deliver an event once more, as Slack does when it missed the acknowledgement.

@@ -8,6 +8,7 @@ from typing import Any
 
 from bots.slack_bot.adapter import SlackPlatform
 from core.domain import Absence, Mention, MessageId, MessageRef, RefreshReport, ThreadRef
+from core.errors import NotAdmin
 from core.ports import OnProgress, Reception
 from core.settings import SlackSettings
 from servers.slack_server import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SlackServer
@@ -35,6 +36,9 @@ class FakeReception:
         self.asked_for_absence: list[str] = []
         self.heard_from: list[str] = []
         self.refreshes: list[tuple[str, str]] = []
+        self.asked_to_refresh: list[tuple[str | None, bool]] = []  #: by admins: source, confirm
+        self.admins = {"U1"}
+        self.source_names = ["https://docs.example/", "handbook"]
         self.refresh_as: Refresh = nothing_to_do
 
     async def take(self, mention: Mention) -> bool:
@@ -98,8 +102,22 @@ class FakeReception:
         async with asyncio.timeout(5), self._offer:
             await self._offer.wait_for(lambda: self.offered >= times)
 
-    async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
+    def sources(self) -> Sequence[str]:
+        return self.source_names
+
+    async def refresh(
+        self,
+        platform: str,
+        user: str,
+        on_progress: OnProgress,
+        *,
+        source: str | None = None,
+        confirm: bool = False,
+    ) -> RefreshReport:
         self.refreshes.append((platform, user))
+        if user not in self.admins:
+            raise NotAdmin
+        self.asked_to_refresh.append((source, confirm))
         return await self.refresh_as(on_progress)
 
 

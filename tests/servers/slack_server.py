@@ -21,7 +21,7 @@ from aiohttp import web
 
 from servers.faults import Fault
 from servers.slack_deliveries import Deliveries, Delivery
-from servers.slack_methods import METHODS, Method, Methods
+from servers.slack_methods import METHODS, Method, Methods, checked_blocks
 from servers.slack_people import People, ResponseUrl
 from servers.slack_workspace import BOT_USER as BOT_USER
 from servers.slack_workspace import Json, SlackError, Workspace
@@ -76,6 +76,7 @@ class SlackServer(People):
         app.router.add_route("*", "/api/{method}", self._serve_method)
         app.router.add_get("/link", self._serve_socket)
         app.router.add_post("/commands/{id}", self._serve_response)
+        app.router.add_post("/actions/{id}", self._serve_response)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -155,7 +156,7 @@ class SlackServer(People):
         return [call.args for call in self.calls if call.method == method]
 
     def answers(self, command: Delivery) -> list[Json]:
-        """What was sent to the response URL of a slash command."""
+        """What was sent to the response URL of a slash command, or of the press of a button."""
         return self.response_urls[command.payload["response_url"]].answers
 
     async def wait_for(self, predicate: Callable[[], T], seconds: float = 5.0) -> T:
@@ -292,7 +293,17 @@ class SlackServer(People):
         answer = await request.json()
         if not answer.get("text") and not answer.get("blocks"):
             return web.Response(status=400, text="no_text")
+        try:
+            checked_blocks(answer.get("blocks") or [])
+        except SlackError as error:
+            return web.Response(status=400, text=error.code)
         response.answers.append(answer)
+        if answer.get("replace_original"):
+            if response.replaces is None:
+                self.violations.append("an answer to a command that would replace something")
+            else:
+                new = {"text": answer["text"], "blocks": answer.get("blocks") or []}
+                response.replaces.update(new)
         self._notify()
         return web.Response(text="ok")
 

@@ -148,11 +148,16 @@ class Workspace:
         channel.messages.append(message)
         return message
 
-    def edit(self, channel: Channel, ts: str, text: str) -> tuple[Json, Json]:
-        """Let the author of a message change it; how it read before, and how it does now."""
+    def edit(self, channel: Channel, ts: str, text: str, blocks: Any = None) -> tuple[Json, Json]:
+        """Let the author of a message change it; how it read before, and how it does now.
+
+        Blocks that are not named stay; an empty list takes them away.
+        """
         message = channel.get(ts)
         before = channel.shown(message)
         message["text"] = text
+        if blocks is not None:
+            message["blocks"] = blocks
         message["edited"] = {"user": message["user"], "ts": f"{int(time.time())}.000000"}
         return before, channel.shown(message)
 
