@@ -21,7 +21,7 @@ SETTLE_SECONDS: Final = 3.0  #: for requests at work when the server is closed
 
 
 def routes(hook: DeployHook) -> list[web.RouteDef]:
-    """What a server has to take for the hook: 202 for a refresh that will be, 401 for a stranger."""
+    """What a server takes for the hook: 202 where a refresh will be, 401 for a stranger."""
 
     async def receive(request: web.Request) -> web.Response:
         try:
