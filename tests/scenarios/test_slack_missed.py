@@ -62,6 +62,7 @@ async def test_a_question_that_is_deleted_before_its_answer_gets_none(
         root = slack.say(CHANNEL, ASKER, "A word on tokens.")
         asked = slack.mention(CHANNEL, ASKER, QUESTION, thread_ts=root)
         await slack.wait_for(lambda: slack.hanging, 15)
+        await openai.wait_for("GET", "/responses/*", within=15)
         slack.delete(CHANNEL, asked)
         await slack.wait_for(lambda: not slack.hanging, 15)
 
