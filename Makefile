@@ -15,7 +15,7 @@ run: $(VENV)/.installed
 	$(BIN)/docent run
 
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 # Kill -9 at every step, with the figures; CHAOS_SEED=7 make chaos plays another plan.
 chaos: $(VENV)/.installed-dev
