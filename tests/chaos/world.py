@@ -235,13 +235,13 @@ class World:
         await asyncio.sleep(asked.asking.fate_after)  # the plan's own pace
         with contextlib.suppress(TimeoutError):
             await come_true(lambda: bool(self._state_of(asked)), TAKEN_SECONDS)
+        await self._listening(asked.asking.platform)
         asked.state = self._state_of(asked)
         asked.changed_at = time.monotonic()
         await change(asked)
 
     async def _change_slack(self, asked: Asked) -> None:
         slack = self._stage.slack
-        await self._listening("slack")
         if asked.asking.fate is Fate.DELETED:
             slack.delete(asked.channel, asked.message)
         else:
@@ -252,7 +252,6 @@ class World:
         discord = self._stage.discord
         channel = discord.world.channels[int(asked.channel)]
         message = channel.messages[int(asked.message)]
-        await self._listening("discord")
         if asked.asking.fate is Fate.EDITED:
             text = f"<@{discord.world.bot.id}> {question_text(asked.asking.token, 2)}"
             await discord.edit(message, text)
