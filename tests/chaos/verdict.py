@@ -24,6 +24,7 @@ _MARK: Final = re.compile(
     r"|End of (?P<end>a\d{4})\."
 )
 EDIT_SECONDS: Final = 3.0  # for an edit to be heard of, also by the next process
+IN_VAIN: Final = 2  # deletions, at most, that a kill may make nobody hear of in time
 WAITING: Final = ("queued", "running")
 OPEN: Final = ("queued", "running", "answered", "failed", "withdrawn")
 
@@ -117,6 +118,7 @@ class Verdict:
         self._rows = {(row.platform, row.channel, row.message): row for row in rows}
         self.replies: list[Given] = []
         self.stale: list[str] = []  #: tokens of questions that were edited, as they read before
+        self.in_vain: list[str] = []  #: deletions that came while the question waited
         self.overtaken = 0
         for (platform, number), place in world.places.items():
             asked = [
@@ -125,6 +127,10 @@ class Verdict:
                 if (one.asking.platform, one.asking.thread) == (platform, number)
             ]
             self._judge_thread(f"{platform} thread {number}", place, asked)
+        # What a process read in the moment when it was killed is told again late, or (by Discord)
+        # never: the run may have ended by then.
+        if len(self.in_vain) > IN_VAIN:
+            self.problems += self.in_vain
         self._judge_leftovers(rows)
 
     @property
@@ -170,12 +176,9 @@ class Verdict:
         for one in asked:
             count = told.count(one.asking.token)
             if _is_deleted(one):
-                # Discord tells of a deletion once: one that a process read when it was killed is
-                # lost, so there they are counted only. Slack tells again.
-                if count and one.state in WAITING and one.asking.platform == "slack":
-                    self._problem(
-                        f"{name}: deleted and answered: {one.asking.token} {self._of(one)}"
-                    )
+                if count and one.state in WAITING:
+                    told_all_the_same = f"{one.asking.token} {self._of(one)}"
+                    self.in_vain.append(f"{name}: deleted and answered: {told_all_the_same}")
             elif count != 1:
                 self._problem(f"{name}: {one.asking.token} has {count} replies {self._of(one)}")
         self._judge_edits(name, asked, replies)
