@@ -1,7 +1,7 @@
 """Connections and transactions on SQLite and Postgres, and the translation of their errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -45,8 +45,11 @@ class Database:
         """Look at one consistent state. Raises StoreError."""
         engine = self._apart if apart else self._engine
         with _translate_errors():
-            async with engine.connect() as connection:
+            connection = await engine.connect()
+            try:
                 yield connection
+            finally:
+                await self._give_back(connection)
 
     @asynccontextmanager
     async def write(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -59,10 +62,17 @@ class Database:
             if self._one_writer is not None:
                 await stack.enter_async_context(self._one_writer)
             with _translate_errors():
-                async with engine.connect() as connection:
+                connection = await engine.connect()
+                try:
                     await connection.execution_options(docent_writes=True)
                     async with connection.begin():
                         yield connection
+                finally:
+                    await self._give_back(connection)
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        # On Postgres, where a server that hangs must not hold up a stop, the driver sees to it.
+        await (_surely(connection.close()) if self.is_sqlite else connection.close())
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -148,6 +158,24 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the lock at once: a read lock that is upgraded later fails without waiting.
     writes = connection.get_execution_options().get("docent_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+async def _surely(work: Coroutine[None, None, None]) -> None:
+    """Do the work to its end, whoever cancels it meanwhile, and however often.
+
+    A connection that is cancelled while it rolls back keeps its transaction: on SQLite, that locks
+    the database for everybody.
+    """
+    doing = asyncio.ensure_future(work)  # noqa: TID251 (it is waited for below, in any case)
+    cancelled: asyncio.CancelledError | None = None
+    while not doing.done():
+        try:
+            await asyncio.shield(doing)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    doing.result()
 
 
 @contextmanager
