@@ -128,6 +128,8 @@ class Loop:
             keeping = tasks.create_task(self._lease.keep(self))
             while not stop.is_set():
                 for work in self._take_due():
+                    # Not in the task: before it begins, `changed` would schedule another one.
+                    work.stepping = True
                     step = tasks.create_task(self._step(work, tasks))
                     self._steps.add(step)
                     step.add_done_callback(self._steps.discard)
@@ -264,7 +266,6 @@ class Loop:
     # --- one step of one turn ---------------------------------------------------------------------
 
     async def _step(self, work: Work, tasks: asyncio.TaskGroup) -> None:
-        work.stepping = True
         try:
             wait = await self._try_step(work, tasks)
         finally:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from core import pacing
-from core.domain import Answer, Answered, RunId, Turn, TurnState, Working
+from core.domain import Answer, Answered, RunId, RunState, Turn, TurnState, Working
 from core.errors import EngineUnreachable, StoreError
+from core.pacing import RequestBudget
 from core.settings import CatchUp, Limit
 from core.store import Store
 from core.store.progress import TOGETHER_LENGTH
@@ -85,6 +86,37 @@ async def test_a_question_edited_while_it_is_worked_on_is_answered_as_it_reads_n
     assert platform.threads["t1"] == ["answer to new"]
     # What the cancelled run left in its conversation is not certain.
     assert [conversation for conversation, _ in engine.started] == ["conv_1", "conv_2"]
+
+
+async def test_news_of_an_edit_at_the_moment_a_step_is_due_does_not_double_the_step(
+    running: Running, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NewsAtTheFirstLook(RequestBudget):
+        def take(self, now: float) -> bool:
+            if not engine.looks:
+                # It is heard after the step was scheduled, and before it begins.
+                asyncio.get_running_loop().call_soon(bench.loop.changed, thread)
+            return super().take(now)
+
+    looking: list[int] = [0]
+    check = engine.check
+
+    async def slowly(run: RunId) -> RunState:
+        looking.append(looking[-1] + 1)
+        for _ in range(5):
+            await bench.turn()  # longer than a second step would need to come here
+        looking.append(looking[-1] - 1)
+        return await check(run)
+
+    monkeypatch.setattr(engine, "check", slowly)
+    async with running(budget=NewsAtTheFirstLook()) as bench:
+        asked = mention("a", thread="t1")
+        turn = await bench.store.turns.take(asked)
+        assert turn is not None
+        thread = turn.thread_id
+        bench.loop.notice(turn)
+        await bench.idle()
+    assert max(looking) == 1
 
 
 async def test_a_question_edited_while_its_run_is_created_is_answered_as_it_reads_now(
