@@ -3,11 +3,9 @@
 The only module that reads the environment. The names and the values are in `settings.py`.
 """
 
-import contextlib
 import os
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -16,9 +14,9 @@ from dotenv import dotenv_values
 
 from core.errors import ConfigError
 from core.schedule import Cron, parse_cron
+from core.setting_reader import Reader, parse_duration, reason
 from core.settings import (
     LOG_LEVELS,
-    SETTINGS,
     CatchUp,
     DiscordSettings,
     Effort,
@@ -44,7 +42,7 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
     try:
         from_file = dotenv_values(env_file) if env_file.is_file() else {}
     except (OSError, UnicodeDecodeError) as error:
-        problem = f"{env_file} cannot be read ({_reason(error)}): save it as UTF-8 text."
+        problem = f"{env_file} cannot be read ({reason(error)}): save it as UTF-8 text."
         raise ConfigError([problem]) from None
     environment = os.environ.items()  # noqa: TID251 (here, and only here)
     # Compose files and hosts pass on empty variables, which must not hide what the file says.
@@ -54,7 +52,7 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
 
 def parse_settings(values: Mapping[str, str | None]) -> Settings:
     """Check settings by name. Raises ConfigError, naming every problem and how to mend it."""
-    reader = _Reader(values)
+    reader = Reader(values)
     port = int(reader.number("PORT", least=0, most=65535))
     openai, slack, discord = _openai(reader), _slack(reader, port), _discord(reader)
     settings = Settings(
@@ -87,97 +85,21 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
     return settings
 
 
-class _Reader:
-    """Reads values by name, and collects what is wrong with them instead of stopping."""
-
-    def __init__(self, values: Mapping[str, str | None]) -> None:
-        self._values = {name: (value or "").strip() for name, value in values.items()}
-        self._defaults = {setting.name: setting.default for setting in SETTINGS}
-        self.problems: list[str] = []
-
-    def problem(self, text: str) -> None:
-        self.problems.append(text)
-
-    def text(self, name: str) -> str:
-        return self._values.get(name) or self._defaults[name]
-
-    def optional(self, name: str) -> str | None:
-        return self.text(name) or None
-
-    def list(self, name: str) -> Sequence[str]:
-        return [part.strip() for part in re.split(r"[,\n]", self.text(name)) if part.strip()]
-
-    def number(self, name: str, least: float, most: float = sys.float_info.max) -> float:
-        """A number from `least` to `most`; 0 where nothing is set or it was refused."""
-        text = self.text(name)
-        with contextlib.suppress(ValueError):
-            if not text or least <= float(text) <= most:
-                return float(text or 0)
-        upper = "or more" if most == sys.float_info.max else f"to {most:g}"
-        self.problem(f"{name} is {text!r}: write a number, {least:g} {upper}.")
-        return 0
-
-    def whole(self, name: str, least: int) -> int:
-        """A whole number, `least` or more; 0 where nothing is set or it was refused."""
-        text = self.text(name)
-        if not text or (re.fullmatch(r"\d{1,9}", text) and int(text) >= least):
-            return int(text or 0)
-        self.problem(f"{name} is {text!r}: write a whole number, {least} or more.")
-        return 0
-
-    def duration(self, name: str, off: bool = False) -> float | None:
-        """Seconds, written `30m`; None where nothing is set, or `off` where that is allowed."""
-        text = self.optional(name)
-        if text is None or (off and text.lower() == "off"):
-            return None
-        if (seconds := _seconds(text)) is None:
-            or_off = ", or off" if off else ""
-            self.problem(f"{name} is {text!r}: write 30m, 6h or 1d{or_off}.")
-        return seconds
-
-    def choice(self, name: str, allowed: Sequence[str]) -> str:
-        text = self.text(name)
-        for value in allowed:
-            if value.lower() == text.lower():
-                return value
-        self.problem(f"{name} is {text!r}: write one of {', '.join(allowed)}.")
-        return allowed[0]
-
-    def flag(self, name: str) -> bool:
-        text = self.text(name).lower()
-        if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
-            self.problem(f"{name} is {text!r}: write true or false.")
-        return text in ("true", "1", "yes", "on")
-
-    def url(self, name: str, schemes: Sequence[str] = ("https", "http")) -> str | None:
-        text = self.optional(name)
-        if text is None:
-            return None
-        try:
-            parsed = urlsplit(text)
-            usable = parsed.scheme in schemes and bool(parsed.hostname)
-        except ValueError:
-            usable = False
-        if not usable:
-            self.problem(f"{name} is not a URL: write {schemes[0]}://… in full.")
-        return text
-
-
-def _refresh_every(reader: _Reader) -> float | Cron | None:
+def _refresh_every(reader: Reader) -> float | Cron | None:
     text = reader.text("REFRESH_EVERY")
     if not text.startswith("@") and len(text.split()) < 3:
         return reader.duration("REFRESH_EVERY")  # `6 h` has a blank, too
     try:
         return parse_cron(text)
-    except ValueError as reason:
+    except ValueError as error:
         reader.problem(
-            f"REFRESH_EVERY is {text!r}, and {reason}: write 30m, 6h or 1d, or a cron expression "
+            f"REFRESH_EVERY is {text!r}, and {error}: write 30m, 6h or 1d, or a cron expression "
             "such as 0 3 * * * for every night at three (UTC)."
         )
         return None
 
 
-def _webhook_secret(reader: _Reader) -> str | None:
+def _webhook_secret(reader: Reader) -> str | None:
     secret = reader.optional("DOCS_WEBHOOK_SECRET")
     if secret is not None and len(secret) < SHORTEST_SECRET:
         reader.problem(
@@ -187,7 +109,7 @@ def _webhook_secret(reader: _Reader) -> str | None:
     return secret
 
 
-def _openai(reader: _Reader) -> OpenAISettings | None:
+def _openai(reader: Reader) -> OpenAISettings | None:
     base_url = reader.url("OPENAI_BASE_URL")
     effort = reader.choice("OPENAI_REASONING_EFFORT", get_args(Effort))
     key = reader.optional("OPENAI_API_KEY")
@@ -202,7 +124,7 @@ def _openai(reader: _Reader) -> OpenAISettings | None:
     )
 
 
-def _engine(reader: _Reader, openai: OpenAISettings | None) -> EngineName:
+def _engine(reader: Reader, openai: OpenAISettings | None) -> EngineName:
     named = reader.text("ENGINE").lower()
     if named not in ("", *get_args(EngineName)):
         reader.problem(f"ENGINE is {named!r}: write openai or local, or leave it out.")
@@ -216,7 +138,7 @@ def _engine(reader: _Reader, openai: OpenAISettings | None) -> EngineName:
     return "openai" if openai is not None and named != "local" else "local"
 
 
-def _instructions(reader: _Reader) -> str | None:
+def _instructions(reader: Reader) -> str | None:
     inline, file = reader.optional("INSTRUCTIONS"), reader.optional("INSTRUCTIONS_FILE")
     if inline and file:
         reader.problem("INSTRUCTIONS and INSTRUCTIONS_FILE are both set: keep one of them.")
@@ -226,18 +148,12 @@ def _instructions(reader: _Reader) -> str | None:
         return Path(file).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
         reader.problem(
-            f"INSTRUCTIONS_FILE {file!r} cannot be read ({_reason(error)}): correct the path."
+            f"INSTRUCTIONS_FILE {file!r} cannot be read ({reason(error)}): correct the path."
         )
         return None
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _database_url(reader: _Reader) -> str:
+def _database_url(reader: Reader) -> str:
     url = reader.text("DATABASE_URL")
     if re.match(r"sqlite(\+\w+)?://", url):
         if not re.match(r"[^:]+:///[^?]", url) or re.search(":memory:|mode=memory|%00", url):
@@ -268,27 +184,19 @@ def _is_unambiguous(url: str) -> bool:
         return False
 
 
-def _seconds(text: str) -> float | None:
-    """A duration as people write it; None where it is none, or not above 0."""
-    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
-    if match is None or int(match[1]) == 0:
-        return None
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-def _limit(reader: _Reader, name: str) -> Limit | None:
+def _limit(reader: Reader, name: str) -> Limit | None:
     text = reader.text(name)
     if text.lower() == "off":
         return None
     count, _, duration = text.partition("/")
-    seconds = _seconds(duration)
+    seconds = parse_duration(duration)
     if not re.fullmatch(r"0*[1-9]\d{0,8}", count.strip()) or seconds is None:
         reader.problem(f"{name} is {text!r}: write 20/10m for 20 questions in 10 minutes, or off.")
         return None
     return Limit(count=int(count), seconds=seconds)
 
 
-def _catch_up(reader: _Reader) -> CatchUp | None:
+def _catch_up(reader: Reader) -> CatchUp | None:
     answer = reader.duration("CATCH_UP", off=True)
     apology = reader.duration("CATCH_UP_APOLOGY", off=True)
     messages = reader.whole("CATCH_UP_MESSAGES", least=1)
@@ -298,7 +206,7 @@ def _catch_up(reader: _Reader) -> CatchUp | None:
 
 
 def _ops_channel(
-    reader: _Reader, slack: SlackSettings | None, discord: DiscordSettings | None
+    reader: Reader, slack: SlackSettings | None, discord: DiscordSettings | None
 ) -> str | None:
     text = reader.optional("OPS_CHANNEL")
     if text is None:
@@ -314,7 +222,7 @@ def _ops_channel(
     return text
 
 
-def _slack(reader: _Reader, port: int) -> SlackSettings | None:
+def _slack(reader: Reader, port: int) -> SlackSettings | None:
     bot, app = reader.optional("SLACK_BOT_TOKEN"), reader.optional("SLACK_APP_TOKEN")
     secret = reader.optional("SLACK_SIGNING_SECRET")
     api_url = reader.url("SLACK_API_URL")
@@ -339,7 +247,7 @@ def _slack(reader: _Reader, port: int) -> SlackSettings | None:
     )
 
 
-def _discord(reader: _Reader) -> DiscordSettings | None:
+def _discord(reader: Reader) -> DiscordSettings | None:
     token = reader.optional("DISCORD_TOKEN")
     api_url = reader.url("DISCORD_API_URL")
     gateway_url = reader.url("DISCORD_GATEWAY_URL", schemes=("wss", "ws"))
@@ -361,7 +269,7 @@ def _discord(reader: _Reader) -> DiscordSettings | None:
     )
 
 
-def _shards(reader: _Reader) -> Shards | None:
+def _shards(reader: Reader) -> Shards | None:
     text = reader.optional("DISCORD_SHARDS")
     if text is None:
         return None
@@ -378,7 +286,7 @@ def _shards(reader: _Reader) -> Shards | None:
     return Shards(ids=tuple(range(first, last + 1)), count=count)
 
 
-def _admins(reader: _Reader) -> frozenset[str]:
+def _admins(reader: Reader) -> frozenset[str]:
     admins = set()
     for entry in reader.list("ADMINS"):
         if re.fullmatch(r"slack:[UW]\w+|discord:\d+", entry):

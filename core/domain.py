@@ -4,7 +4,7 @@ Times are seconds since the epoch (UTC) as float; durations are seconds as float
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
@@ -66,6 +66,24 @@ class Mention:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """What somebody said in a thread, as it stands there: never an instruction to anybody."""
+
+    speaker: str  #: a name to tell people apart by; "" is the bot itself
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guide:
+    """How questions of one channel are to be answered, beyond what holds for all."""
+
+    instructions: str = ""  #: added to those that hold for all
+    language: str = ""  #: of the answers, by its name or code; "": that of the question
+    sources: tuple[str, ...] = ()  #: names of page sources to answer from; (): all of them
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Absence:
     """What an adapter that has (again) a connection may have missed."""
 
@@ -101,6 +119,8 @@ class Question:
     text: str
     asked_at: float
     revision: int = 0  #: grows when the question is edited: a run for another one answers another
+    guide: Guide = field(default_factory=Guide)
+    talk: tuple[Said, ...] = ()  #: what was said in the thread since the last turn, oldest first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +224,16 @@ class Reply:
     notes: tuple[str, ...] = ()  #: small print, in our own words
 
 
+class Button(StrEnum):
+    """What people can do about a reply. The values are stored on the platforms: never rename."""
+
+    HELPFUL = "helpful"
+    UNHELPFUL = "unhelpful"
+    AGAIN = "again"  # ask the same once more
+    HUMAN = "human"  # ask people instead
+    STOP = "stop"  # while it is being written
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Post:
     """One part of a rendered reply on its way to a thread."""
@@ -212,6 +242,8 @@ class Post:
     reply_to: MessageId  #: the question, for platforms that answer in line
     marker: str  #: the same for every attempt at this part; see `post_marker`
     text: str
+    turn: TurnId = TurnId(0)  #: what a press of a button is about
+    buttons: tuple[Button, ...] = ()  #: below the text, in this order; only on the last part
 
 
 def post_marker(turn: Turn, part: int) -> str:
@@ -312,6 +344,11 @@ class RefreshReport:
     withheld: Sequence[str] = ()
     known: int = 0  #: how many pages there were before, of the sources in question
     dry_run: bool = False  #: nothing was done: this is the plan
+
+
+def removals_key(urls: Iterable[str]) -> str:
+    """What tells pages to be removed from any others, so that a yes counts for these alone."""
+    return hashlib.sha256("\n".join(sorted(urls)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
