@@ -8,7 +8,7 @@ from bots.rendering.blocks import Block, Container, Fence, Item, Mark, Prose, Qu
 from bots.rendering.dialect import Dialect
 from bots.rendering.links import LONGEST_LABEL, same_page, show
 from bots.rendering.markdown import parse, printable
-from bots.rendering.parts import Headed, Lines, Piece, pack
+from bots.rendering.parts import Headed, Lines, Piece, add, pack
 from bots.rendering.prose import Words, atoms, without_blanks, written
 from bots.rendering.tables import without_table
 from core.domain import Reply
@@ -23,11 +23,37 @@ def compose(reply: Reply, dialect: Dialect) -> list[str]:
 
     There is at least one part. The same reply gives the same parts, always. Never raises.
     """
-    allowed = frozenset(same_page(link.url) for link in reply.links)
-    pieces = list(_headed(_pieces(_prepared(parse(reply.text), allowed), dialect)))
-    if footer := tuple(_footer(reply, allowed, dialect)):
-        pieces.append(("\n\n", Lines(lines=footer).narrowed(dialect.limit)))
-    return [part for part in pack(pieces, dialect.limit) if _visible(part)] or [NOTHING]
+    allowed = allowed_pages(reply)
+    parts = pack(headed(pieces(parse(reply.text), allowed, dialect)), dialect.limit)
+    if lines := (*_sources(reply, allowed, dialect), *_small_print(reply, dialect)):
+        parts = add(parts, "\n\n", Lines(lines=lines).narrowed(dialect.limit), dialect.limit)
+    return visible(parts) or [NOTHING]
+
+
+def footer(reply: Reply, dialect: Dialect) -> str:
+    """Write sources and small print in one piece, as paragraphs; "" if there are none."""
+    sources = "\n".join(_sources(reply, allowed_pages(reply), dialect))
+    return "\n\n".join(filter(None, (sources, *_small_print(reply, dialect))))
+
+
+def allowed_pages(reply: Reply) -> frozenset[str]:
+    """The pages, in the form of `same_page`, whose links keep their label."""
+    return frozenset(map(same_page, (*(link.url for link in reply.links), *reply.labelled)))
+
+
+def pieces(
+    blocks: Iterable[Block], allowed: frozenset[str], dialect: Dialect
+) -> Iterator[tuple[str, Piece]]:
+    """Write blocks, each with the gap before it.
+
+    `allowed` is what `allowed_pages` says.
+    """
+    return _pieces(_prepared(blocks, allowed), dialect)
+
+
+def visible(parts: Iterable[str]) -> list[str]:
+    """Leave parts out in which there is nothing to see: platforms refuse to show them."""
+    return [part for part in parts if _visible(part)]
 
 
 def _prepared(blocks: Iterable[Block], allowed: frozenset[str]) -> Iterator[Block]:
@@ -69,7 +95,7 @@ def _pieces(blocks: Iterable[Block], dialect: Dialect) -> Iterator[tuple[str, Pi
         before = block.within
 
 
-def _headed(pieces: Iterable[tuple[str, Piece]]) -> Iterator[tuple[str, Piece]]:
+def headed(pieces: Iterable[tuple[str, Piece]]) -> Iterator[tuple[str, Piece]]:
     """Tie each heading to the piece after it."""
     heading: tuple[str, Piece] | None = None
     for gap, piece in pieces:
@@ -129,22 +155,26 @@ def _lines(fence: Fence, quote: str, dialect: Dialect) -> Lines:
     ).narrowed(dialect.limit)
 
 
-def _footer(reply: Reply, allowed: frozenset[str], dialect: Dialect) -> Iterator[str]:
-    """Write the pages that the reply rests on, then its small print."""
-
-    def line(*spans: Span) -> str:
-        return written(atoms(spans, dialect), dialect)
-
+def _sources(reply: Reply, allowed: frozenset[str], dialect: Dialect) -> Iterator[str]:
+    """Write the pages that the reply rests on, a line each."""
     if reply.links:
-        yield dialect.small + line(Span(text=_one_line(reply.links_title), marks=(Mark.BOLD,)))
+        heading = Span(text=_one_line(reply.links_title), marks=(Mark.BOLD,))
+        yield dialect.small + _line((heading,), dialect)
     for number, link in enumerate(reply.links, start=1):
         title = _one_line(link.title)
         if len(title) > LONGEST_LABEL:
             title = title[: LONGEST_LABEL - 1] + "…"
         shown = show(Span(text=title, url=_one_line(link.url)), allowed)
-        yield f"{dialect.small}{number}. {line(*shown)}"
+        yield f"{dialect.small}{number}. {_line(shown, dialect)}"
+
+
+def _small_print(reply: Reply, dialect: Dialect) -> Iterator[str]:
     for note in reply.notes:
-        yield dialect.small + line(Span(text=_one_line(note), marks=dialect.notes))
+        yield dialect.small + _line((Span(text=_one_line(note), marks=dialect.notes),), dialect)
+
+
+def _line(spans: Iterable[Span], dialect: Dialect) -> str:
+    return written(atoms(spans, dialect), dialect)
 
 
 def _one_line(text: str) -> str:
@@ -152,5 +182,4 @@ def _one_line(text: str) -> str:
 
 
 def _visible(part: str) -> bool:
-    """Whether there is anything to see: platforms refuse a message that only holds space."""
     return any(unicodedata.category(character)[0] not in "ZC" for character in part)

@@ -12,6 +12,7 @@ class Dialect(ABC):
     """How one platform writes what a reply holds. All text that goes in is untrusted."""
 
     limit: ClassVar[int]  #: of one message, in UTF-16 code units
+    line_break: ClassVar[str] = "\n"  #: within a paragraph
     small: ClassVar[str] = ""  #: begins a line in small print
     notes: ClassVar[tuple[Mark, ...]] = ()  #: how small print stands out
     quotes_hold_fences: ClassVar[bool]  #: whether lines of a fence may carry the sign of a quote

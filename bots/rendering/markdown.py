@@ -1,12 +1,16 @@
-"""Reads Markdown into blocks: CommonMark with tables, ~~strikethrough~~ and task lists.
+"""Reads Markdown into blocks: CommonMark with tables, ~~strikethrough~~, task lists and `extras`.
 
-Whatever the text is, reading it ends soon and loses no word: text that is too long or nested too
-deeply to be meant as Markdown is taken as plain paragraphs. HTML is text like any other.
+Whatever the text is, reading it ends soon and loses no word: from where a text is too long or nests
+too deeply to be meant as Markdown, it is taken as plain paragraphs. HTML is text like any other.
+
+Text is read from the front while it is being written (see `growing`), so what stands further down
+never says what became of a block that is complete: links by reference and headings that are
+underlined are text.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -25,6 +29,7 @@ from bots.rendering.blocks import (
     Table,
     joined,
 )
+from bots.rendering.extras import SOFT_BREAK, with_extras, with_signs
 from bots.rendering.links import bare_addresses, linkable
 
 LONGEST_MARKDOWN = 40_000  # characters; the parser takes up to a second for hostile ones
@@ -32,8 +37,11 @@ DEEPEST_NESTING = 50  # containers; the parser drops what is nested deeper, and 
 
 RULE = "─" * 10
 
-_parser = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST_NESTING}).enable(
-    ["table", "strikethrough"]
+#: Reads all that is shown. Tokens of escaped characters are told from those of text.
+parser = with_extras(
+    MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST_NESTING})
+    .enable(["table", "strikethrough"])
+    .disable(["reference", "lheading", "text_join"])
 )
 
 # Control characters reach terminals; half a surrogate pair cannot be encoded; U+202D and U+202E
@@ -45,23 +53,54 @@ _BOXES = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 _MARKS = {"strong": Mark.BOLD, "em": Mark.ITALIC, "s": Mark.STRIKE}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Top:
+    """Where the last block begins that stands in no list or quote: all before it are complete."""
+
+    line: int = 0  #: its first one, counted from 0
+    blocks: int = 0  #: how many come before it
+    ended: int = 0  #: the line after the last one of these
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a text was read into."""
+
+    blocks: tuple[Block, ...]
+    last: Token | None  #: what the last block was made of; None where no more can become of it
+    top: Top = Top()
+
+
 def parse(text: str) -> tuple[Block, ...]:
     """Read Markdown; never raises."""
+    return read(text).blocks
+
+
+def read(text: str, *, ended: int = 0) -> Reading:
+    """Read Markdown, and say what the last block was made of; never raises.
+
+    `ended` is the line at which blocks before the text ended, counted from its first one.
+    """
     text = printable(text)
-    if len(text) > LONGEST_MARKDOWN:
-        return _plain(text)
-    tokens = _parser.parse(text)
-    if any(token.level >= DEEPEST_NESTING - 1 for token in tokens):
-        return _plain(text)
-    reader = _Reader()
+    text, rest = text[:LONGEST_MARKDOWN], text[LONGEST_MARKDOWN:]
+    tokens = parser.parse(text)
+    deep = next((token for token in tokens if token.level >= DEEPEST_NESTING - 1), None)
+    if deep:
+        lines = text.split("\n")
+        line = deep.map[0] if deep.map else 0
+        text, rest = "\n".join(lines[:line]), "\n".join(lines[line:]) + rest
+        tokens = parser.parse(text)
+    reader = _Reader(ended)
     for token in tokens:
         reader.take(token)
-    return tuple(reader.blocks)
+    if rest:
+        return Reading(blocks=(*reader.blocks, *_plain(rest)), last=None)
+    return Reading(blocks=tuple(reader.blocks), last=reader.last, top=reader.top)
 
 
 def closed(text: str) -> str:
     """End a fence that a text leaves open, so that more can be written after it."""
-    tokens = _parser.parse(text)
+    tokens = parser.parse(text)
     last = tokens[-1] if tokens else None
     if last is None or last.type != "fence" or not last.map:
         return text
@@ -87,20 +126,25 @@ def _plain(text: str) -> tuple[Block, ...]:
 class _Reader:
     """Takes the parser's tokens one after the other and keeps track of what is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, ended: int) -> None:
         self.blocks: list[Block] = []
+        self.last: Token | None = None
+        self.top = Top()
         self._within: list[Container] = []
         self._numbers: list[int | None] = []  # of each open list: its next number, None for bullets
         self._heading = 0
         self._table: _OpenTable | None = None
-        self._line = 0  # of the source: where the last block ended
+        self._line = ended  # of the source: where the last block ended
 
     def take(self, token: Token) -> None:
+        if token.level == 0 and token.nesting >= 0 and token.map:
+            self.top = Top(line=token.map[0], blocks=len(self.blocks), ended=self._line)
         match token.type:
             case "inline" if self._table:
-                self._table.rows[-1].append(_spans(token))
+                self._table.rows[-1].append(spans_of(token.children or ()))
             case "inline":
-                self._add(Prose(spans=self._boxed(_spans(token)), heading=self._heading), token)
+                spans = self._boxed(spans_of(token.children or ()))
+                self._add(Prose(spans=spans, heading=self._heading), token)
             case "fence" | "code_block":
                 self._add(Fence(code=token.content.removesuffix("\n"), language=token.info), token)
             case "hr":
@@ -155,16 +199,14 @@ class _Reader:
 
     def _boxed(self, spans: tuple[Span, ...]) -> tuple[Span, ...]:
         """Draw the box of a task list's item."""
-        if not (spans and self._starts_item() and spans[0].text[:4] in _BOXES):
-            return spans
-        first = spans[0]
-        return (replace(first, text=_BOXES[first.text[:4]] + first.text[4:]), *spans[1:])
+        return boxed(spans) if self._starts_item() else spans
 
     def _add(self, content: Prose | Fence | Table, token: Token) -> None:
         start, end = token.map or (self._line, self._line + 1)  # an empty item has none
         spaced = start > self._line
         self.blocks.append(Block(content=content, within=tuple(self._within), spaced=spaced))
         self._line = max(end, self._line)
+        self.last = token
 
 
 class _OpenTable:
@@ -181,12 +223,20 @@ def _align(token: Token) -> Align:
     return "right" if "right" in style else "center" if "center" in style else "left"
 
 
-def _spans(inline: Token) -> tuple[Span, ...]:
+def boxed(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Draw the box of a task list's item, where it begins with one."""
+    if not (spans and spans[0].text[:4] in _BOXES):
+        return spans
+    first = spans[0]
+    return (replace(first, text=_BOXES[first.text[:4]] + first.text[4:]), *spans[1:])
+
+
+def spans_of(inline: Iterable[Token]) -> tuple[Span, ...]:
     """Read what stands in one paragraph, heading or cell."""
     spans: list[Span] = []
     marks: list[Mark] = []
     link: Span | None = None  # the open one; its label loses its marks
-    for token in inline.children or ():
+    for token in inline:
         kind, _, edge = token.type.rpartition("_")
         if token.type == "link_open":
             link = _link(token, tuple(marks))
@@ -213,8 +263,8 @@ def _link(token: Token, marks: tuple[Mark, ...]) -> Span | None:
 
 def _span(token: Token, marks: tuple[Mark, ...]) -> Span:
     match token.type:
-        case "code_inline":
-            return Span(text=token.content, marks=(*marks, Mark.CODE))
+        case "code_inline" if token.content.strip():
+            return Span(text=token.content.strip(), marks=(*marks, Mark.CODE))
         case "image":
             return Span(text=_text(token), marks=marks, url=str(token.attrGet("src") or ""))
         case "hardbreak":
@@ -226,12 +276,13 @@ def _span(token: Token, marks: tuple[Mark, ...]) -> Span:
 def _text(token: Token) -> str:
     if token.type == "image":
         return "".join(_text(child) for child in token.children or ())
-    return " " if token.type in ("softbreak", "hardbreak") else token.content
+    return SOFT_BREAK if token.type in ("softbreak", "hardbreak") else token.content
 
 
 def _with_addresses(spans: Iterable[Span]) -> Iterator[Span]:
-    for span in joined(spans):
+    for number, span in enumerate(joined(spans)):
         if span.url is None and Mark.CODE not in span.marks:
-            yield from bare_addresses(span)
+            text = with_signs(span.text, begins=number == 0)
+            yield from bare_addresses(replace(span, text=text))
         else:
-            yield span
+            yield replace(span, text=span.text.replace(SOFT_BREAK, " "))

@@ -4,7 +4,7 @@ Sizes are UTF-16 code units, the largest of the ways in which a platform may cou
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,6 +13,8 @@ from typing import Protocol
 _SIGN = r"(?:&(?:amp|lt|gt);|\\\S|[\U0001F1E6-\U0001F1FF]{2}|.)"
 _ACCENT = r"[\u0300-\u036f\u200b\ufe00-\ufe0f\u20d0-\u20ff\U0001F3FB-\U0001F3FF]"
 _UNIT = re.compile(rf"{_SIGN}(?:{_ACCENT}|\u200d{_SIGN}){{0,15}}", re.DOTALL)
+
+LEAST = 6  # a part that is full to one part in so many may end before what does not fit
 
 
 def size(text: str) -> int:
@@ -98,14 +100,17 @@ class Headed:
         return (text + self.gap + begun, left) if begun else (text, self.body)
 
 
-def pack(pieces: Iterable[tuple[str, Piece]], limit: int) -> list[str]:
+def pack(pieces: Iterable[tuple[str, Piece]], limit: int, begun: Sequence[str] = ()) -> list[str]:
     """Fill parts of at most `limit` with pieces, each given with the gap before it.
 
-    A piece that fits into one part is not cut; one that does not begins where the last one ended,
-    if half a part is left there.
+    It goes on in the last of the parts that were `begun`.
+
+    A piece that does not fit where the last one ended begins a part of its own, unless that would
+    leave a part that is nearly empty. Nothing that comes later changes a part after which another
+    one was begun: it looks at no more of a piece than fits, so that text may still be growing.
     """
-    parts: list[str] = []
-    part = ""
+    parts = list(begun[:-1])
+    part = begun[-1] if begun else ""
     for gap, piece in pieces:
         left: Piece | None = piece
         while left is not None:
@@ -114,7 +119,7 @@ def pack(pieces: Iterable[tuple[str, Piece]], limit: int) -> list[str]:
             text, after = left.cut(room)
             if not part and not text:
                 raise RuntimeError("A piece does not fit into a part of its own.")
-            if part and after and (room < limit // 2 or not text or not left.cut(limit)[1]):
+            if part and after and (size(part) * LEAST >= limit or not text):
                 parts.append(part)
                 part = ""
                 continue
@@ -123,3 +128,12 @@ def pack(pieces: Iterable[tuple[str, Piece]], limit: int) -> list[str]:
                 parts.append(part)
                 part = ""
     return [*parts, part] if part else parts
+
+
+def add(parts: list[str], gap: str, piece: Piece, limit: int) -> list[str]:
+    """Put a piece at the end of parts; it is cut only if it fits into none."""
+    if parts:
+        text, left = piece.cut(limit - size(parts[-1] + gap))
+        if text and not left:
+            return [*parts[:-1], parts[-1] + gap + text]
+    return [*parts, *pack([(gap, piece)], limit)]

@@ -99,7 +99,7 @@ class Words:
         """At most what an atom adds, with the marks and zero-width spaces around it."""
         cost = size(atom.text)
         if atom.text == "\n":
-            cost += size(self.rest) + GUARD
+            cost += size(self.dialect.line_break) + size(self.rest) + GUARD
         if atom.text == "\n" or atom.marks != marks:
             cost += sum(2 * size(mark) + 2 for mark in atom.marks)
         return cost
@@ -121,7 +121,7 @@ class Words:
             else:
                 lines[-1].append(atom)
         texts = [written(without_blanks(line), self.dialect) for line in lines]
-        return "\n".join(
+        return self.dialect.line_break.join(
             ((self.rest if number else self.first) + text).rstrip()
             for number, text in enumerate(texts)
         ).rstrip()

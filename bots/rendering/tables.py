@@ -52,7 +52,7 @@ def _record(header: Sequence[Cell], row: Sequence[Cell]) -> Iterator[Span]:
 
 
 def _text(cell: Cell) -> str:
-    return "".join(span.text or span.url or "" for span in cell)
+    return "".join(span.text or span.url or "" for span in cell).replace("\n", " ")
 
 
 def _pad(text: str, width: int, align: Align) -> str:

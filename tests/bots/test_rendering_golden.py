@@ -1,4 +1,4 @@
-"""What samples of Markdown become on Slack and on Discord, compared with the files in `golden`.
+"""What samples of Markdown become on Slack, streamed too, and on Discord: the files in `golden`.
 
 After a change that is meant, write the files anew and read the difference:
 
@@ -12,6 +12,7 @@ import pytest
 
 from bots.discord_bot.render import render as render_for_discord
 from bots.slack_bot.render import render as render_for_slack
+from bots.slack_bot.render import render_stream
 from core.domain import Citation, Reply
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -19,14 +20,17 @@ BETWEEN_PARTS = "\n═══════════════ next part ═�
 
 RENDERERS: dict[str, Callable[[Reply], list[str]]] = {
     "slack": render_for_slack,
+    "slack_stream": lambda reply: [render_stream(reply)],
     "discord": render_for_discord,
 }
 SETUP = Citation(url="https://docs.example.com/setup/", title="Setup")
 WITH_LINKS = {
+    "images": (SETUP,),
     "links": (SETUP,),
     "pings": (SETUP, Citation(url="https://docs.example.com/<!here>", title="<!here> @everyone")),
     "rtl": (SETUP,),
     "table_wide": (SETUP,),
+    "tables_in_text": (SETUP,),
     "sources": (
         SETUP,
         Citation(

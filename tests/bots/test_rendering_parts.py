@@ -31,11 +31,17 @@ def test_a_block_that_fits_into_a_part_is_not_cut() -> None:
     assert pack([("", lines("aaa")), ("\n", lines("bbb", "bbb"))], limit=10) == ["aaa", "bbb\nbbb"]
 
 
-def test_a_block_that_fits_into_no_part_begins_where_half_a_part_is_left() -> None:
-    begun = pack([("", lines("aaaa")), ("\n", lines(*"bbbbbbbb"))], limit=10)
-    assert begun == ["aaaa\nb\nb\nb", "b\nb\nb\nb\nb"]
-    not_begun = pack([("", lines("aaaaaa")), ("\n", lines(*"bbbbbbbb"))], limit=10)
-    assert not_begun == ["aaaaaa", "b\nb\nb\nb\nb", "b\nb\nb"]
+def test_a_block_that_does_not_fit_begins_a_part_unless_the_last_one_is_nearly_empty() -> None:
+    not_begun = pack([("", lines("aa")), ("\n", lines(*"bbbbbbbb"))], limit=10)
+    assert not_begun == ["aa", "b\nb\nb\nb\nb", "b\nb\nb"]
+    begun = pack([("", lines("a")), ("\n", lines(*"bbbbbbbb"))], limit=10)
+    assert begun == ["a\nb\nb\nb\nb", "b\nb\nb\nb"]
+
+
+def test_parts_that_were_begun_are_gone_on_with() -> None:
+    pieces = [("", lines("aaaa")), ("\n", lines("bbb")), ("\n", lines("ccc"))]
+    begun = pack(pieces[:2], limit=10)
+    assert pack(pieces[2:], 10, begun) == pack(pieces, 10) == ["aaaa\nbbb", "ccc"]
 
 
 def test_a_paragraph_is_cut_after_a_sentence() -> None:
@@ -146,9 +152,17 @@ def test_chunks_keep_what_belongs_together() -> None:
     assert list(chunks("a\u200d&lt;b", 2)) == ["a\u200d&lt;", "b"]
 
 
-def test_a_text_too_long_for_markdown_is_shown_as_it_is() -> None:
+def test_from_where_a_text_is_too_long_for_markdown_it_is_shown_as_it_is() -> None:
     parts = discord("**a** b\n\n" * 8_000)
-    assert parts[0].startswith("\\*\\*a\\*\\* b\n\n\\*\\*a")
+    assert parts[0].startswith("**a** b\n\n**a** b")
+    assert parts[-1].startswith("\\*\\*a\\*\\* b\n\n\\*\\*a")
+
+
+def test_from_where_a_text_nests_too_deeply_it_is_shown_as_it_is() -> None:
+    (part,) = discord("**a**\n\n" + "> " * 60 + "**b**\n\n**c**")
+    assert part.startswith("**a**\n\n> >") is False
+    assert part.startswith("**a**\n\n\\> >")
+    assert part.endswith("\n\n\\*\\*c\\*\\*")
 
 
 # --- hostile texts -------------------------------------------------------------------------------

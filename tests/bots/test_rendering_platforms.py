@@ -128,6 +128,45 @@ def test_a_task_is_shown_with_its_box() -> None:
     assert slack("- [ ] a\n- [x] b") == "• ☐ a\n• ☑ b"
 
 
+@pytest.mark.parametrize(
+    ("markdown", "shown"),
+    [
+        ("Cost $n_1 * 2$.", "Cost `n_1 * 2`."),
+        ("\\(n\\) and $$\nx\n$$", "`n` and `x`"),
+        ("$5 and $HOME/$PATH", "$5 and $HOME/$PATH"),
+        ("\\[docs\\]", "[docs]"),
+    ],
+)
+def test_mathematics_is_shown_as_its_source_in_code(markdown: str, shown: str) -> None:
+    assert slack(markdown) == shown
+
+
+def test_an_emoji_that_is_named_is_drawn_outside_of_code() -> None:
+    assert slack("a :tada: b") == discord("a :tada: b") == "a 🎉 b"
+    assert discord("`:tada:` 10:30:45 x:tada:") == "`:tada:` 10:30:45 x:tada:"
+    assert slack(":no_such_emoji:") == ":no_such_emoji:"
+
+
+def test_a_footnote_has_its_number_raised_and_a_line_of_its_own() -> None:
+    assert slack("So[^1] it is[^2].\n\n[^1]: One\n[^2]: Two") == "So¹ it is².\n\n¹ One\n² Two"
+    assert slack("`[^1]` [^note]") == "`[^1]` [^note]"
+
+
+def test_a_line_break_in_html_is_one_and_a_space_within_columns() -> None:
+    assert slack("a<br>b<BR />c") == "a\nb\nc"
+    assert "\none two\n" in slack("| A |\n|---|\n| one<br>two |")
+
+
+def test_a_table_begins_with_a_bar() -> None:
+    assert slack("| a |\n|---|\n| b |").startswith("```")
+    assert slack("a | b\n--|--") == "a | b --|--"
+
+
+def test_what_stands_further_down_does_not_change_what_stands_above() -> None:
+    assert slack("[a][1]\n\n[1]: https://x.example") == "[a][1]\n\n[1]: <https://x.example>"
+    assert slack("Title\n---") == "Title\n──────────"
+
+
 def test_columns_of_a_table_are_aligned_by_the_width_that_is_seen() -> None:
     table = "| 名前 | n |\n|---|--:|\n| é | 1 |\n| 田中太郎 | 22 |"
     assert discord(table) == (

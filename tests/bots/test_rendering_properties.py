@@ -1,11 +1,7 @@
-"""What holds for every text on every platform: nothing is lost or breaks out, nobody is pinged.
-
-Hypothesis makes the texts: arbitrary characters, signs of Markdown in any order, and documents put
-together from blocks, whose words are known.
-"""
+"""What holds for every text on every platform: nothing is lost or breaks out, nobody is pinged."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -16,6 +12,7 @@ from bots.discord_bot.render import render as render_for_discord
 from bots.slack_bot.render import render as render_for_slack
 from bots.terminal_bot.render import render as render_for_terminal
 from core.domain import Citation, Reply
+from servers.markdown_samples import Sample, documents, jumbles, texts
 
 PAGE = Citation(url="https://docs.example.com/page", title="The page")
 
@@ -60,80 +57,6 @@ DISCORD = Shown(
     dangerous=re.compile(r"[<`]|@everyone|@here"),
 )
 PLATFORMS = pytest.mark.parametrize("platform", [SLACK, DISCORD], ids=["slack", "discord"])
-
-
-# --- texts ---------------------------------------------------------------------------------------
-
-SIGNS = (
-    "*", "**", "_", "__", "~~", "`", "``", "```", "```py\n", "~~~", "[", "]", "](", ")", "<", ">",
-    "![", "|", "\n|-|-|\n", "\n", "\n\n", "\n> ", "\n- ", "\n1. ", "\n# ", "\n---\n", "    ", " ",
-    "\\", "&", "&lt;", "&#64;", "@", "@everyone", "everyone", "@here", "<@123>", "<@", "123>",
-    "<!here>", "<#C1|x>", "https://", "https://evil.example/", "https://docs.example.com/page",
-    "javascript:", "mailto:a@b.example", "<t:1:R>", ":smile:", "\u202e", "\u200b", "\u200d", "é",
-    "👍", "漢字。", "שלום", "w",
-)  # fmt: skip
-
-jumbles = st.lists(st.sampled_from(SIGNS), max_size=60).map("".join)
-long_jumbles = jumbles.map(lambda jumble: (jumble * 300)[:6_000])
-texts = st.one_of(st.text(max_size=400), jumbles, long_jumbles)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Markdown, and the words that must be seen, in this order."""
-
-    markdown: str
-    words: tuple[str, ...]
-
-
-words = st.text("abcdefghij", min_size=5, max_size=12)
-
-
-@st.composite
-def sentences(draw: st.DrawFn) -> Sample:
-    chosen = draw(st.lists(words, min_size=1, max_size=60))
-    shapes = st.sampled_from(
-        ["{}", "{}", "{}", "**{}**", "*{}*", "~~{}~~", "`{}`", "{}.", "`` `{} ``"]
-    )
-    shown = [draw(shapes).format(word) for word in chosen]
-    return Sample(" ".join(shown), tuple(chosen))
-
-
-@st.composite
-def fences(draw: st.DrawFn) -> Sample:
-    lines = draw(st.lists(sentences(), min_size=1, max_size=40))
-    sign = draw(st.sampled_from(["````", "~~~~"]))
-    text = "\n".join(line.markdown for line in lines)
-    return Sample(f"{sign}PY\n{text}\n{sign}", tuple(_chain(lines)))
-
-
-@st.composite
-def tables(draw: st.DrawFn) -> Sample:
-    rows = draw(st.lists(st.tuples(words, words, words), min_size=1, max_size=30))
-    lines = ["| A | B | C |", "|---|--:|:-:|", *(f"| {a} | `{b}` | **{c}** |" for a, b, c in rows)]
-    return Sample("\n".join(lines), tuple(word for row in rows for word in row))
-
-
-@st.composite
-def contained(draw: st.DrawFn, inner: st.SearchStrategy[Sample]) -> Sample:
-    blocks = draw(st.lists(inner, min_size=1, max_size=4))
-    first, rest = draw(
-        st.sampled_from([("> ", "> "), ("- ", "  "), ("7. ", "   "), ("- [ ] ", "  ")])
-    )
-    text = "\n\n".join(block.markdown for block in blocks)
-    return Sample(first + text.replace("\n", "\n" + rest), tuple(_chain(blocks)))
-
-
-headings = sentences().map(lambda sample: Sample("## " + sample.markdown, sample.words))
-blocks = st.recursive(st.one_of(sentences(), headings, fences(), tables()), contained, max_leaves=6)
-documents = st.lists(blocks, min_size=1, max_size=6).map(
-    lambda parts: Sample("\n\n".join(part.markdown for part in parts), tuple(_chain(parts)))
-)
-
-
-def _chain(samples: Iterable[Sample]) -> Iterator[str]:
-    for sample in samples:
-        yield from sample.words
 
 
 # --- promises ------------------------------------------------------------------------------------
