@@ -22,6 +22,7 @@ class Content:
 
     title: str
     markdown: str
+    canonical: str | None = None  #: what an HTML page says its address is, as written
 
 
 def tidy(markdown: str) -> str:

@@ -17,7 +17,7 @@ from core.sources.rst import rst_to_content
 from core.sources.text import text_to_content
 
 #: Part of every stamp. Raise it when pages come out differently, so that all are read again.
-EXTRACTION = 2
+EXTRACTION = 3
 
 MAX_MARKDOWN = 5_000_000  #: characters; a deeply indented page may grow far beyond its size
 
@@ -72,4 +72,5 @@ def extract(text: str, form: Format, *, name: str, resolve: Resolve) -> Content:
     markdown = tidy(content.markdown)
     if not any(character.isalnum() for character in markdown):
         raise PageEmpty("no content")
-    return Content(title=one_line(content.title) or name, markdown=markdown)
+    title = one_line(content.title) or name
+    return Content(title=title, markdown=markdown, canonical=content.canonical)

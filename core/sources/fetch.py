@@ -5,7 +5,7 @@ The only module of core that opens connections to sites.
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,6 +14,8 @@ from yarl import URL
 
 from core.errors import PageGone, PageUnreadable
 from core.sources.reach import PublicResolver, check_literal
+from core.sources.robots import Robots
+from core.sources.unpacking import ASKED_FOR, check_encoding, unpack
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 30.0  #: for one page, redirects and pauses included
@@ -26,7 +28,6 @@ FAILURES_IN_A_ROW = 20  #: without any reply: after so many, the others are not 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
 _PAUSES = frozenset({429, 503})
-_COMPRESSIONS = frozenset({"identity", "gzip", "deflate", "br", "zstd"})  # what aiohttp undoes
 _LONGEST_PAUSE = 10.0  # seconds that a site may ask for and get
 _CHUNK = 64 * 1024  # bytes
 
@@ -44,17 +45,39 @@ class Fetched:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is wanted of one GET."""
+
+    max_bytes: int
+    headers: Mapping[str, str]
+    accept: Collection[int]
+    obeys: bool
+    limit: asyncio.Timeout
+
+
 class Fetcher:
     """A session with a site, opened at the first request."""
 
-    def __init__(self, *, allow_private: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        allow_private: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._allow_private = allow_private
+        self._clock = clock
+        self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
+        self._turn = asyncio.Lock()
+        self._next_turn = 0.0
         self.begin()
 
     def begin(self) -> None:
         """Begin a refresh: its time, its bytes and its failures are counted anew."""
-        self._until = time.monotonic() + SOURCE_SECONDS
+        self.robots = Robots()  #: what the site asks of us, as soon as that was read
+        self._until = self._clock() + SOURCE_SECONDS
         self._bytes_left = SOURCE_BYTES
         self._failures = 0
 
@@ -65,17 +88,21 @@ class Fetcher:
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (200,),
+        obeys: bool = False,
     ) -> Fetched:
         """Get an address, following redirects within its host.
 
+        `obeys`: go nowhere where `robots` does not allow it; that counts as gone. Between two
+        requests passes the time that `robots` asks for, which is no part of any limit of ours.
         Raises PageGone for 404 and 410, and PageUnreadable, with the reason, for any other status
         than those of `accept`, more than `max_bytes` (after decompression), no reply in time, or
         where this refresh has had its share of the site.
         """
         self._check_share()
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
-                fetched = await self._follow(URL(url), max_bytes, headers or {}, accept)
+            async with asyncio.timeout(TOTAL_SECONDS) as limit:
+                asked = _Asked(max_bytes, headers or {}, accept, obeys, limit)
+                fetched = await self._follow(URL(url), asked)
         except TimeoutError as problem:
             self._failures += 1
             raise PageUnreadable("no reply in time") from problem
@@ -98,24 +125,26 @@ class Fetcher:
     def _check_share(self) -> None:
         if self._failures >= FAILURES_IN_A_ROW:
             raise PageUnreadable("the site does not reply any more: not tried in this refresh")
-        if time.monotonic() > self._until:
+        if self._clock() > self._until:
             minutes = SOURCE_SECONDS / 60
             raise PageUnreadable(f"the site has taken more than {minutes:g} minutes already")
         if self._bytes_left <= 0:
             most = SOURCE_BYTES / 1_000_000_000
             raise PageUnreadable(f"the site has sent more than {most:g} GB already")
 
-    async def _follow(
-        self, url: URL, max_bytes: int, headers: Mapping[str, str], accept: Collection[int]
-    ) -> Fetched:
+    async def _follow(self, url: URL, asked: _Asked) -> Fetched:
         paused = False
         hops = 0
         while hops <= MAX_REDIRECTS:
             if not self._allow_private:
                 check_literal(url)
-            async with self._open().get(url, headers=headers, allow_redirects=False) as response:
-                if response.status in accept:
-                    return await self._fetched(url, response, max_bytes)
+            if asked.obeys and not self.robots.allow(url):
+                raise PageGone("robots.txt does not allow Docent to read it, or where it leads")
+            await self._await_turn(asked.limit)
+            get = self._open().get(url, headers=asked.headers, allow_redirects=False)
+            async with get as response:
+                if response.status in asked.accept:
+                    return await self._fetched(url, response, asked.max_bytes)
                 if response.status in _REDIRECTS and "Location" in response.headers:
                     url = _redirected(url, response.headers["Location"])
                     hops += 1
@@ -125,18 +154,37 @@ class Fetcher:
                 if paused or (pause := _pause(response)) is None:
                     raise PageUnreadable(f"HTTP {response.status}")
             paused = True
-            await asyncio.sleep(pause)
+            await self._sleep(pause)
         raise PageUnreadable(f"more than {MAX_REDIRECTS} redirects")
 
+    async def _await_turn(self, limit: asyncio.Timeout) -> None:
+        """Let the time pass that the site asks for between two requests; `limit` waits, too."""
+        delay = self.robots.crawl_delay
+        if not delay:
+            return
+        now = asyncio.get_running_loop().time
+        left = (limit.when() or now()) - now()
+        limit.reschedule(None)
+        async with self._turn:
+            if (wait := self._next_turn - self._clock()) > 0:
+                await self._sleep(wait)
+                self._until += wait
+            self._next_turn = self._clock() + delay
+        limit.reschedule(now() + left)
+
     async def _fetched(self, url: URL, response: aiohttp.ClientResponse, max_bytes: int) -> Fetched:
-        if response.headers.get("Content-Encoding", "identity").lower() not in _COMPRESSIONS:
-            raise PageUnreadable("compressed in a way that is not known")
-        body = bytearray()
+        encoding = response.headers.get("Content-Encoding", "")
+        check_encoding(encoding)
+        sent = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK):
-            body += chunk
+            sent += chunk
             self._bytes_left -= len(chunk)
-            if len(body) > max_bytes:
+            if len(sent) > max_bytes:
                 raise PageUnreadable(f"more than {max_bytes / 1_000_000:g} MB")
+        body = bytes(sent)
+        if encoding:
+            body = await asyncio.to_thread(unpack, body, encoding, max_bytes)
+            self._bytes_left -= len(body) - len(sent)
         return Fetched(
             url=str(url),
             status=response.status,
@@ -144,7 +192,7 @@ class Fetcher:
             charset=response.charset,
             etag=response.headers.get("ETag"),
             last_modified=response.headers.get("Last-Modified"),
-            body=bytes(body),
+            body=body,
         )
 
     def _open(self) -> aiohttp.ClientSession:
@@ -157,7 +205,9 @@ class Fetcher:
                 headers={
                     "User-Agent": f"Docent/{version('docent')} (+documentation bot)",
                     "Accept": "text/html, text/markdown;q=0.9, text/plain;q=0.8, */*;q=0.1",
+                    "Accept-Encoding": ASKED_FOR,
                 },
+                auto_decompress=False,  # `unpacking` does it
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import PageGone, PageUnreadable, SourceUnreachable
 from core.sources.extract import BY_SUFFIX, EXTRACTION
 from core.sources.links import Resolve

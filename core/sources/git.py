@@ -2,16 +2,15 @@
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from yarl import URL
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import PageGone, PageUnreadable, SourceUnreachable
 from core.sources.extract import EXTRACTION
+from core.sources.folder_of_ours import FolderOfOurs
 from core.sources.git_address import GitAddress
 from core.sources.git_command import Git, GitFailed
 from core.sources.reach import check_literal, public_addresses
@@ -40,7 +39,8 @@ class GitSource:
     host can do that; reading fetches the contents of the files that are read. A file's stamp is the
     id of its content, so that nothing is read of what has not changed, also after a restart.
 
-    The repository is kept in a temporary folder until `close`.
+    The repository is kept in a temporary folder until `close`; one that a killed process left is
+    removed before.
     """
 
     def __init__(self, address: GitAddress, *, allow_private: bool = False) -> None:
@@ -49,6 +49,7 @@ class GitSource:
         base = address.base or address.shown_at
         self._base = base
         self._url: UrlOf = below(address.base) if address.base else self._shown
+        self._folder: FolderOfOurs | None = None
         self._git: Git | None = None
         self._blobs: dict[PurePosixPath, str] = {}  # ids of the files' contents, by path
         self._here: set[str] = set()  # those that are fetched
@@ -110,16 +111,21 @@ class GitSource:
         config = {} if self._allow_private else await self._pinned()
         if self._address.login:
             config[f"http.{self._address.url}.extraHeader"] = self._address.login
-        folder = self._git.folder if self._git else None
-        if folder is None:
-            folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="docent-git-"))
-        git = Git(folder=folder, protocol=self._address.protocol, config=config)
+        if self._folder is None:
+            self._folder = await self._made()
+        git = Git(folder=self._folder.path, protocol=self._address.protocol, config=config)
         if self._git is None:
             self._git = git
             await git.run("init", "--bare", "--quiet")
             await git.run("remote", "add", "origin", self._address.url)
         self._git = git
         return git
+
+    async def _made(self) -> FolderOfOurs:
+        try:
+            return await asyncio.to_thread(FolderOfOurs.make)
+        except OSError as problem:
+            raise GitFailed(f"no temporary folder can be made ({problem.strerror})") from problem
 
     async def _pinned(self) -> dict[str, str]:
         """Look the host up, and have git connect to what was found and to nothing else."""
@@ -197,9 +203,9 @@ class GitSource:
         self._here.update(wanted)
 
     async def _forget(self) -> None:
-        git, self._git = self._git, None
-        if git is not None:
-            await asyncio.to_thread(shutil.rmtree, git.folder, ignore_errors=True)
+        folder, self._folder, self._git = self._folder, None, None
+        if folder is not None:
+            await asyncio.to_thread(folder.remove)
 
     # --- its pages --------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 from yarl import URL
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import PageUnreadable, SourceUnreachable
 from core.sources.encoding import decode
-from core.sources.fetch import Fetched, Fetcher
+from core.sources.fetch import Fetched, Fetcher, same_site
 from core.sources.llms_text import links_in, page_address
 from core.sources.manners import check_allowed, fetch_robots
 from core.sources.sitemap_walk import MAX_PAGES, own_address
@@ -36,7 +36,7 @@ class LlmsSource:
         self._name = name
         self._address = URL(address).with_fragment(None)
         self._fetcher = fetcher
-        self._reader = PageReader(name, fetcher)
+        self._reader = PageReader(name, fetcher, owns=self._is_own)
 
     @property
     def name(self) -> str:
@@ -45,7 +45,7 @@ class LlmsSource:
 
     async def list(self) -> Sequence[Listed]:
         """List the pages in the order of the file, without stamps. Raises SourceUnreachable."""
-        self._fetcher.begin()
+        self._reader.begin()
         robots = await fetch_robots(self._address, self._fetcher)
         found = await self._found()
         allowed = [url for url in found if robots.allow(url)]
@@ -56,7 +56,9 @@ class LlmsSource:
             )
         check_allowed(allowed, len(found), self._name)
         listed: dict[str, Listed] = {}
-        beside = await self._has_pages_beside(allowed)
+        beside = await self._has_pages_beside(
+            [url for url in allowed if robots.allow(_page_of(url))]
+        )
         for url in allowed:
             cited = str(_page_of(url)) if beside else str(url)
             listed.setdefault(cited, Listed(url=cited, location=str(url)))
@@ -69,6 +71,9 @@ class LlmsSource:
     async def close(self) -> None:
         """Close the connections. A second call does nothing."""
         await self._fetcher.close()
+
+    def _is_own(self, url: URL) -> bool:
+        return same_site(url, self._address)
 
     async def _found(self) -> Sequence[URL]:
         """Give the addresses of the pages in this llms.txt and in those to which it links."""

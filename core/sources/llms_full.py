@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import PageGone, PageUnreadable, SourceUnreachable
 from core.sources.extract import EXTRACTION, Format, extract
 from core.sources.fetch import Fetcher

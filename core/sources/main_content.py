@@ -159,7 +159,7 @@ def _is_noise(tag: Tag, *, titled: bool, whole_page: bool) -> bool:
         return True
     if not _NOISE_CLASSES.isdisjoint(names) or any(_COOKIES.search(name) for name in names):
         return True
-    return _is_permalink(tag) or _is_language_label(tag)
+    return _is_permalink(tag) or _is_language_label(tag) or _is_beside_title(tag)
 
 
 def _is_navigation(table: Tag) -> bool:
@@ -177,6 +177,12 @@ def _is_language_label(tag: Tag) -> bool:
     """VitePress writes the language of a block of code before it, where one hovers."""
     classes: Sequence[str] = tag.parent.get("class") or [] if tag.parent is not None else []
     return tag.get("class") == ["lang"] and any(name.startswith("language-") for name in classes)
+
+
+def _is_beside_title(tag: Tag) -> bool:
+    """Where pydoc links to its index, and to a file on the machine that it ran on."""
+    classes: Sequence[str] = tag.parent.get("class") or [] if tag.parent is not None else []
+    return tag.name == "td" and tag.get("class") == ["extra"] and "heading-text" in classes
 
 
 def _name_by_class(tag: Tag) -> None:

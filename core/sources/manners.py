@@ -17,14 +17,17 @@ MISSING = (401, 403, 404, 410)  #: statuses by which sites say that there is no 
 async def fetch_robots(site: URL, fetcher: Fetcher) -> Robots:
     """Read the robots.txt of the site's host. Raises SourceUnreachable where that goes wrong.
 
-    A site that has none allows everything; one whose robots.txt fails may forbid anything.
+    A site that has none allows everything; one whose robots.txt fails may forbid anything. From
+    then on the fetcher asks it of each page and each redirect, and takes its time.
     """
     address = site.origin() / "robots.txt"
     try:
         fetched = await fetcher.get(str(address), max_bytes=MAX_ROBOTS, accept=(200, *MISSING))
     except PageUnreadable as problem:
         raise SourceUnreachable(f"{address} could not be read: {problem}.") from problem
-    return parse_robots(decode(fetched.body, "utf-8")) if fetched.status == 200 else Robots()
+    if fetched.status == 200:
+        fetcher.robots = parse_robots(decode(fetched.body, "utf-8"))
+    return fetcher.robots
 
 
 async def check_file(address: URL, fetcher: Fetcher) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from yarl import URL
 
-from core.domain import Listed, Page
-from core.sources.fetch import Fetcher
+from core.documents import Listed, Page
+from core.sources.fetch import Fetcher, same_site
 from core.sources.manners import check_file
 from core.sources.web_page import PageReader
 
@@ -17,7 +17,7 @@ class OnePageSource:
         self._name = name
         self._address = URL(address).with_fragment(None)
         self._fetcher = fetcher
-        self._reader = PageReader(name, fetcher)
+        self._reader = PageReader(name, fetcher, owns=self._is_own)
 
     @property
     def name(self) -> str:
@@ -26,7 +26,7 @@ class OnePageSource:
 
     async def list(self) -> Sequence[Listed]:
         """List the page, without looking whether it is there. Raises SourceUnreachable."""
-        self._fetcher.begin()
+        self._reader.begin()
         await check_file(self._address, self._fetcher)
         return [Listed(url=str(self._address), location=str(self._address))]
 
@@ -37,3 +37,6 @@ class OnePageSource:
     async def close(self) -> None:
         """Close the connections. A second call does nothing."""
         await self._fetcher.close()
+
+    def _is_own(self, url: URL) -> bool:
+        return same_site(url, self._address)

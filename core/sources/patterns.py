@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
 from yarl import URL
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import SourceUnreachable
 from core.ports import PageSource
 
@@ -65,8 +66,11 @@ class SelectedSource:
         return selected
 
     async def read(self, listed: Listed, known: str | None) -> Page | None:
-        """Read one page, as the source does."""
-        return await self._source.read(listed, known)
+        """Read one page, as the source does; under an address that does not count, as listed."""
+        page = await self._source.read(listed, known)
+        if page is None or page.url == listed.url or self._counts(unquote(URL(page.url).raw_path)):
+            return page
+        return replace(page, url=listed.url)
 
     async def close(self) -> None:
         """Close the source."""

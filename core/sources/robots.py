@@ -12,6 +12,9 @@ OUR_NAME = "docent"  #: as a robots.txt may write it, in any case
 _LINE = re.compile(r"^\s*([A-Za-z-]+)\s*:\s*([^#]*)")
 _MAX_RULES = 5_000  #: of a group; the others are not read
 _MAX_PATTERN = 1_000  #: characters
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?|\.\d{1,9}", re.ASCII)
+
+MAX_DELAY = 10.0  #: seconds between two requests; a site that asks for more gets this
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +46,7 @@ class Robots:
 
     rules: Sequence[_Rule] = ()
     sitemaps: Sequence[str] = ()
+    crawl_delay: float = 0.0  #: seconds that are to pass between two requests
 
     def allow(self, url: URL) -> bool:
         """Whether we may read the address: the longest rule that fits counts, else it is a yes."""
@@ -57,6 +61,7 @@ class _Group:
 
     agents: set[str] = field(default_factory=set)
     rules: list[_Rule] = field(default_factory=list)
+    delay: float = 0.0
     begun: bool = False  # a rule was read: the next user agent begins another group
 
 
@@ -75,14 +80,23 @@ def parse_robots(text: str) -> Robots:
             if groups[-1].begun:
                 groups.append(_Group())
             groups[-1].agents.add(re.split(r"[\s/]", value.lower())[0])
-        elif name in ("allow", "disallow"):
-            group = groups[-1]
-            group.begun = True
-            if value and len(group.rules) < _MAX_RULES:
-                group.rules.append(_rule(name == "allow", value))
+        elif name in ("allow", "disallow", "crawl-delay"):
+            _add(groups[-1], name, value)
     ours = [group for group in groups if OUR_NAME in group.agents]
     ours = ours or [group for group in groups if "*" in group.agents]
-    return Robots(rules=[rule for group in ours for rule in group.rules], sitemaps=sitemaps)
+    return Robots(
+        rules=[rule for group in ours for rule in group.rules],
+        sitemaps=sitemaps,
+        crawl_delay=max((group.delay for group in ours), default=0.0),
+    )
+
+
+def _add(group: _Group, name: str, value: str) -> None:
+    group.begun = True
+    if name == "crawl-delay":
+        group.delay = min(float(value), MAX_DELAY) if _NUMBER.fullmatch(value) else group.delay
+    elif value and len(group.rules) < _MAX_RULES:
+        group.rules.append(_rule(name == "allow", value))
 
 
 def _rule(allows: bool, path: str) -> _Rule:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from yarl import URL
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import SourceUnreachable
-from core.sources.fetch import Fetcher
+from core.sources.fetch import Fetcher, same_site
 from core.sources.manners import check_allowed, fetch_robots
 from core.sources.sitemap_walk import SitemapWalk, own_address
 from core.sources.web_page import PageReader
@@ -29,7 +29,7 @@ class SiteSource:
         self._is_sitemap = is_sitemap
         self._below = "" if is_sitemap else self._address.path.rstrip("/")
         self._fetcher = fetcher
-        self._reader = PageReader(name, fetcher)
+        self._reader = PageReader(name, fetcher, owns=self._is_own)
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class SiteSource:
         The dates that sitemaps give are not used: they are often those of the last deployment.
         Raises SourceUnreachable when any sitemap cannot be read, or the site has too many pages.
         """
-        self._fetcher.begin()
+        self._reader.begin()
         robots = await fetch_robots(self._address, self._fetcher)
         walk = SitemapWalk(self._address, self._fetcher)
         addresses = await (
@@ -73,7 +73,11 @@ class SiteSource:
 
     def _own(self, address: str) -> URL | None:
         url = own_address(address, self._address)
-        return url if url and f"{url.path}/".startswith(f"{self._below}/") else None
+        return url if url and self._is_own(url) else None
+
+    def _is_own(self, url: URL) -> bool:
+        is_below = f"{url.path}/".startswith(f"{self._below}/")
+        return is_below and same_site(url, self._address)
 
     def _log_passed_over(self, which: str, count: int) -> None:
         if count:

@@ -3,13 +3,15 @@
 import asyncio
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 
 from yarl import URL
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import PageUnreadable
+from core.sources.canonical import Canonicals
 from core.sources.encoding import decode
 from core.sources.extract import BY_SUFFIX, EXTRACTION, Format, extract
 from core.sources.fetch import Fetched, Fetcher
@@ -28,16 +30,24 @@ _FORMATS = {
 class PageReader:
     """Reads the pages of one source from the web."""
 
-    def __init__(self, source: str, fetcher: Fetcher) -> None:
+    def __init__(self, source: str, fetcher: Fetcher, *, owns: Callable[[URL], bool]) -> None:
+        """`owns` says whether an address is one of the source: only such are cited."""
         self._source = source
         self._fetcher = fetcher
+        self._canonicals = Canonicals(owns, self._look)
         # One at a time: conversion is CPU work, and more threads only slow the event loop down.
         self._converting = asyncio.Lock()
+
+    def begin(self) -> None:
+        """Begin a refresh."""
+        self._fetcher.begin()
+        self._canonicals.begin()
 
     async def read(self, listed: Listed, known: str | None) -> Page | None:
         """Fetch one page; None where the site, or what it sends, says that it has not changed.
 
-        Raises PageUnreadable.
+        It has the canonical address that it names, where the same text is there. Raises
+        PageUnreadable.
         """
         stamp = _Stamp.parse(known)
         asked = stamp.headers() if stamp else {}
@@ -46,28 +56,42 @@ class PageReader:
             max_bytes=MAX_PAGE,
             headers=asked,
             accept=(200, 304) if asked else (200,),
+            obeys=True,
         )
         digest = hashlib.sha256(fetched.body).hexdigest()
         if fetched.status == 304 or (stamp and stamp.sha256 == digest):
             return None
-        async with self._converting:
-            return await asyncio.to_thread(self._page, listed, fetched, digest)
+        page, named = await self._converted(listed.url, fetched, digest)
+        url = await self._canonicals.of(page, fetched.url, named)
+        # Without a stamp, it is read again the next time: its address could not be told.
+        return replace(page, stamp=None) if url is None else replace(page, url=url)
 
-    def _page(self, listed: Listed, fetched: Fetched, digest: str) -> Page:
+    async def _look(self, url: str) -> tuple[Page, str, str | None]:
+        fetched = await self._fetcher.get(url, max_bytes=MAX_PAGE, obeys=True)
+        page, named = await self._converted(url, fetched, digest="")
+        return page, fetched.url, named
+
+    async def _converted(self, url: str, fetched: Fetched, digest: str) -> tuple[Page, str | None]:
+        async with self._converting:
+            return await asyncio.to_thread(self._page, url, fetched, digest)
+
+    def _page(self, url: str, fetched: Fetched, digest: str) -> tuple[Page, str | None]:
+        """Turn what was fetched into a page; with the canonical address that it names."""
         content = extract(
             decode(fetched.body, fetched.charset),
             _format(fetched),
-            name=_fallback_title(URL(listed.url)),
+            name=_fallback_title(URL(url)),
             resolve=lambda target: absolute(fetched.url, target),
         )
         stamp = _Stamp(etag=fetched.etag, last_modified=fetched.last_modified, sha256=digest)
-        return Page(
+        page = Page(
             source=self._source,
-            url=listed.url,
+            url=url,
             title=content.title,
             markdown=content.markdown,
             stamp=json.dumps(asdict(stamp)),
         )
+        return page, content.canonical
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import PageUnreadable
+from core.errors import PageGone, PageUnreadable
 from core.sources.content import Content
 from core.sources.extract import Format, extract
 from core.sources.links import absolute
@@ -354,3 +354,55 @@ def test_any_page_is_read_tidily_or_refused(page: str) -> None:
     assert content.markdown == content.markdown.strip("\n")
     assert "\n\n\n" not in content.markdown
     assert all(line == line.rstrip() for line in content.markdown.split("\n"))
+
+
+# --- what the head says ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", ["0; URL=setup.html", "0;url=/setup", "1.0, url='https://docs.example.com/setup'"]
+)
+def test_a_page_that_only_leads_to_another_is_gone(content: str) -> None:
+    head = f'<title>Redirecting…</title><meta http-equiv="Refresh" content="{content}">'
+    script = f"<script>{'x' * 2_000}</script>"
+    with pytest.raises(PageGone, match="only leads to another page"):
+        read(f'<head>{head}</head><p>See <a href="setup.html">Set up</a>.</p>{script}')
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<meta http-equiv="refresh" content="300"><p>Text.</p>',
+        '<meta http-equiv="refresh" content="30; url=/logout"><p>Text.</p>',
+        '<meta http-equiv="content-type" content="0; url=x"><p>Text.</p>',
+        '<head><noscript><meta http-equiv="refresh" content="0; url=/x"></noscript></head>Text.',
+        f'<meta http-equiv="refresh" content="0; url=/x"><p>{"Text. " * 200}</p>',
+    ],
+)
+def test_a_page_that_leads_on_later_or_without_scripts_only_is_a_page(html: str) -> None:
+    assert markdown(html).startswith("Text.")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "title"),
+    [
+        ("Vectors - The Book", "<h2>Vectors</h2>", "Vectors"),
+        ("Vectors - The Book", "<h2>Other</h2>", "Vectors - The Book"),
+        ("Read - and write", "<h1>Read - and write</h1><h2>Read</h2>", "Read - and write"),
+        ("The\n  Book", "<p>x</p>", "The Book"),
+        ("", "<h2>Vectors</h2>", "Vectors"),
+    ],
+)
+def test_a_title_without_the_name_of_the_site_is_found_in_the_headings(
+    head: str, body: str, title: str
+) -> None:
+    assert read(f"<title>{head}</title><main>{body}<p>x</p></main>").title == title
+
+
+def test_pydoc_s_links_beside_the_title_are_no_content() -> None:
+    links = '<a href=".">index</a><br><a href="file:/home/me/x.py">/home/me/x.py</a>'
+    row = f'<td class="title"><strong>x</strong></td><td class="extra">{links}</td>'
+    html = f'<table class="heading"><tr class="heading-text decor">{row}</tr></table><p>Text.</p>'
+    assert "index" not in markdown(html)
+    assert "/home/me" not in markdown(html)
+    assert "**x**" in markdown(html)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.domain import Page
+from core.documents import Page
 from core.errors import PageUnreadable, SourceUnreachable
 from core.sources.folder import MAX_FILE, FolderSource
 

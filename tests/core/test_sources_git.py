@@ -1,13 +1,16 @@
 """Git repositories over `git http-backend` and from the disk: what is fetched, and what is not."""
 
+import asyncio
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from core.config import load_settings
-from core.domain import Page
+from core.documents import Page
 from core.errors import ConfigError, PageGone, PageUnreadable, SourceUnreachable
 from core.ports import PageSource
 from core.sources import git, git_command, make_source
@@ -15,6 +18,20 @@ from core.sources.tree import MAX_FILE
 from servers.git_repository import GitRepository, GitServer
 
 BASE = "https://docs.example.com/"
+
+#: A refresh that has fetched a repository, says where, and goes on until it is killed.
+LISTS_AND_WAITS = """
+import asyncio, sys
+from core.sources import make_source
+
+async def main():
+    source = make_source(sys.argv[1])
+    await source.list()
+    print(source._folder.path, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
 
 
 @pytest.fixture
@@ -285,6 +302,46 @@ async def test_what_was_fetched_is_deleted_at_the_end(
     assert len(list((tmp_path / "temporary").iterdir())) == 1
     await source.close()
     assert not list((tmp_path / "temporary").iterdir())
+
+
+async def test_what_a_killed_refresh_left_is_deleted_by_the_next_one(
+    repository: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    (temporary / "docent-git-theirs").symlink_to(tmp_path)
+    (temporary / "other").mkdir()
+    repository.commit({"a.md": "# A"})
+    entry = f"git+{repository.url}={BASE}"
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LISTS_AND_WAITS, entry,
+        env={"TMPDIR": str(temporary), "PATH": os.defpath}, cwd=Path.cwd(),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert killed.stdout is not None
+    async with asyncio.timeout(60):
+        left = Path((await killed.stdout.readline()).decode().strip())
+    assert (left / "objects").is_dir()
+    alive = make_source(entry)
+    await alive.list()  # nothing is taken from a process that is at work
+    assert (left / "objects").is_dir()
+
+    killed.kill()
+    await killed.wait()
+    async with asyncio.timeout(60):
+        assert await urls(entry) == [f"{BASE}a"]
+    assert left not in list(temporary.iterdir())
+    assert len(await alive.list()) == 1  # nor from another source of this one
+    await alive.close()
+    assert {one.name for one in temporary.iterdir()} == {"docent-git-theirs", "other"}
+
+
+async def test_without_a_place_for_temporary_files_there_is_a_clear_word(
+    repository: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    assert "no temporary folder can be made" in await failure(f"git+{repository.url}={BASE}")
 
 
 async def test_after_a_failure_nothing_is_left_and_the_next_refresh_begins_anew(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain import Page
+from core.documents import Page
 from core.errors import PageGone, PageUnreadable, SourceUnreachable
 from core.ports import PageSource
 from core.sources import make_source

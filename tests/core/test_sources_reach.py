@@ -9,7 +9,7 @@ import pytest
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from core.domain import Listed
+from core.documents import Listed
 from core.errors import PageUnreadable, SourceUnreachable
 from core.sources import make_source, reach
 from core.sources.fetch import Fetcher

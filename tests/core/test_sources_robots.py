@@ -54,6 +54,31 @@ def test_sitemaps_are_named_in_any_case_and_outside_of_groups() -> None:
     assert parse_robots(text).sitemaps == ["https://e.com/a.xml", "https://e.com/b.xml"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "seconds"),
+    [
+        ("User-agent: *\nCrawl-delay: 5", 5.0),
+        ("User-agent: *\nDisallow:\ncrawl-DELAY : 0.5 # please", 0.5),
+        ("User-agent: *\nCrawl-delay: 86400", 10.0),
+        ("User-agent: *\nCrawl-delay: 5\n\nUser-agent: Docent\nDisallow: /a", 0.0),
+        ("User-agent: *\nDisallow:\n\nUser-agent: Docent\nCrawl-delay: 2", 2.0),
+        ("User-agent: other\nCrawl-delay: 5", 0.0),
+        ("Crawl-delay: 5", 0.0),
+        *(
+            (f"User-agent: *\nCrawl-delay: {odd}", 0.0)
+            for odd in ("", "-1", "nan", "1e9", "x", "٣")
+        ),
+    ],
+)
+def test_the_delay_of_our_group_counts_and_is_bounded(rules: str, seconds: float) -> None:
+    assert parse_robots(rules).crawl_delay == seconds
+
+
+def test_a_delay_is_a_rule_after_which_another_group_begins() -> None:
+    rules = "User-agent: *\nCrawl-delay: 1\nUser-agent: BadBot\nDisallow: /"
+    assert allowed(rules, "/a") == ["/a"]
+
+
 def test_a_hostile_robots_txt_is_not_slow() -> None:
     rules = "User-agent: *\n" + "Disallow: /" + "*a" * 400 + "$\n" * 1
     rules += "".join(f"Disallow: /{number}*x*y*z\n" for number in range(20_000))

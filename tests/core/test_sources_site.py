@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import PageGone, PageUnreadable, SourceUnreachable
 from core.ports import PageSource
 from core.sources import fetch, make_source, sitemap_walk
@@ -27,6 +27,7 @@ from servers.site_server import (
     sitemap,
 )
 
+BROTLI = b"\x0b\x02\x80abc\x03"
 PAGE = "<main><h1>Set up</h1><p>Install it.</p></main>"
 
 
@@ -320,11 +321,13 @@ async def test_a_page_without_a_title_is_called_like_its_address(
         (Drop(), "no usable reply"),
         (GzipBomb(size=50_000_000), "more than 10 MB"),
         (Encoded(encoding="deflate", body=zlib.compress(bytes(50_000_000))), "more than 10 MB"),
-        (Encoded(encoding="br", body=b"\x0b\x02\x80abc\x03"), "no usable reply"),
-        (Encoded(encoding="gzip", body=b"not gzip"), "no usable reply"),
+        (Encoded(encoding="br", body=BROTLI), r"an encoding that was not asked for \(br\)"),
+        (Encoded(encoding="zstd", body=b"x"), r"an encoding that was not asked for \(zstd\)"),
+        (Encoded(encoding="gzip", body=b"not gzip"), r"no usable reply \(damaged gzip\)"),
+        (Encoded(encoding="gzip", body=gzip.compress(b"x" * 99)[:-9]), r"\(cut off gzip\)"),
         (
             Encoded(encoding="gzip, gzip", body=gzip.compress(gzip.compress(bytes(50_000_000)))),
-            "compressed in a way that is not known",
+            r"an encoding that was not asked for \(several",
         ),
     ],
 )
@@ -334,6 +337,49 @@ async def test_a_page_that_cannot_be_had_says_why(
     site.fault("/a", fault)
     with pytest.raises(PageUnreadable, match=reason):
         await read(site, source, "/a")
+
+
+async def test_only_encodings_that_can_be_undone_are_asked_for(
+    site: SiteServer, source: PageSource
+) -> None:
+    site.put("/a", PAGE)
+    await source.list()
+    await read(site, source, "/a")
+    assert {request.path for request in site.requests} >= {"/robots.txt", "/sitemap.xml", "/a"}
+    assert {request.headers["Accept-Encoding"] for request in site.requests} == {"gzip, deflate"}
+
+
+async def test_an_encoding_that_was_not_asked_for_is_the_trouble_of_that_page_only(
+    site: SiteServer, source: PageSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "FAILURES_IN_A_ROW", 2)
+    site.put("/a", PAGE)
+    site.fault("/b", Encoded(encoding="br", body=BROTLI))
+    for _ in range(3):
+        with pytest.raises(PageUnreadable, match="not asked for"):
+            await read(site, source, "/b")
+    assert (await read(site, source, "/a")).title == "Set up"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(PAGE.encode())),
+        ("GZIP", gzip.compress(PAGE.encode())),
+        ("x-gzip", gzip.compress(PAGE[:9].encode()) + gzip.compress(PAGE[9:].encode())),
+        ("gzip", gzip.compress(PAGE.encode()) + bytes(8)),
+        ("deflate", zlib.compress(PAGE.encode())),
+        ("deflate", zlib.compress(PAGE.encode(), wbits=-15)),
+        ("identity", PAGE.encode()),
+    ],
+    # What is packed holds the time: as a name it would be another one in each test process.
+    ids=["gzip", "capitals", "two-members", "padded", "zlib", "bare-deflate", "identity"],
+)
+async def test_a_compressed_page_is_unpacked(
+    site: SiteServer, source: PageSource, encoding: str, body: bytes
+) -> None:
+    site.fault("/a", Encoded(encoding=encoding, body=body))
+    assert (await read(site, source, "/a")).markdown == "# Set up\n\nInstall it."
 
 
 async def test_a_page_that_is_too_large_is_not_read_to_its_end(
