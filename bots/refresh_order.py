@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bots.refresh_text import KEPT, question, summary
+from core.documents import OnProgress, removals_key
 from core.errors import DocentError, NotAdmin, RefreshBusy
 from core.mishaps import log_mishap
-from core.ports import OnProgress, Reception
+from core.reception import Reception
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ EARLY_SECONDS: Final = 1.0
 ASKED_FOR_SECONDS: Final = 24 * 3600.0
 
 _KEY_LENGTH: Final = 16
-_BUTTON: Final = re.compile(r"refresh:(remove|keep):([0-9a-f]{16}|all):(\d{1,12})")
+_BUTTON: Final = re.compile(r"refresh:(remove|keep):(([0-9a-f]{16}|all):(\d{1,12}):([0-9a-f]{16}))")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +40,7 @@ class Order:
     platform: str
     user: str
     source: str | None = None  #: None: of all sources
-    confirm: bool = False
+    confirm: str | None = None  #: the key of the pages that are to go, as they were shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +68,7 @@ class Pressed:
     removes: bool
     source: str | None  #: a key of it
     at: int  #: when it was shown
+    pages: str  #: a key of those that it was about
 
 
 async def carry_out(reception: Reception, order: Order, on_progress: OnProgress) -> Outcome:
@@ -86,7 +88,8 @@ async def carry_out(reception: Reception, order: Order, on_progress: OnProgress)
         log_mishap(log, "A refresh failed", error)
         return Outcome(text=BROKEN)
     if report.withheld:
-        return Outcome(text=question(report), buttons=_buttons(len(report.withheld), order.source))
+        text = question(report, again=order.confirm is not None)
+        return Outcome(text=text, buttons=_buttons(report.withheld, order.source))
     return Outcome(text=summary(report))
 
 
@@ -123,18 +126,24 @@ def order_of(button: str, platform: str, user: str, sources: Sequence[str]) -> O
     if not pressed.removes:
         return Outcome(text=KEPT)
     if pressed.source is None:
-        return Order(platform=platform, user=user, confirm=True)
+        return Order(platform=platform, user=user, confirm=pressed.pages)
     source = find_source(pressed.source, sources)
     if source not in sources:
         return Outcome(text=CHANGED)
-    return Order(platform=platform, user=user, source=source, confirm=True)
+    return Order(platform=platform, user=user, source=source, confirm=pressed.pages)
 
 
-def _buttons(count: int, source: str | None) -> Sequence[Button]:
-    about = f"{key_of(source) if source else 'all'}:{int(_now())}"
-    pages = "page" if count == 1 else "pages"
+def asked_by(button: str) -> str:
+    """The question that a button is under: the same for both of its buttons."""
+    match = _BUTTON.fullmatch(button)
+    return match.group(2) if match else button
+
+
+def _buttons(urls: Sequence[str], source: str | None) -> Sequence[Button]:
+    about = f"{key_of(source) if source else 'all'}:{int(_now())}:{removals_key(urls)}"
+    pages = "page" if len(urls) == 1 else "pages"
     return (
-        Button(label=f"Remove {count} {pages}", id=f"refresh:remove:{about}", dangerous=True),
+        Button(label=f"Remove {len(urls)} {pages}", id=f"refresh:remove:{about}", dangerous=True),
         Button(label="Keep them", id=f"refresh:keep:{about}"),
     )
 
@@ -143,8 +152,9 @@ def _read(button: str) -> Pressed | None:
     match = _BUTTON.fullmatch(button)
     if match is None:
         return None
-    what, source, at = match.groups()
-    return Pressed(removes=what == "remove", source=None if source == "all" else source, at=int(at))
+    what, _, source, at, pages = match.groups()
+    about = None if source == "all" else source
+    return Pressed(removes=what == "remove", source=about, at=int(at), pages=pages)
 
 
 def _loose(source: str) -> str:

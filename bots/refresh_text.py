@@ -6,7 +6,7 @@ Plain text without markup: each adapter escapes it for its platform. No sending 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from core.domain import RefreshPhase, RefreshProgress, RefreshReport
+from core.documents import RefreshPhase, RefreshProgress, RefreshReport
 from core.refresh.names import called
 
 BAR_CELLS: Final = 10
@@ -21,6 +21,8 @@ KEPT: Final = (
     "The pages were kept. The next refresh will ask about them again. If a source was moved, put "
     "that right in DOCS_SOURCES."
 )
+
+OTHERS: Final = "Nothing was removed: other pages are gone now than those you were asked about."
 
 _PHASES: Final[Mapping[RefreshPhase, str]] = {
     "listing": "Listing",
@@ -60,10 +62,14 @@ def summary(report: RefreshReport) -> str:
     return "\n".join((*lines, *failures, *skipped))
 
 
-def question(report: RefreshReport) -> str:
-    """What the refresh did, and which pages would go if somebody confirms it; as long at most."""
+def question(report: RefreshReport, *, again: bool = False) -> str:
+    """What the refresh did, and which pages would go if somebody confirms it; as long at most.
+
+    `again`: somebody did, and other pages are gone by now than those that were shown.
+    """
     more = len(report.withheld) - GONE_SHOWN
     lines = [
+        *([OTHERS] if again else []),
         _head(report),
         _counts(report),
         f"{gone(report)} They stay until an admin removes them:",

@@ -22,6 +22,7 @@ from bots.refresh_order import (
     Button,
     Order,
     Outcome,
+    asked_by,
     carry_out,
     find_source,
     is_button,
@@ -30,9 +31,9 @@ from bots.refresh_order import (
     soon,
 )
 from bots.refresh_text import progress_line
-from core.domain import RefreshProgress
+from core.documents import RefreshProgress
 from core.errors import PlatformError
-from core.ports import Reception
+from core.reception import Reception
 
 EDIT_EVERY: Final = 2.0  # seconds; Discord takes about five edits in five seconds
 LAST_EDIT: Final = timedelta(minutes=1)  # before a response can be edited no more
@@ -40,7 +41,7 @@ _EDIT_SECONDS: Final = 5.0  # a progress line that takes longer is not worth the
 _MESSAGE_LENGTH: Final = 2_000
 _CHOICES: Final = 25
 _CHOICE_LENGTH: Final = 100
-_REMEMBERED: Final = 1_000  # messages whose button was pressed
+_REMEMBERED: Final = 1_000  # questions whose button was pressed
 
 _REMOVING: Final = "Reading the documentation again, to remove what is gone …"
 _STOPPED: Final = "The bot is stopping, and the refresh with it. Please start it again later."
@@ -60,7 +61,7 @@ class Refreshes:
         self._client = client
         self._reception = reception
         self._start = start
-        self._pressed: dict[int, None] = {}  # messages whose button is pressed, the oldest first
+        self._pressed: dict[str, None] = {}  # questions whose button is pressed, the oldest first
 
     def command(self, interaction: _Interaction, source: str) -> None:
         """Somebody asks for a refresh."""
@@ -102,7 +103,9 @@ class Refreshes:
     async def _press(
         self, interaction: _Interaction, message: discord.Message, button: str
     ) -> None:
-        """Do what the button says, once for each message."""
+        """Do what the button says, once for each question."""
+        # Once pressed, the message may ask about other pages, with other buttons.
+        question = f"{message.id}:{asked_by(button)}"
 
         async def update(text: str, view: discord.ui.View | None = None) -> None:
             await interaction.response.edit_message(content=text, view=view)
@@ -111,15 +114,15 @@ class Refreshes:
             if outcome.begun:
                 await update(_shown(outcome), _view(outcome))
                 return
-            self._pressed.pop(message.id, None)  # the question stays
+            self._pressed.pop(question, None)  # the question stays
             await interaction.response.send_message(_shown(outcome), ephemeral=True)
 
-        if message.id in self._pressed:
+        if question in self._pressed:
             await self._try(interaction.response.defer())
             return
         if len(self._pressed) >= _REMEMBERED:
             del self._pressed[next(iter(self._pressed))]
-        self._pressed[message.id] = None
+        self._pressed[question] = None
         user = str(interaction.user.id)
         order = order_of(button, PLATFORM, user, self._reception.sources())
         if isinstance(order, Outcome):

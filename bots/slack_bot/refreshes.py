@@ -14,6 +14,7 @@ from slack_bolt.async_app import AsyncAck
 from bots.refresh_order import (
     Order,
     Outcome,
+    asked_by,
     carry_out,
     find_source,
     order_of,
@@ -23,13 +24,13 @@ from bots.slack_bot.api import SlackApi
 from bots.slack_bot.events import PLATFORM
 from bots.slack_bot.mrkdwn import plain
 from bots.slack_bot.refresh_report import Answered, DirectMessage, Report, blocks_of, shown
-from core.ports import Reception
+from core.reception import Reception
 
 REFRESH: Final = "/refresh-docs"
 
 FINISH_SECONDS: Final = 3.0  #: for refreshes at work when the bot stops
 FAREWELL_SECONDS: Final = 3.0  #: for telling what became of them
-_REMEMBERED: Final = 1_000  #: messages whose button was pressed
+_REMEMBERED: Final = 1_000  #: questions whose button was pressed
 
 STARTED: Final = "Reading the documentation … I tell you in a direct message how it goes."
 READING: Final = "Reading the documentation …"
@@ -48,7 +49,7 @@ class Refreshes:
         self._tasks = tasks
         self._runs: set[asyncio.Task[Outcome]] = set()
         self._work: set[asyncio.Task[None]] = set()
-        self._pressed: dict[str, None] = {}  # messages whose button is pressed, the oldest first
+        self._pressed: dict[str, None] = {}  # questions whose button is pressed, the oldest first
 
     async def command(self, ack: AsyncAck, command: _Json) -> None:
         """Refresh, and answer with the outcome where it is there soon, else that it has begun."""
@@ -68,17 +69,17 @@ class Refreshes:
             await ack(text=shown(outcome.text), blocks=blocks, response_type="ephemeral")
 
     async def press(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        """Acknowledge at once, and do what the button says, once for each message."""
+        """Acknowledge at once, and do what the button says, once for each question."""
         await ack()
         try:
             press = _Press(body)
         except (LookupError, TypeError):
             return  # not as Slack sends it
-        if press.message in self._pressed:
+        if press.question in self._pressed:
             return
         if len(self._pressed) >= _REMEMBERED:
             del self._pressed[next(iter(self._pressed))]
-        self._pressed[press.message] = None
+        self._pressed[press.question] = None
         self._start(lambda: self._pressed_on(press))
 
     async def finish(self) -> None:
@@ -101,7 +102,7 @@ class Refreshes:
         run = self._run(order, report)
         outcome = await soon(run)
         if outcome and not outcome.begun:  # the question stays
-            self._pressed.pop(press.message, None)
+            self._pressed.pop(press.question, None)
             await report.aside(outcome)
         else:
             await self._follow(run, report, REMOVING)
@@ -147,4 +148,5 @@ class _Press:
         self.ts = str(container["message_ts"])
         self.is_ephemeral = container.get("is_ephemeral") is True
         self.url = str(body["response_url"])
-        self.message = f"{self.channel}:{self.ts}"
+        #: Once pressed, its message may ask about other pages, with other buttons.
+        self.question = f"{self.channel}:{self.ts}:{asked_by(self.button)}"

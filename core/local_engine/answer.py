@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from core.domain import Answer, Citation, Passage
+from core.documents import Passage
+from core.domain import Answer, Citation
 from core.local_engine.excerpt import excerpt
 from core.local_engine.ranking import Match, Weighted
 

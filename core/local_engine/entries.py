@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote, urlsplit
 
-from core.domain import Page
+from core.documents import Page
 from core.local_engine.passages import cut
 from core.local_engine.words import words_of
 from core.store.passages import Entry

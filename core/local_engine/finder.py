@@ -1,9 +1,11 @@
 """Finds the passages that fit a question."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 
-from core.domain import Citation, Passage
+from core.documents import Passage
+from core.domain import Citation
 from core.local_engine.answer import cite
 from core.local_engine.mending import mend
 from core.local_engine.query import read_questions, words_in
@@ -27,30 +29,37 @@ class PageFinder:
     def __init__(self, passages: Passages) -> None:
         self._passages = passages
 
-    async def find(self, questions: Sequence[str]) -> tuple[list[Match], Weighted]:
+    async def find(
+        self, questions: Sequence[str], sources: Sequence[str] = ()
+    ) -> tuple[list[Match], Weighted]:
         """Find what may answer the last of a thread's questions (oldest first), the best first.
 
-        Nothing where the documentation has no answer. Also says what was looked for. Raises
-        StoreError.
+        Nothing where the documentation has no answer. Also says what was looked for. Only in pages
+        of `sources`, where any are named. Raises StoreError.
         """
-        matches, weighted = await self._find(questions)
+        matches, weighted = await self._find(questions, sources)
         needed = ANSWERS * _share_to_expect(weighted)
         answered = any(match.coverage >= needed for match in matches[:FIRST])
         return (matches if answered else []), weighted
 
-    async def helpful_pages(self, question: str, limit: int) -> Sequence[Citation]:
+    async def helpful_pages(
+        self, question: str, limit: int, sources: Sequence[str] = ()
+    ) -> Sequence[Citation]:
         """Up to `limit` pages that may help with a question that got no answer, the best first.
 
-        None where no page comes near it. Raises StoreError.
+        None where no page comes near it. Only those of `sources`, where any are named. Raises
+        StoreError.
         """
-        return await self.pages([question], limit)
+        return await self.pages([question], limit, sources)
 
-    async def pages(self, questions: Sequence[str], limit: int) -> Sequence[Citation]:
+    async def pages(
+        self, questions: Sequence[str], limit: int, sources: Sequence[str] = ()
+    ) -> Sequence[Citation]:
         """The pages that come nearest to the last of a thread's questions, the best first.
 
         Whether or not they answer it. Raises StoreError.
         """
-        matches, _ = await self._find(questions)
+        matches, _ = await self._find(questions, sources)
         pages: dict[str, Citation] = {}
         for match in matches:
             citation = cite(match.entry.passage)
@@ -65,7 +74,9 @@ class PageFinder:
         matches, _ = await self._find([words])
         return [(match.entry.passage, match.coverage) for match in matches[:limit]]
 
-    async def _find(self, questions: Sequence[str]) -> tuple[list[Match], Weighted]:
+    async def _find(
+        self, questions: Sequence[str], sources: Sequence[str] = ()
+    ) -> tuple[list[Match], Weighted]:
         terms = read_questions(questions)
         if not terms:
             return [], []
@@ -73,12 +84,17 @@ class PageFinder:
         terms, counts = await mend(terms, counts, self._passages.frequencies)
         weighted = weigh(terms, total, counts)
         weights = _search_weights(weighted, counts)
-        matches = rank(weighted, await self._candidates(weights, total, counts))
+        candidates = await self._candidates(weights, total, counts, sources)
+        matches = rank(weighted, candidates)
         needed = HELPS * _share_to_expect(weighted)
         return [match for match in matches if match.coverage >= needed], weighted
 
     async def _candidates(
-        self, weights: Mapping[str, float], total: int, counts: Mapping[str, int]
+        self,
+        weights: Mapping[str, float],
+        total: int,
+        counts: Mapping[str, int],
+        sources: Sequence[str],
     ) -> list[Entry]:
         """What the database finds for these words: for those that tell most, while it is cheap."""
         heaviest = sorted(weights, key=lambda word: (-weights[word], word))
@@ -88,7 +104,7 @@ class PageFinder:
             for word, passages in zip(heaviest, reached, strict=True)
             if min(passages, total) <= LOOKED_AT
         ]
-        search = self._passages.search
+        search = partial(self._passages.search, sources=sources)
         if cheap:
             found = await search({word: weights[word] for word in cheap}, CANDIDATES)
         else:  # most passages have any of the words: it is about those that are named after one

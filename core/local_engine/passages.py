@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from core.domain import Page, Passage
+from core.documents import Page, Passage
 
 LONGEST = 1500  # characters of a passage, about what a person takes in at a glance
 LONGEST_CODE = 3000  # characters of a code block that is still kept whole

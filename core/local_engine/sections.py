@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.domain import Citation, Page
+from core.documents import Page
+from core.domain import Citation
 from core.local_engine.answer import cite
 from core.local_engine.passages import cut
 from core.local_engine.words import words_of

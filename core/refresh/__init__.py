@@ -2,6 +2,7 @@
 
     plan.py        what the sources have now, compared with the pages that we have
     indexing.py    an index brought in line with the pages, after a kill, too
+    adoption.py    copies that are there already, and on no record
     verify.py      what an index holds, compared with what we have on record
     under_way.py   one refresh at a time, and how far it is
     refresher.py   all of it in order
@@ -10,7 +11,8 @@ Nothing is removed before it is certain that it is to go, and before what takes 
 Each thing done is recorded: a refresh that is killed leaves work for the next one and nothing else.
 """
 
-from core.refresh.refresher import Refresher
+from core.refresh.adoption import MARKS
+from core.refresh.refresher import ANY_REMOVALS, Refresher
 from core.refresh.verify import IndexCheck
 
-__all__ = ["IndexCheck", "Refresher"]
+__all__ = ["ANY_REMOVALS", "MARKS", "IndexCheck", "Refresher"]

@@ -10,13 +10,20 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.domain import Document, Page, RefreshPhase, RefreshProgress
+from core.documents import Document, OnProgress, Page, RefreshPhase, RefreshProgress
 from core.errors import EngineError, IndexRefused
-from core.ports import DocumentIndex, OnProgress
+from core.ports import DocumentIndex
+from core.refresh.adoption import adopt, unsettled
 from core.refresh.plan import Plan, batches
 from core.store import Store
 
 log = logging.getLogger(__name__)
+
+LABELS_AT_ONCE = 100  # copies
+OTHERS = (
+    "%d files in %s bear the mark %s of another Docent. If that was this one, before its database "
+    "was lost, run: docent refresh --adopt %s"
+)
 
 
 class Indexer:
@@ -31,8 +38,9 @@ class Indexer:
         self._index = index
         self._plan = plan
         self._on_progress = on_progress
-        self._unsettled = f"unsettled_index:{index.name}"
+        self._unsettled = unsettled(index.name)
         self._is_noted = False
+        self._changes = 0
         self._place = ""
 
     async def bring_in_line(self, *, compares: bool = False) -> None:
@@ -45,11 +53,15 @@ class Indexer:
             self._place = await self._index.prepare()
             self._is_noted = await self._store.values.get(self._unsettled) is not None
             orphans = await self._settle() if compares or self._is_noted else []
+            await self._warn_of_others()
+            replaced = await self._relabel()
             await self._put_missing()
-            await self._remove([*await self._stale(), *await self._still(orphans)])
+            await self._remove([*await self._stale(), *await self._still([*orphans, *replaced])])
             if self._index.in_doubt:
                 # What went wrong may have left something: that is known only after another look.
                 await self._remove(await self._settle())
+            if self._changes:
+                await self._index.tidy(self._changes)
         except EngineError as error:
             self._plan.failed.append((f"index {self._index.name}", str(error)))
             return
@@ -57,14 +69,26 @@ class Indexer:
             await self._store.values.forget(self._unsettled)
 
     async def _settle(self) -> Sequence[Document]:
-        """Forget copies that the index has lost; return those that nothing of ours knows of."""
+        """Bring the record in line with the index; return the copies that are to go.
+
+        Copies that the index has lost are forgotten, and those that are as good as new recorded.
+        """
         await self._tell("comparing", 0, 0)
         held = await self._index.compare(await self._documents.copies(self._index.name))
         if held.lost or held.orphans:
             differs = {"lost": len(held.lost), "orphans": len(held.orphans)}
             log.info("An index differs from the record", extra={"index": held.place, **differs})
         await self._documents.forget(held.lost)
-        return held.orphans
+        return await adopt(self._store, self._index.name, self._place, held.orphans)
+
+    async def _warn_of_others(self) -> None:
+        """Tell whoever fills an index for the first time that there may be copies in it."""
+        missing = await self._documents.missing_urls(self._index.name, self._place)
+        if not missing or len(missing) < await self._documents.count():
+            return
+        held = await self._index.compare(await self._documents.copies(self._index.name))
+        for mark, copies in held.others.items():
+            log.warning(OTHERS, copies, held.place, mark, mark)
 
     async def _still(self, orphans: Sequence[Document]) -> Sequence[Document]:
         """Those orphans that are still on no record: an index may give a copy its old ref again."""
@@ -83,6 +107,23 @@ class Indexer:
             self._is_noted = True
 
     # --- in ---------------------------------------------------------------------------------------
+
+    async def _relabel(self) -> Sequence[Document]:
+        """Let copies say from which source their pages come; return those that are replaced.
+
+        Where the index cannot change a copy, a new one takes its place, as for a changed page.
+        """
+        replaced: list[Document] = []
+        copies = await self._documents.mislabelled(self._index.name, self._place)
+        for batch in batches(copies, LABELS_AT_ONCE):
+            labelled = await self._index.relabel(batch)
+            done = [copy for copy, says_so in zip(batch, labelled, strict=True) if says_so]
+            await self._documents.add(done)
+            replaced += [copy for copy in batch if copy not in done]
+        if replaced:
+            await self._note()
+            await self._documents.forget(replaced)
+        return replaced
 
     async def _put_missing(self) -> None:
         """Put in the pages that have no copy as they are now, several batches at the same time.
@@ -129,12 +170,13 @@ class Indexer:
                 case ref:
                     copies.append(self._copy(page, ref))
         await self._documents.add(copies)
+        self._changes += len(copies)
 
     def _copy(self, page: Page, ref: str) -> Document:
         copy = Document(
             index=self._index.name, url=page.url, title=page.title, hash=page.hash, ref=ref
         )
-        return replace(copy, place=self._place)
+        return replace(copy, place=self._place, source=page.source)
 
     # --- out --------------------------------------------------------------------------------------
 
@@ -148,6 +190,7 @@ class Indexer:
             await self._tell("removing", done, len(copies))
             await self._index.remove(batch)
             await self._documents.forget(batch)
+            self._changes += len(batch)
             done += len(batch)
         await self._tell("removing", done, len(copies))
 

@@ -1,7 +1,7 @@
 """What people call a source: where a folder is on the server is nobody's business."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from core.errors import UnknownSource
@@ -21,6 +21,12 @@ def names_of(sources: Sequence[PageSource]) -> Sequence[str]:
     counts = Counter(called(source.name) for source in sources)
     short = {source.name: called(source.name) for source in sources}
     return [name if counts[short[name]] > 1 else short[name] for name in short]
+
+
+def by_any_name(sources: Sequence[PageSource]) -> Mapping[str, str]:
+    """The name of each source by all that it may be called: by people, and in DOCS_SOURCES."""
+    names = [source.name for source in sources]
+    return dict(zip(names_of(sources), names, strict=True)) | {name: name for name in names}
 
 
 def chosen(sources: Sequence[PageSource], names: Sequence[str]) -> Sequence[PageSource]:

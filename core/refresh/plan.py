@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from core.domain import Listed, Page, RefreshProgress
+from core.documents import Listed, OnProgress, Page, RefreshProgress
 from core.errors import PageEmpty, PageGone, PageUnreadable, SourceUnreachable
 from core.mishaps import log_mishap
-from core.ports import OnProgress, PageSource
-from core.store.documents import Documents, KnownPage
+from core.ports import PageSource
+from core.store.documents import Alias, Documents, KnownPage
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class Plan:
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)  #: the same page is there under another address
     unchanged: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)  #: with the reason
     failed: list[tuple[str, str]] = field(default_factory=list)  #: with the reason
@@ -60,6 +61,11 @@ class Planner:
         self._keeps = keeps
         self._rank = {source.name: rank for rank, source in enumerate(sources)}
         self._known: dict[str, KnownPage] = {}
+        self._aliases: dict[str, Alias] = {}
+        self._listed: dict[str, Sequence[Listed]] = {}
+        self._there: set[str] = set()  # addresses that are listed
+        self._read_now: dict[str, str] = {}  # the hashes of pages that were read in this refresh
+        self._under_alias: set[str] = set()  # pages that are not listed, of which an alias is
         self._plan = Plan()
 
     async def plan(self, on_progress: OnProgress) -> Plan:
@@ -69,12 +75,19 @@ class Planner:
         everything = len(chosen) == len(self._sources)
         in_question = [p for p in self._known.values() if everything or p.source in chosen]
         self._plan.known = len(in_question)
-        listed = await self._list_all(on_progress)
+        aliases_before = await self._documents.aliases()
+        self._aliases = dict(aliases_before)
+        self._listed = listed = await self._list_all(on_progress)
+        self._there = {entry.url for entries in listed.values() for entry in entries}
         mine = self._share_out(listed)
         for source in self._chosen:
             if source.name in mine:
                 await self._read_all(source, mine[source.name], on_progress)
-        self._plan.removed += await self._missing(listed, everything)
+        for url in await self._missing(listed, everything):
+            (self._plan.moved if url in self._aliases else self._plan.removed).append(url)
+        self._forget_aliases(everything)
+        if self._keeps and self._aliases != aliases_before:
+            await self._documents.put_aliases(self._aliases)
         return self._plan
 
     # --- listing ----------------------------------------------------------------------------------
@@ -132,7 +145,7 @@ class Planner:
 
     async def _missing(self, listed: dict[str, Sequence[Listed]], everything: bool) -> list[str]:
         """The pages that we have and no source lists any more."""
-        there = {entry.url for entries in listed.values() for entry in entries}
+        there = self._recorded(self._there)
         # The pages of a source that is no longer named go too; but not while a named one cannot be
         # read, which may be the one that took its place: that would leave nothing.
         all_count = everything and len(listed) == len(self._sources)
@@ -145,7 +158,7 @@ class Planner:
         others = [source for source in self._sources if source not in self._chosen]
         for source in others if gone else ():  # one of them may list it, too
             try:
-                elsewhere = {entry.url for entry in await self._list(source)}
+                elsewhere = self._recorded({entry.url for entry in await self._list(source)})
             except SourceUnreachable as error:
                 log.info("A source that may have pages, too: %s", error)
                 return []
@@ -159,11 +172,15 @@ class Planner:
     ) -> None:
         """Read what may have changed, a few pages at a time, and keep what did."""
         done, total = 0, len(entries)
-        for batch in batches(entries, PAGES_PER_WRITE):
+        # Aliases last: whether they still are some depends on what has become of the pages.
+        pages = [entry for entry in entries if entry.url not in self._aliases]
+        aliases = [entry for entry in entries if entry.url in self._aliases]
+        both = (*batches(pages, PAGES_PER_WRITE), *batches(aliases, PAGES_PER_WRITE))
+        for batch in both:
             await on_progress(_reading(done, total, source))
-            pages = await self._read_batch(source, batch)
-            if self._keeps and pages:
-                await self._documents.put_pages(pages)
+            read = await self._read_batch(source, batch)
+            if self._keeps and read:
+                await self._documents.put_pages(read)
             done += len(batch)
         await on_progress(_reading(done, total, source))
 
@@ -173,16 +190,13 @@ class Planner:
         pages: list[Page] = []
 
         async def read(entry: Listed) -> None:
-            before = self._known.get(entry.url)
-            if before and before.source != source.name:
-                before = None  # another source's stamp means nothing to this one
-            stamp = before.stamp if before else None
+            stamp = self._stamp(entry.url, source)
             if entry.stamp is not None and entry.stamp == stamp:
                 self._plan.unchanged += 1
                 return
             async with places:
                 page = await self._read(source, entry, stamp)
-            if page is not None and not _is_kept(page, self._known.get(entry.url)):
+            if page is not None and not _is_kept(page, self._known.get(page.url)):
                 pages.append(page)
 
         async with asyncio.TaskGroup() as tasks:
@@ -196,7 +210,7 @@ class Planner:
         try:
             page = await source.read(entry, stamp)
         except PageGone as error:
-            if url in self._known:
+            if self._aliases.pop(url, None) is None and url in self._known:
                 self._plan.removed.append(url)
             else:
                 self._plan.skipped.append((url, str(error)))
@@ -211,9 +225,70 @@ class Planner:
             if page is not None and not page.markdown.strip():
                 self._plan.skipped.append((url, "no content"))
                 return None
-            self._note(url, page)
-            return page
+            return self._settle(source, entry, page)
         return None
+
+    # --- canonical addresses ----------------------------------------------------------------------
+
+    def _stamp(self, url: str, source: PageSource) -> str | None:
+        """The stamp with which to ask for an address: that of its page, or its own as an alias."""
+        before: KnownPage | Alias | None = self._known.get(url)
+        if (alias := self._aliases.get(url)) is not None:
+            known = self._known.get(alias.page)
+            now = self._read_now.get(alias.page, known.hash if known else None)
+            is_ours = known is None or known.source in self._rank  # else it is to be ours now
+            is_still = is_ours and now == alias.hash and alias.page not in self._plan.removed
+            before = alias if is_still else None
+        if before is None or before.source != source.name:
+            return None  # another source's stamp means nothing to this one
+        return before.stamp
+
+    def _settle(self, source: PageSource, entry: Listed, page: Page | None) -> Page | None:
+        """Note a page that was read, under the address that it has; the page, if it is to stay."""
+        if page is None and (alias := self._aliases.get(entry.url)) is not None:
+            if self._is_first(alias.page, source):
+                self._plan.unchanged += 1
+            return None
+        if page is not None and page.url != entry.url:
+            self._aliases[entry.url] = Alias(
+                page=page.url, source=source.name, stamp=page.stamp, hash=page.hash
+            )
+            if not self._is_first(page.url, source):
+                return None
+            page = replace(page, stamp=None)  # which was that of the other address
+        elif page is not None:
+            self._aliases.pop(entry.url, None)
+        if page is not None:
+            self._read_now[page.url] = page.hash
+        self._note(page.url if page else entry.url, page)
+        return page
+
+    def _is_first(self, url: str, source: PageSource) -> bool:
+        """Whether nothing but an alias, and this one first, brings the page of an address."""
+        if url in self._there or url in self._under_alias:
+            return False
+        self._under_alias.add(url)
+        return not self._belongs_before(url, source, self._listed)
+
+    def _recorded(self, listed: set[str]) -> set[str]:
+        """The addresses under which we have the pages of those that are listed."""
+        return {
+            alias.page if (alias := self._aliases.get(url)) and self._has(alias.page) else url
+            for url in listed
+        }
+
+    def _has(self, url: str) -> bool:
+        """Whether we have a page, from before or from now."""
+        had = url in self._known and url not in self._plan.removed
+        return had or url in self._read_now
+
+    def _forget_aliases(self, everything: bool) -> None:
+        """Forget those that are not listed any more, by sources that were."""
+        names = {source.name for source in self._sources}
+        for url, alias in list(self._aliases.items()):
+            is_stray = everything and alias.source not in names
+            if is_stray or (alias.source in self._listed and url not in self._there):
+                del self._aliases[url]
 
     def _note(self, url: str, page: Page | None) -> None:
         known = self._known.get(url)

@@ -4,10 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from typing import Final
 
-from core.domain import RefreshProgress, RefreshReport
+from core.documents import OnProgress, RefreshProgress, RefreshReport, removals_key
 from core.errors import NoSources, RefreshBusy
-from core.ports import DocumentIndex, OnProgress, PageSource
+from core.ports import DocumentIndex, PageSource
+from core.refresh.adoption import own
 from core.refresh.indexing import Indexer
 from core.refresh.names import chosen, names_of
 from core.refresh.plan import Plan, Planner
@@ -19,6 +21,14 @@ log = logging.getLogger(__name__)
 
 LAST_ENDED = "refresh_ended_at"  # the name under which the store keeps it
 SOMEBODY = "somebody"
+ANY_REMOVALS: Final = "any"  # confirms whatever is gone, unseen
+
+NOT_ADOPTED: Final = (
+    "left as they are, and nothing was indexed: that has to wait until every page can be read. "
+    "Mend what failed, or leave it out of DOCS_SOURCES, and run it again."
+)
+
+Confirmation = str | None  # a `removals_key`, or ANY_REMOVALS
 
 
 class Refresher:
@@ -54,13 +64,17 @@ class Refresher:
         *,
         by: str = SOMEBODY,
         only: Sequence[str] = (),
-        confirm: bool = False,
+        confirm: Confirmation = None,
+        adopt: str | None = None,
     ) -> RefreshReport:
         """Bring pages and indexes in line, and say what was done.
 
         `by` is shown to whoever asks meanwhile; `only` names the sources to refresh, without it
         all. A page, source or index that fails is named in the report, and its old copies stay.
-        Where a large part of the pages would be removed, they are `withheld` until `confirm`.
+        Where a large part of the pages would be removed, they are `withheld`, unless `confirm` is
+        the `removals_key` of just these, or ANY_REMOVALS. `adopt` is the mark of copies that were
+        put into the indexes by this Docent before its database was lost: those that are as the
+        pages are now are kept, the others removed; nothing is, while not every page can be read.
         Raises NoSources where there is nothing to read, UnknownSource, RefreshBusy where a refresh
         is under way, of whatever process, StoreError where the database fails.
         """
@@ -69,7 +83,7 @@ class Refresher:
         self.idle.clear()
         try:
             async with alone(self._store, by, on_progress) as tell:
-                report = await self._bring_in_line(sources, confirm, tell)
+                report = await self._bring_in_line(sources, confirm, adopt, tell)
                 # Of a part of the sources it says nothing about when the others were read; and
                 # where nothing was read, nothing was achieved.
                 if not only and (report.added or report.changed or report.unchanged):
@@ -80,13 +94,12 @@ class Refresher:
         return report
 
     async def dry_run(
-        self, on_progress: OnProgress, *, only: Sequence[str] = (), confirm: bool = False
+        self, on_progress: OnProgress, *, only: Sequence[str] = (), confirm: Confirmation = None
     ) -> RefreshReport:
         """Say what a refresh would do to the pages, and change nothing. Raises as `refresh`."""
         began = time.monotonic()
         plan = await self._plan(self._chosen(only), on_progress, keeps=False)
-        withheld = plan.removes_much and not confirm
-        return _report(plan, began, withheld=withheld, dry_run=True)
+        return _report(plan, began, withheld=_withholds(plan, confirm), dry_run=True)
 
     async def last_ended(self) -> float | None:
         """When the last refresh that achieved something ended, of whatever process; or None."""
@@ -133,13 +146,24 @@ class Refresher:
         return await planner.plan(on_progress)
 
     async def _bring_in_line(
-        self, sources: Sequence[PageSource], confirm: bool, on_progress: OnProgress
+        self,
+        sources: Sequence[PageSource],
+        confirm: Confirmation,
+        adopt: str | None,
+        on_progress: OnProgress,
     ) -> RefreshReport:
         began = time.monotonic()
         plan = await self._plan(sources, on_progress, keeps=True)
-        withheld = plan.removes_much and not confirm
+        if adopt and plan.failed:  # what it has of a page that is not known would be removed
+            plan.failed.append((f"files with the mark {adopt}", NOT_ADOPTED))
+            return _report(plan, began, withheld=True)
+        withheld = _withholds(plan, confirm)
+        if plan.moved:
+            await self._store.documents.remove_pages(plan.moved)
         if plan.removed and not withheld:
             await self._store.documents.remove_pages(plan.removed)
+        if adopt:
+            await own(self._store, adopt, self.index_names)
         for index in self._indexes:
             await Indexer(self._store, index, plan, on_progress).bring_in_line()
         return _report(plan, began, withheld=withheld)
@@ -149,11 +173,15 @@ async def unseen(progress: RefreshProgress) -> None:
     """Nobody looks at how far it is."""
 
 
+def _withholds(plan: Plan, confirm: Confirmation) -> bool:
+    return plan.removes_much and confirm not in (ANY_REMOVALS, removals_key(plan.removed))
+
+
 def _report(plan: Plan, began: float, *, withheld: bool, dry_run: bool = False) -> RefreshReport:
     return RefreshReport(
         added=tuple(plan.added),
         changed=tuple(plan.changed),
-        removed=() if withheld else tuple(plan.removed),
+        removed=(*plan.moved, *(() if withheld else plan.removed)),
         unchanged=plan.unchanged,
         failed=tuple(plan.failed),
         seconds=time.monotonic() - began,

@@ -6,9 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from core.domain import RefreshProgress, RefreshUnderWay
+from core.documents import OnProgress, RefreshProgress, RefreshUnderWay
 from core.errors import RefreshBusy, StoreError
-from core.ports import OnProgress
 from core.store import Store
 
 log = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
 """What an index holds, compared with what we have on record, and that with the pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.domain import Document
+from core.documents import Document
 from core.ports import DocumentIndex
 from core.store import Store
 
@@ -19,6 +19,7 @@ class IndexCheck:
     missing: Sequence[str]  #: urls of pages of which the index should have a copy, and has none
     stale: Sequence[Document]  #: copies whose page is gone or has a newer one
     foreign: int  #: what others have put there, which is left alone
+    others: Mapping[str, int]  #: of it, that of each other Docent, by its mark
     failed: Sequence[tuple[str, str]] = ()  #: what could not be mended, with the reason
 
     @property
@@ -41,5 +42,6 @@ async def check(
         missing=await store.documents.missing_urls(index.name, held.place),
         stale=await store.documents.stale(index.name, held.place),
         foreign=held.foreign,
+        others=held.others,
         failed=tuple(failed),
     )

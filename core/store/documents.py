@@ -4,19 +4,23 @@ What a refresh has to do follows from these two tables alone, so that one that w
 finished by the next.
 """
 
+import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, exists, func, select
 
-from core.domain import Citation, Document, Page, PageState
+from core.documents import Document, Page, PageState
+from core.domain import Citation
 from core.store.database import Database
 from core.store.schema import documents, pages
+from core.store.values import Values
 from core.text import storable
 
-AT_ONCE = 500  # values in one IN (…): SQLite and Postgres both take far more
+CHARACTERS_AT_ONCE = 1_000_000  # of pages in one transaction, but for one that is longer
+AT_ONCE = 500  # rows in one transaction: on SQLite, nothing else is written meanwhile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +30,19 @@ class KnownPage:
     source: str
     hash: str
     stamp: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alias:
+    """An address that a source lists, and whose page is recorded under another, canonical one."""
+
+    page: str  #: the address that the page has
+    source: str
+    stamp: str | None  #: of what was read at the listed address
+    hash: str  #: of the page then
+
+
+ALIASES = "aliases"  # the name under which they are kept: few, and read and written together
 
 
 class Documents:
@@ -44,9 +61,10 @@ class Documents:
             }
 
     async def put_pages(self, batch: Sequence[Page]) -> None:
-        """Keep pages as they were just read, in place of what their urls had before."""
-        if not batch:
-            return
+        """Keep pages as they were just read, in place of what their urls had before.
+
+        Raises StoreError; some of them may be kept then.
+        """
         insert_page = self._database.insert(pages)
         columns = ("source", "title", "markdown", "hash", "stamp", "fetched_at")
         upsert = insert_page.on_conflict_do_update(
@@ -65,15 +83,26 @@ class Documents:
             }
             for page in batch
         ]
-        async with self._database.write() as connection:
-            await connection.execute(upsert, rows)
+        for some in _writes(rows):
+            async with self._database.write() as connection:
+                await connection.execute(upsert, some)
 
     async def remove_pages(self, urls: Sequence[str]) -> None:
         """Forget pages that the documentation no longer has."""
-        async with self._database.write() as connection:
-            for start in range(0, len(urls), AT_ONCE):
-                batch = urls[start : start + AT_ONCE]
+        for start in range(0, len(urls), AT_ONCE):
+            batch = urls[start : start + AT_ONCE]
+            async with self._database.write() as connection:
                 await connection.execute(delete(pages).where(pages.c.url.in_(batch)))
+
+    async def aliases(self) -> dict[str, Alias]:
+        """The addresses that are listed, and whose page is recorded under another one."""
+        kept = await Values(self._database).get(ALIASES)
+        return {url: Alias(**alias) for url, alias in json.loads(kept or "{}").items()}
+
+    async def put_aliases(self, aliases: Mapping[str, Alias]) -> None:
+        """Keep these, in place of those that there were."""
+        text = json.dumps({url: asdict(alias) for url, alias in aliases.items()})
+        await Values(self._database).put(ALIASES, text)
 
     async def count(self) -> int:
         """How many pages we have."""
@@ -143,6 +172,23 @@ class Documents:
         async with self._database.read() as connection:
             return [_document(row) for row in await connection.execute(query)]
 
+    async def mislabelled(self, index: str, place: str = "") -> list[Document]:
+        """The copies as they should be that say another source than their page has, or none."""
+        query = (
+            select(documents, pages.c.source.label("page_source"))
+            .join(pages, pages.c.url == documents.c.url)
+            .where(
+                documents.c.index_name == index,
+                documents.c.place == place,
+                documents.c.hash == pages.c.hash,
+                documents.c.source != pages.c.source,
+            )
+            .order_by(documents.c.id)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(query)
+            return [replace(_document(row), source=row.page_source) for row in rows]
+
     async def add(self, batch: Sequence[Document]) -> None:
         """Record copies that an index now holds."""
         if not batch:
@@ -155,27 +201,32 @@ class Documents:
                 "hash": document.hash,
                 "ref": document.ref,
                 "place": document.place,
+                "source": document.source,
             }
             for document in batch
         ]
         new = self._database.insert(documents)
-        columns = ("url", "title", "hash", "place")
+        columns = ("url", "title", "hash", "place", "source")
         statement = new.on_conflict_do_update(
             index_elements=["index_name", "ref"],
             set_={name: new.excluded[name] for name in columns},
         )
-        async with self._database.write() as connection:
-            await connection.execute(statement, rows)
+        for start in range(0, len(rows), AT_ONCE):
+            async with self._database.write() as connection:
+                await connection.execute(statement, rows[start : start + AT_ONCE])
 
     async def forget(self, batch: Sequence[Document]) -> None:
         """Drop the record of copies that an index no longer holds."""
-        async with self._database.write() as connection:
-            for document in batch:
-                await connection.execute(
-                    delete(documents).where(
-                        documents.c.index_name == document.index, documents.c.ref == document.ref
+        refs: dict[str, list[str]] = {}
+        for document in batch:
+            refs.setdefault(document.index, []).append(document.ref)
+        for index, theirs in refs.items():
+            for start in range(0, len(theirs), AT_ONCE):
+                some = documents.c.ref.in_(theirs[start : start + AT_ONCE])
+                async with self._database.write() as connection:
+                    await connection.execute(
+                        delete(documents).where(documents.c.index_name == index, some)
                     )
-                )
 
     async def citations(self, index: str, refs: Sequence[str]) -> Mapping[str, Citation]:
         """What to cite for each of an index's refs whose page the documentation still has."""
@@ -189,6 +240,20 @@ class Documents:
                 row.ref: Citation(url=row.url, title=row.title)
                 for row in await connection.execute(query)
             }
+
+
+def _writes(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Cut rows of pages into parts that are not long to write."""
+    together: list[dict[str, Any]] = []
+    reached = 0
+    for row in rows:
+        reached += len(row["markdown"])
+        if together and (reached > CHARACTERS_AT_ONCE or len(together) == AT_ONCE):
+            yield together
+            together, reached = [], len(row["markdown"])
+        together.append(row)
+    if together:
+        yield together
 
 
 def _is_copy(index: str) -> Any:
@@ -213,6 +278,7 @@ def _document(row: Row[Any]) -> Document:
         hash=row.hash,
         ref=row.ref,
         place=row.place,
+        source=row.source,
     )
 
 

@@ -4,16 +4,20 @@ On SQLite a lock is one on a file beside the database; on Postgres an advisory l
 long as the connection that took it.
 """
 
+import asyncio
 import fcntl
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import StoreError
 from core.store.database import Database
+
+UNLOCK_SECONDS = 3.0  # for a server that hangs; a busy one takes a while, too
 
 
 @asynccontextmanager
@@ -34,7 +38,13 @@ async def exclusive(database: Database, name: str) -> AsyncIterator[bool]:
         try:
             yield bool(held)
         finally:
-            await connection.invalidate()  # the lock goes with the connection
+            # The lock goes with the connection, but when the server notices: that is too late for
+            # whoever asks next, such as a refresh that was confirmed.
+            if held:
+                with suppress(SQLAlchemyError, TimeoutError):
+                    async with asyncio.timeout(UNLOCK_SECONDS):
+                        await connection.execute(select(func.pg_advisory_unlock(key)))
+            await connection.invalidate()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core.domain import Passage
+from core.documents import Passage
 
 ANY = ""  # the entry of the vocabulary that counts every passage; no passage has an empty word
 
@@ -35,7 +35,7 @@ class Prepared:
     """Rows to insert, as JSON."""
 
     rows: str
-    refs: str
+    keys: str  #: each ref with its first and its last position
     counts: str  #: in how many of the rows each word is; "" where there is none
 
 
@@ -43,7 +43,7 @@ class Prepared:
 FORGET_SQLITE = text(
     """INSERT INTO passage_words (passage_words, rowid, title_words, heading_words, text_words)
     SELECT 'delete', id, title_words, heading_words, text_words FROM passages
-    WHERE ref IN (SELECT value FROM json_each(:refs))"""
+    WHERE id IN (SELECT value FROM json_each(:ids))"""
 )
 
 INSERT_SQLITE = text(
@@ -58,8 +58,9 @@ INSERT_SQLITE = text(
 )
 INDEX_SQLITE = text(
     """INSERT INTO passage_words (rowid, title_words, heading_words, text_words)
-    SELECT id, title_words, heading_words, text_words FROM passages
-    WHERE ref IN (SELECT value FROM json_each(:refs))"""
+    SELECT passages.id, title_words, heading_words, text_words FROM json_each(:keys) AS keys
+    JOIN passages ON ref = json_extract(keys.value, '$[0]') AND position BETWEEN
+        json_extract(keys.value, '$[1]') AND json_extract(keys.value, '$[2]')"""
 )
 INSERT_POSTGRES = text(
     """WITH new AS (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS fields (
@@ -88,12 +89,15 @@ DISCARD_SQLITE = text(_DISCARD.format(each="json_each(:counts)"))
 DISCARD_POSTGRES = text(_DISCARD.format(each="json_each(CAST(:counts AS json))"))
 
 
-def prepared(copies: Mapping[str, Sequence[Entry]], *, vectors: bool) -> Prepared:
-    """The rows of the entries of each ref; with `vectors`, the words as Postgres has them, too."""
+def prepared(copies: Mapping[str, Sequence[Entry]], *, vectors: bool, first: int = 0) -> Prepared:
+    """The rows of the entries of each ref, which are at the positions from `first` on.
+
+    With `vectors`, the words as Postgres has them, too.
+    """
     rows = [
         _columns(ref, position, entry)
         for ref, entries in copies.items()
-        for position, entry in enumerate(entries)
+        for position, entry in enumerate(entries, first)
     ]
     counts = words_by_passages(rows)
     if vectors:
@@ -101,7 +105,7 @@ def prepared(copies: Mapping[str, Sequence[Entry]], *, vectors: bool) -> Prepare
             row["words"] = _vector(row)
     return Prepared(
         rows=json.dumps(rows, ensure_ascii=False),
-        refs=json.dumps(list(copies)),
+        keys=json.dumps([(ref, first, first + len(some) - 1) for ref, some in copies.items()]),
         counts=json.dumps(counts, ensure_ascii=False) if counts else "",
     )
 

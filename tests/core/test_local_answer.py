@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain import Citation, Passage
+from core.documents import Passage
+from core.domain import Citation
 from core.local_engine.answer import FIRST_LINE, cite, write_answer
 from core.local_engine.excerpt import excerpt
 from core.local_engine.query import read_questions

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from core.documents import Document, Page
 from core.domain import (
     Answered,
     ConversationId,
-    Document,
     Failed,
     NotAnswered,
-    Page,
     Question,
     RunId,
     RunState,
@@ -95,6 +94,21 @@ async def test_it_finds_the_page_for_questions_as_people_type_them(store: Store)
     assert len(answered) >= 35
     assert len(missed) <= 2, missed
     assert len(not_first) <= 3, not_first
+
+
+async def test_words_that_most_passages_have_find_what_is_named_after_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.local_engine.finder.LOOKED_AT", 10)
+    every = "Set up the server and connect the database with your account. "
+    pages = [
+        page(every * 3 + f"Number {n}.", url=f"https://docs.example/{n}", title=f"Topic {n}")
+        for n in range(40)
+    ]
+    named = page(every, url="https://docs.example/connect", title="Connect the database")
+    await LocalIndex(store.passages).put([*pages, named])
+    for question in ("how do i connect the database?", "connect database", "database with server"):
+        assert (await pages_of_answer(store, question))[:1] == ["connect"], question
 
 
 async def test_it_understands_a_follow_up_by_the_questions_before_it(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.domain import Page
+from core.documents import Page
 from core.local_engine.entries import entries_of
 
 

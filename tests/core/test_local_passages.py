@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain import Page
+from core.documents import Page
 from core.local_engine.passages import LONGEST, LONGEST_CODE, cut
 
 LONG_TEXT = "A sentence that fills the section. " * 5

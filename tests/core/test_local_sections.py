@@ -1,4 +1,5 @@
-from core.domain import Citation, Page
+from core.documents import Page
+from core.domain import Citation
 from core.local_engine.sections import Sections, section_of
 
 MARKDOWN = """# Access tokens

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from core.domain import RefreshProgress, RefreshReport
+from core.documents import RefreshProgress, RefreshReport
 from core.errors import NoSources, RefreshBusy
 from core.refresh import Refresher
 from core.store import Store, migrate_database
@@ -273,6 +273,25 @@ async def test_a_citation_is_of_a_page_that_the_documentation_still_has(
 
     found = await store.documents.citations(index.name, list(refs.values()))
     assert {citation.url for citation in found.values()} == {"https://d/b", "https://d/c"}
+
+
+async def test_an_index_hears_when_it_was_changed_and_how_much(
+    store: Store, source: ScriptedSource, index: ScriptedIndex
+) -> None:
+    refresher = Refresher(store=store, sources=[source], indexes=[index])
+    await refresher.refresh(unseen)
+    await refresher.refresh(unseen)
+    source.pages["https://d/a"] = "new"
+    await refresher.refresh(unseen)
+    assert index.tidied == [3, 2]
+
+
+async def test_as_soon_as_a_refresh_has_ended_another_process_may_begin(database_url: str) -> None:
+    await migrate_database(database_url)
+    async with await Store.open(database_url) as first, await Store.open(database_url) as second:
+        for number in range(40):
+            async with (first, second)[number % 2].exclusive("refresh") as held:
+                assert held
 
 
 async def test_two_processes_do_not_refresh_at_once(database_url: str) -> None:

@@ -7,16 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.domain import RefreshReport
+from core.documents import RefreshReport
 from core.local_engine.index import LocalIndex
 from core.ports import DocumentIndex
-from core.refresh import Refresher
+from core.refresh import ANY_REMOVALS, Refresher
 from core.refresh.refresher import unseen
-from core.store import Store
+from core.store import Store, migrate_database
 from servers.scripted_docs import ScriptedIndex, ScriptedSource
 
 Pages = Mapping[str, str]
@@ -99,7 +100,7 @@ class World:
         store: Any = MortalStore(self.store, life)
         refresher = Refresher(store=store, sources=[self.source], indexes=indexes or [self.index])
         try:
-            return await refresher.refresh(unseen, confirm=True)
+            return await refresher.refresh(unseen, confirm=ANY_REMOVALS)
         except BaseException as end:
             if not _is_death(end):
                 raise
@@ -131,11 +132,38 @@ def _is_death(end: BaseException) -> bool:
     return isinstance(end, Killed)
 
 
-@asynccontextmanager
-async def a_world(lanes: int = 1) -> AsyncIterator[World]:
-    with TemporaryDirectory() as folder:
-        async with await Store.open(f"sqlite:///{Path(folder) / 'docent.db'}") as store:
-            yield World(store, lanes)
+_EMPTY = "TRUNCATE pages, documents, passages, passage_words, vocabulary, kept_values"
+
+
+class Worlds:
+    """Makes worlds whose databases are empty, on one kind of database."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self.kind = str(request.param)
+        if self.kind == "postgres":
+            self._url = str(request.getfixturevalue("postgres_url"))
+
+    @asynccontextmanager
+    async def new(self, lanes: int = 1) -> AsyncIterator[World]:
+        with TemporaryDirectory() as folder:
+            url = f"sqlite:///{Path(folder) / 'docent.db'}"
+            if self.kind == "postgres":
+                url = self._url
+                await migrate_database(url)
+                with psycopg.connect(url) as connection:
+                    connection.execute(_EMPTY)
+            async with await Store.open(url) as store:
+                yield World(store, lanes)
+
+    @property
+    def every(self) -> int:
+        """At every how many-th moment to be killed: the refresh is the same on both databases."""
+        return 1 if self.kind == "sqlite" else 5
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def worlds(request: pytest.FixtureRequest) -> Worlds:
+    return Worlds(request)
 
 
 BEFORE = {f"https://d/{n}": f"{n} one" for n in "abcde"}
@@ -144,15 +172,15 @@ AFTER = {f"https://d/{n}": f"{n} two" for n in "bc"} | {"https://d/d": "d one", 
 
 @pytest.mark.parametrize("lanes", [1, 3])
 async def test_wherever_a_refresh_is_killed_the_next_one_leaves_the_index_as_the_pages(
-    lanes: int,
+    lanes: int, worlds: Worlds
 ) -> None:
-    async with a_world(lanes) as world:
+    async with worlds.new(lanes) as world:
         whole = Life()
         await world.refresh(BEFORE, whole)
         assert await world.refresh(AFTER, whole) is not None
         moments = len(whole.passed)
         await world.is_in_line(AFTER)
-        for points in range(moments):
+        for points in range(0, moments, worlds.every):
             await world.refresh(BEFORE, Life())
             life = Life(points)
             if await world.refresh(AFTER, life) is not None:
@@ -165,11 +193,11 @@ async def test_wherever_a_refresh_is_killed_the_next_one_leaves_the_index_as_the
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
-async def test_a_first_refresh_may_be_killed_ever_again(lanes: int) -> None:
-    async with a_world(lanes) as world:
+async def test_a_first_refresh_may_be_killed_ever_again(lanes: int, worlds: Worlds) -> None:
+    async with worlds.new(lanes) as world:
         points = 0
         while await world.refresh(BEFORE, Life(points)) is None:
-            points += 1
+            points += worlds.every
             if points % 3 == 0:  # and sometimes the documentation goes on meanwhile
                 await world.refresh(AFTER, Life(points // 2))
         await world.is_in_line(BEFORE)
@@ -181,24 +209,34 @@ page_sets = st.dictionaries(names, st.sampled_from(["one", "two", "three"]), min
 steps = st.lists(st.tuples(page_sets, st.none() | st.integers(0, 60)), min_size=1, max_size=6)
 
 
-@given(steps, page_sets, st.sampled_from([1, 2, 3]))
-@settings(deadline=None, max_examples=60)
+@pytest.mark.parametrize(
+    ("worlds", "examples"), [("sqlite", 60), ("postgres", 20)], indirect=["worlds"]
+)
 def test_after_any_page_sets_and_kills_a_completed_refresh_leaves_index_and_pages_alike(
-    history: list[tuple[Pages, int | None]], last: Pages, lanes: int
+    worlds: Worlds, examples: int
 ) -> None:
-    async def live() -> None:
-        async with a_world(lanes) as world:
-            for pages, points in history:
-                if await world.refresh(pages, Life(points)) is not None:
-                    await world.is_in_line(pages)
-            assert await world.refresh(last, Life()) is not None
-            await world.is_in_line(last)
+    @given(steps, page_sets, st.sampled_from([1, 2, 3]))
+    @settings(deadline=None, max_examples=examples)
+    def live(history: list[tuple[Pages, int | None]], last: Pages, lanes: int) -> None:
+        asyncio.run(_live(worlds, history, last, lanes))
 
-    asyncio.run(live())
+    live()
 
 
-async def test_the_local_index_is_left_without_orphans_too() -> None:
-    async with a_world() as world:
+async def _live(
+    worlds: Worlds, history: Sequence[tuple[Pages, int | None]], last: Pages, lanes: int
+) -> None:
+    """Refresh with one set of pages after the other, killed or not, and look what is left."""
+    async with worlds.new(lanes) as world:
+        for pages, points in history:
+            if await world.refresh(pages, Life(points)) is not None:
+                await world.is_in_line(pages)
+        assert await world.refresh(last, Life()) is not None
+        await world.is_in_line(last)
+
+
+async def test_the_local_index_is_left_without_orphans_too(worlds: Worlds) -> None:
+    async with worlds.new() as world:
         passages, points = world.store.passages, 0
         while True:
             await world.refresh(BEFORE, Life(), [LocalIndex(passages)])
@@ -211,12 +249,12 @@ async def test_the_local_index_is_left_without_orphans_too() -> None:
             on_record = {copy.ref: copy.url for copy in await world.store.documents.copies("local")}
             assert await passages.refs() == set(on_record)
             assert sorted(on_record.values()) == sorted(pages)
-            points += 1
+            points += worlds.every
         assert points > 30
 
 
-async def test_a_refresh_without_changes_makes_no_note_and_no_comparison() -> None:
-    async with a_world() as world:
+async def test_a_refresh_without_changes_makes_no_note_and_no_comparison(worlds: Worlds) -> None:
+    async with worlds.new() as world:
         await world.refresh(BEFORE, Life())
         compared, life = world.index.compared, Life()
         await world.refresh(BEFORE, life)

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from core.domain import RefreshProgress, RefreshReport
+from core.documents import RefreshProgress, RefreshReport, removals_key
 from core.errors import RefreshBusy, UnknownSource
-from core.refresh import Refresher
+from core.refresh import ANY_REMOVALS, Refresher
 from core.refresh.refresher import unseen
 from core.refresh.under_way import alone, look
 from core.store import Store, migrate_database
@@ -98,9 +98,36 @@ async def test_what_was_withheld_is_removed_when_it_is_confirmed(
     source.pages = many(5)
     assert len((await refresher.refresh(unseen)).withheld) == 15
     assert len((await refresher.dry_run(unseen)).withheld) == 15
-    report = await refresher.refresh(unseen, confirm=True)
+    report = await refresher.refresh(unseen, confirm=ANY_REMOVALS)
     assert (len(report.removed), report.withheld) == (15, ())
     assert len(index.content) == 7
+
+
+async def test_a_yes_counts_for_the_pages_that_were_shown_and_for_no_others(
+    refresher: Refresher, source: ScriptedSource, index: ScriptedIndex
+) -> None:
+    await refresher.refresh(unseen)
+    source.pages = many(10)
+    shown = removals_key((await refresher.refresh(unseen)).withheld)
+    for now in (many(9), many(9) | texts("p019")):  # one more is gone; as many, but another one
+        source.pages = now
+        report = await refresher.refresh(unseen, confirm=shown)
+        assert (len(report.withheld), report.removed) == (len(set(many(20)) - set(now)), ())
+        assert len(index.content) == 22
+    source.pages = many(10)
+    report = await refresher.refresh(unseen, confirm=shown)
+    assert (len(report.removed), report.withheld) == (10, ())
+
+
+async def test_a_yes_that_is_no_longer_needed_changes_nothing(
+    refresher: Refresher, source: ScriptedSource
+) -> None:
+    await refresher.refresh(unseen)
+    source.pages = many(10)
+    shown = removals_key((await refresher.refresh(unseen)).withheld)
+    source.pages = many(19)
+    report = await refresher.refresh(unseen, confirm=shown)
+    assert (report.removed, report.withheld) == (("https://d/p019",), ())
 
 
 # --- pages that are gone, or empty ----------------------------------------------------------------
@@ -243,7 +270,7 @@ async def test_who_asks_during_a_refresh_hears_whose_it_is_and_how_far(
     async with await Store.open(database_url) as first, await Store.open(database_url) as second:
         at_work = Refresher(store=first, sources=[source], indexes=[index])
         waiting = Refresher(store=second, sources=[source], indexes=[index])
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             report: asyncio.Task[RefreshReport] = tasks.create_task(
                 at_work.refresh(holds, by="slack:U123")
             )

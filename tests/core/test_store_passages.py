@@ -1,15 +1,21 @@
 """Full-text search in the store. Each test runs on SQLite and on Postgres."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Passage
+from core.documents import Passage
+from core.errors import StoreError
 from core.store import Store
+from core.store.database import Database
 from core.store.passages import Entry, Passages
+from core.store.schema import passages as passages_table
 
 # One store for all examples: what an example leaves behind, the next one replaces.
 on_one_store = settings(
@@ -140,7 +146,10 @@ async def test_many_copies_are_put_and_removed_at_once(store: Store) -> None:
     assert await store.passages.frequencies(["all"]) == (0, {})
 
 
-async def test_what_others_write_does_not_wait_until_many_copies_are_removed(store: Store) -> None:
+async def test_what_others_write_does_not_wait_until_many_copies_are_removed(
+    sqlite_store: Store,
+) -> None:
+    store = sqlite_store  # on Postgres writers do not wait for each other
     copies = {f"r{n}": [entry(f"word{n}")] for n in range(50)}
     await store.passages.put(copies)
     done: list[str] = []
@@ -169,6 +178,94 @@ async def test_a_put_that_fails_changes_nothing(
             await store.passages.put({"s": [entry("new")]})
     assert await found(store.passages, "new") == []
     assert await store.passages.frequencies(["old", "new"]) == (1, {"old": 1})
+
+
+# --- large copies ---------------------------------------------------------------------------------
+
+LARGE = {"large": [entry(f"word number{n}", url=f"u#{n}") for n in range(10)]}
+
+
+class Transactions:
+    """What is found of a store before each of its transactions; one of them may fail."""
+
+    def __init__(self, store: Store, failing: int | None = None) -> None:
+        self.store = store
+        self.failing = failing
+        self.found: list[int] = []
+        self.counts: list[int] = []
+
+    def let_in(self, patch: pytest.MonkeyPatch) -> None:
+        real = Database.write
+
+        @asynccontextmanager
+        async def write(database: Database) -> AsyncIterator[AsyncConnection]:
+            self.found.append(len(await found(self.store.passages, "word", limit=99)))
+            async with real(database) as connection:
+                count = select(func.count()).select_from(passages_table)
+                before = (await connection.execute(count)).scalar_one()
+                yield connection
+                self.counts.append((await connection.execute(count)).scalar_one() - before)
+                if self.failing == len(self.found):
+                    raise StoreError("It was the last.")
+
+        patch.setattr(Database, "write", write)
+
+
+@pytest.fixture
+def small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.store.passages.WRITTEN_AT_ONCE", 3)
+
+
+@pytest.mark.usefixtures("small_transactions")
+async def test_a_large_copy_takes_several_transactions_and_is_found_when_all_of_it_is_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Transactions(store)
+    with monkeypatch.context() as patch:
+        written.let_in(patch)
+        await store.passages.put({"small": [entry("word")]} | LARGE | {"other": [entry("word")]})
+    assert max(written.counts) <= 3
+    assert sum(written.counts) == 12
+    assert set(written.found) == {0, 10}  # small copies wait until they fill a transaction
+    assert await store.passages.hidden() == set()
+    assert len(await found(store.passages, "word", limit=99)) == 12
+
+    removed = Transactions(store)
+    with monkeypatch.context() as patch:
+        removed.let_in(patch)
+        await store.passages.remove(["small", "large"])
+    assert min(removed.counts) >= -3
+    assert set(removed.found) <= {12, 2, 1}
+    assert await store.passages.frequencies(["word", "number1"]) == (1, {"word": 1})
+    assert await store.passages.hidden() == set()
+
+
+@pytest.mark.usefixtures("small_transactions")
+@pytest.mark.parametrize("what", ["put", "remove"])
+async def test_half_of_a_large_copy_is_never_found_and_can_be_put_again_and_removed(
+    what: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, has_failed = 1, True
+    while has_failed:
+        with monkeypatch.context() as patch:
+            if what == "remove":
+                await store.passages.put(LARGE)
+            Transactions(store, failing).let_in(patch)
+            try:
+                await (
+                    store.passages.put(LARGE) if what == "put" else store.passages.remove([*LARGE])
+                )
+                has_failed = False
+            except StoreError:
+                failing += 1
+        assert len(await found(store.passages, "word", limit=99)) in (0, 10)
+        await store.passages.put(LARGE)
+        assert len(await found(store.passages, "word", limit=99)) == 10
+        assert await store.passages.frequencies(["word"]) == (10, {"word": 10})
+        await store.passages.remove([*LARGE])
+        assert await store.passages.refs() | await store.passages.hidden() == set()
+        assert await store.passages.frequencies(["word"]) == (0, {})
+    assert failing > 4
 
 
 async def test_what_no_database_takes_is_left_out_of_a_page(store: Store) -> None:
