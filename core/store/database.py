@@ -1,7 +1,7 @@
 """Connections and transactions on SQLite and Postgres, and the translation of their errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import StoreError
+from core.store.sqlite_connection import Closing, surely
 
 BUSY_TIMEOUT = 10.0  # seconds that SQLite waits for another process's write to end
 CONNECTIONS = 8  # of a process: hosts allow 20 or so, for all processes together
@@ -30,10 +31,20 @@ LOST_NETWORK = {
 class Database:
     """Hands out transactions: `read` for looking, `write` for changing."""
 
-    def __init__(self, engine: AsyncEngine, apart: AsyncEngine | None = None) -> None:
-        """Use `engine`; `apart` has connections of its own for what must not wait in line."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        apart: AsyncEngine | None = None,
+        *,
+        closing: Closing | None = None,
+    ) -> None:
+        """Use `engine`; `apart` has connections of its own for what must not wait in line.
+
+        `closing` are connections of SQLite: a transaction has ended when its own is closed.
+        """
         self._engine = engine
         self._apart = apart or engine
+        self._closing = closing
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.file = engine.url.database if self.is_sqlite else None  #: where SQLite keeps it
         # SQLite has one writer at a time. Waiting here is first come first served; waiting in
@@ -71,8 +82,11 @@ class Database:
                     await self._give_back(connection)
 
     async def _give_back(self, connection: AsyncConnection) -> None:
-        # On Postgres, where a server that hangs must not hold up a stop, the driver sees to it.
-        await (_surely(connection.close()) if self.is_sqlite else connection.close())
+        if self._closing is None:
+            # On Postgres, where a server that hangs must not hold up a stop, the driver sees to it.
+            await connection.close()
+        else:
+            await surely(_close(connection, self._closing))
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -114,10 +128,12 @@ def _make_database(url: URL) -> Database:
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url, hide_parameters=True)
+        closing = Closing()
+        how = {"async_creator_fn": closing.connect}
+        engine = create_async_engine(url, hide_parameters=True, connect_args=how)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        return Database(engine)
+        return Database(engine, closing=closing)
     timeout = url.query.get("connect_timeout", CONNECT_TIMEOUT)
     make = partial(
         create_async_engine,
@@ -160,22 +176,11 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-async def _surely(work: Coroutine[None, None, None]) -> None:
-    """Do the work to its end, whoever cancels it meanwhile, and however often.
-
-    A connection that is cancelled while it rolls back keeps its transaction: on SQLite, that locks
-    the database for everybody.
-    """
-    doing = asyncio.ensure_future(work)  # noqa: TID251 (it is waited for below, in any case)
-    cancelled: asyncio.CancelledError | None = None
-    while not doing.done():
-        try:
-            await asyncio.shield(doing)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    doing.result()
+async def _close(connection: AsyncConnection, closing: Closing) -> None:
+    try:
+        await connection.close()
+    finally:
+        await closing.done()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import random
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from aiohttp import web
 
 import core
 from chaos.kills import sender_of
+from chaos.plan import PlatformName
 
 DOCENT: Final = Path(sys.executable).with_name("docent")
 HOOK: Final = Path(__file__).with_name("hook")
@@ -30,7 +30,7 @@ class Member:
     """One place in the fleet, taken by one process after the other."""
 
     name: str
-    arguments: tuple[str, ...]
+    roles: tuple[str, ...]
     log: Path
     process: asyncio.subprocess.Process | None = None
     starts: int = 0
@@ -40,6 +40,19 @@ class Member:
         """Of the process that runs there now."""
         process = self.process
         return process.pid if process and process.returncode is None else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Death:
+    """One process that was killed."""
+
+    name: str
+    roles: tuple[str, ...]
+    at: float  #: by the monotonic clock
+
+    def listened_to(self, platform: PlatformName) -> bool:
+        """Whether it was one to hear what is said on a platform."""
+        return not self.roles or platform in self.roles
 
 
 class Fleet:
@@ -58,7 +71,7 @@ class Fleet:
         self.members = [
             Member(
                 name=f"{number}-{'-'.join(role) or 'all'}",
-                arguments=("run", *role),
+                roles=role,
                 log=folder / f"{number}-{'-'.join(role) or 'all'}.log",
             )
             for number, role in enumerate(roles)
@@ -69,9 +82,9 @@ class Fleet:
         self._may_start = asyncio.Event()
         self._may_start.set()
         self._stopping = False
-        self._ordered: set[int] = set()  # pids that we killed
+        self._killed_at: dict[int, float] = {}  # by pid: those that we killed from here
         self._tasks = asyncio.TaskGroup()
-        self.kills: Counter[str] = Counter()
+        self.deaths: list[Death] = []  #: of those that were killed, from here or from inside
         self.exits: list[tuple[str, int]] = []  #: member and code, of those that nobody killed
 
     async def __aenter__(self) -> "Fleet":
@@ -153,7 +166,7 @@ class Fleet:
         )
 
     def _kill(self, pid: int) -> None:
-        self._ordered.add(pid)
+        self._killed_at.setdefault(pid, time.monotonic())
         self._signal(pid, signal.SIGKILL)
 
     def _signal(self, pid: int, number: signal.Signals) -> None:
@@ -166,25 +179,29 @@ class Fleet:
                 await self._may_start.wait()
                 if self._stopping:
                     return
-                code = await self._live(member, log)
+                pid, code = await self._live(member, log)
+                killed_at = self._killed_at.pop(pid, time.monotonic())
                 if self._stopping:
                     return
                 if code == -signal.SIGKILL:
-                    self.kills[member.name] += 1
+                    death = Death(name=member.name, roles=member.roles, at=killed_at)
+                    self.deaths.append(death)
                 else:
                     self.exits.append((member.name, code))
                 if len(self.exits) > MOST_CRASHES:
                     raise RuntimeError(f"{member.name} ends on and on:\n{self.tail()}")
                 self._on_death()
 
-    async def _live(self, member: Member, log: IO[bytes]) -> int:
+    async def _live(self, member: Member, log: IO[bytes]) -> tuple[int, int]:
+        """Run one process to its end; its pid and exit code."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251
         member.starts += 1
         log.write(f"--- start {member.starts} at {time.time():.3f}\n".encode())
         log.flush()
         member.process = await asyncio.create_subprocess_exec(
             DOCENT,
-            *member.arguments,
+            "run",
+            *member.roles,
             cwd=self._folder,
             env={
                 **kept,
@@ -196,7 +213,7 @@ class Fleet:
             stdout=log,
             stderr=log,
         )
-        return await member.process.wait()
+        return member.process.pid, await member.process.wait()
 
 
 def _is_mishap(line: str) -> bool:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 _RESPONSES, _RUN, _CONVERSATIONS = "/responses", "/responses/resp_*", "/conversations"
 _MESSAGES: Final = "/channels/{channel}/messages"
+_MESSAGE: Final = f"{_MESSAGES}/{{message}}"
+_GROWING: Final = {
+    "stream begun": "chat.startStream",
+    "stream continued": "chat.appendStream",
+    "stream ended": "chat.stopStream",
+    "message rewritten": "chat.update",
+}
 
 
 def _openai(method: str, path: str, make: Callable[[], Fault]) -> "Callable[[Stage], None]":
@@ -23,8 +30,32 @@ def _slack(method: str, make: Callable[[], Fault]) -> "Callable[[Stage], None]":
     return lambda stage: stage.slack.fail(method, make())
 
 
+def _stream(**trouble: int) -> "Callable[[Stage], None]":
+    return lambda stage: stage.openai.stream_troubles.append(trouble)
+
+
 def _discord(method: str, route: str, fault: DiscordFault) -> "Callable[[Stage], None]":
     return lambda stage: stage.discord.fail(method, route, fault)
+
+
+def _slack_drafts() -> "dict[str, Callable[[Stage], None]]":
+    """Each of the calls that a draft consists of goes wrong in each of these ways."""
+    ways: dict[str, Callable[[], Fault]] = {
+        "refused with 429": lambda: slack_faults.rate_limited(1),
+        "refused with 503": slack_faults.server_error,
+        "reply reset": lambda: Fault(drop="after"),
+        "connection reset": lambda: Fault(drop="before"),
+    }
+    return {
+        f"slack: {what}, {how}": _slack(method, make)
+        for what, method in _GROWING.items()
+        for how, make in ways.items()
+    } | {
+        "slack: deletion, refused with 503": _slack("chat.delete", slack_faults.server_error),
+        "slack: stream continued, had ended by itself": _slack(
+            "chat.appendStream", lambda: slack_faults.api_error("message_not_in_streaming_state")
+        ),
+    }
 
 
 ORDERS: "Final[dict[str, Callable[[Stage], None]]]" = {
@@ -54,6 +85,9 @@ ORDERS: "Final[dict[str, Callable[[Stage], None]]]" = {
     "openai: look reset": _openai("GET", _RUN, lambda: Fault(drop="before")),
     "openai: garbage instead of a look": _openai("GET", _RUN, openai_faults.broken_json),
     "openai: a page instead of a look": _openai("GET", _RUN, openai_faults.html_page),
+    "openai: stream breaks at once": _stream(breaks_after=1),
+    "openai: stream breaks": _stream(breaks_after=12),
+    "openai: stream falls silent": _stream(silent_after=12),
     "slack: post refused with 429": _slack(
         "chat.postMessage", lambda: slack_faults.rate_limited(1)
     ),
@@ -61,6 +95,7 @@ ORDERS: "Final[dict[str, Callable[[Stage], None]]]" = {
     "slack: posted, reply reset": _slack("chat.postMessage", lambda: Fault(drop="after")),
     "slack: not posted, connection reset": _slack("chat.postMessage", lambda: Fault(drop="before")),
     "slack: garbage instead of a post": _slack("chat.postMessage", slack_faults.broken_json),
+    **_slack_drafts(),
     "slack: status refused with 429": _slack(
         "assistant.threads.setStatus", lambda: slack_faults.rate_limited(1)
     ),
@@ -72,6 +107,13 @@ ORDERS: "Final[dict[str, Callable[[Stage], None]]]" = {
     "discord: not posted, connection reset": _discord(
         "POST", _MESSAGES, DiscordFault(drop="before")
     ),
+    "discord: edit refused with 429": _discord("PATCH", _MESSAGE, DiscordFault(retry_after=0.5)),
+    "discord: edit refused with 502": _discord("PATCH", _MESSAGE, DiscordFault(status=502)),
+    "discord: edited, reply reset": _discord("PATCH", _MESSAGE, DiscordFault(drop="after")),
+    "discord: not edited, connection reset": _discord(
+        "PATCH", _MESSAGE, DiscordFault(drop="before")
+    ),
+    "discord: deletion refused with 502": _discord("DELETE", _MESSAGE, DiscordFault(status=502)),
     "discord: history refused with 502": _discord("GET", _MESSAGES, DiscordFault(status=502)),
     "discord: thread refused with 429": _discord(
         "POST", f"{_MESSAGES}/{{message}}/threads", DiscordFault(retry_after=0.3)

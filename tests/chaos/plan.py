@@ -19,6 +19,9 @@ PLATFORMS: Final[tuple[PlatformName, ...]] = ("slack", "discord")
 AUTHORS: Final = 8  # of each platform
 LONG_LINES: Final = {"slack": 100, "discord": 48}  # of an answer that takes three parts
 SHORT_LINES: Final = 2
+THOUGHT_SECONDS: Final = 1.0  # until somebody has second thoughts, at most
+GROWING_RUN_SECONDS: Final = 4.0  # enough for some states of a draft on each platform
+DELETED_RUN_SECONDS: Final = 20.0  # enough to hear that nobody wants to know any more
 
 
 class Step(StrEnum):
@@ -30,14 +33,25 @@ class Step(StrEnum):
     CONVERSATION_OPENED = "conversation opened"
     RUN_CREATED = "run created, id not stored"
     POLLING = "polling"
+    DRAFTED = "draft posted, not recorded"
+    GROWING = "draft grows"
     ANSWER_STORED = "answer stored"
+    FINISHING = "draft to become the reply"
     PART_POSTED = "part 1 of 3 posted"
     NOT_RECORDED = "posted, not recorded"
     RANDOM = "at random"
     ALL_AT_ONCE = "all at once"
 
 
-INSIDE: Final = (Step.EVENT_READ, Step.ROW_WRITTEN, Step.ACKNOWLEDGED, Step.ANSWER_STORED)
+INSIDE: Final = (
+    Step.EVENT_READ,
+    Step.ROW_WRITTEN,
+    Step.ACKNOWLEDGED,
+    Step.DRAFTED,
+    Step.GROWING,
+    Step.ANSWER_STORED,
+    Step.FINISHING,
+)
 RARE: Final = (Step.CONVERSATION_OPENED, Step.PART_POSTED)  # few of a wave's questions pass
 NAMED: Final = tuple(step for step in Step if step not in (Step.RANDOM, Step.ALL_AT_ONCE))
 
@@ -119,12 +133,13 @@ class Size:
 
     threads: int = 60  #: half of them on each platform
     questions: int = 312
-    random_kills: int = 3
+    random_kills: int = 1
     outages: int = 1  #: moments at which no process is there at all
     unheard: int = 3  #: questions of each platform in each outage
     deleted: int = 6
     edited: int = 6
-    orders: int = 60
+    orders: int = 80
+    disturbances: int = 12
 
 
 def make_plan(seed: int, size: Size) -> Plan:
@@ -137,7 +152,7 @@ def make_plan(seed: int, size: Size) -> Plan:
     waves = [
         Wave(
             kill=kills[number] if number < len(kills) else None,
-            askings=tuple(asked[number]),
+            askings=tuple(_slowed(asked[number], kills[number : number + 1])),
             orders=tuple(orders[number]),
         )
         for number in range(count)
@@ -189,7 +204,7 @@ def _askings(dice: random.Random, size: Size, waves: int) -> dict[int, list[Aski
                 author=author,
                 pause=dice.choice((0.0, 0.01, 0.02, 0.05, 0.1)),
                 lines=LONG_LINES[platform] if is_long else SHORT_LINES,
-                run_seconds=dice.uniform(0.15, 1.2),
+                run_seconds=dice.uniform(0.15, dice.choice((1.2, 1.2, 1.2, 3.0))),
                 fails_first=dice.random() < 0.04,
             )
             if number in special:
@@ -203,6 +218,14 @@ def _askings(dice: random.Random, size: Size, waves: int) -> dict[int, list[Aski
         tokens = {p: iter([a for a in askings if a.platform == p]) for p in PLATFORMS}
         askings[:] = [next(tokens[slot.platform]) for slot in slots]
     return by_wave
+
+
+def _slowed(askings: Sequence[Asking], kills: Sequence[Kill]) -> Iterator[Asking]:
+    """Let runs take long enough for a draft to grow, where somebody is to die of that."""
+    dying = {kill.platform for kill in kills if kill.step is Step.GROWING}
+    for one in askings:
+        is_slow = one.platform in dying and one.fate is not Fate.DELETED
+        yield replace(one, run_seconds=GROWING_RUN_SECONDS) if is_slow else one
 
 
 def _places(dice: random.Random, size: Size, waves: int) -> list[tuple[int, int, int]]:
@@ -230,9 +253,9 @@ def _with_fate(dice: random.Random, asking: Asking, deleted: bool) -> Asking:
     return replace(
         asking,
         fate=Fate.DELETED,
-        fate_after=dice.uniform(0.0, 1.0),
+        fate_after=dice.uniform(0.0, THOUGHT_SECONDS),
         author=AUTHORS,
-        run_seconds=9.0,
+        run_seconds=DELETED_RUN_SECONDS,
         fails_first=False,
         lines=SHORT_LINES,
     )
@@ -243,7 +266,7 @@ def _orders(dice: random.Random, size: Size, waves: int) -> dict[int, list[Order
     kinds = _evenly(dice, sorted(ORDERS), size.orders)
     for kind in kinds:
         by_wave[dice.randrange(waves)].append(Order(kind=kind))
-    for kind in _evenly(dice, sorted(DISTURBANCES), size.orders // 5):
+    for kind in _evenly(dice, sorted(DISTURBANCES), size.disturbances):
         by_wave[dice.randrange(waves)].append(Order(kind=kind, pause=dice.uniform(0.0, 1.0)))
     return by_wave
 

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +20,7 @@ from servers.discord_server import DiscordServer
 from servers.discord_world import Json
 from servers.openai_runs import Run, Script
 from servers.openai_server import PREFIX, OpenAIServer
+from servers.openai_streams import words
 from servers.slack_deliveries import Delivery
 from servers.slack_server import SlackServer
 
@@ -50,6 +51,27 @@ def is_middle(text: str) -> bool:
     return is_answer(text) and not re.search(r"\b(Answer|End of) a\d{4}\b", text)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Creating:
+    """A request for a run: what it asks, and whose planned failure the run is."""
+
+    request: web.Request
+    tokens: list[str]
+    fails: set[str]
+
+
+class _Runs(dict[str, Run]):
+    """Runs by their ids; each is told of when it comes."""
+
+    def __init__(self, on_new: Callable[[Run], None]) -> None:
+        super().__init__()
+        self._on_new = on_new
+
+    def __setitem__(self, key: str, run: Run) -> None:
+        super().__setitem__(key, run)
+        self._on_new(run)
+
+
 class ChaosOpenAI(OpenAIServer):
     """Answers with the tokens that it is asked for; the plan says how long that takes."""
 
@@ -59,8 +81,11 @@ class ChaosOpenAI(OpenAIServer):
         self.failed: set[str] = set()  #: tokens whose planned failure has happened
         self.tokens: dict[str, list[str]] = {}  #: by run: what it was asked, as `token version`
         self.planned_failures: set[str] = set()  #: runs
+        #: what befalls the streams of the next runs, as fields of their scripts
+        self.stream_troubles: deque[dict[str, int]] = deque()
         self._askings = askings
         self._numbers = itertools.count(1)
+        self.responses.all = _Runs(self._created)
 
     @web.middleware
     async def _with_faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -68,7 +93,8 @@ class ChaosOpenAI(OpenAIServer):
         path = request.path.removeprefix(PREFIX)
         if request.method == "GET" and path.startswith("/responses/"):
             run = self.responses.all.get(path.rpartition("/")[2])
-            if self._reached(Step.POLLING, _platform_of(run), request):
+            is_look = request.query.get("stream") != "true"
+            if is_look and self._reached(Step.POLLING, _platform_of(run), request):
                 return _dropped(request)
         return await super()._with_faults(request, handler)
 
@@ -87,33 +113,45 @@ class ChaosOpenAI(OpenAIServer):
 
     async def _create(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.json()
-        tokens = [" ".join(found) for found in TOKEN.findall(_user_text(body["input"]))]
-        before = set(self.responses.all)
+        tokens = [" ".join(found) for found in TOKEN.findall(_question_in(body["input"]))]
         script, planned = self._script(tokens)
         self.responses.scripts.append(script)
+        self._creating = _Creating(request=request, tokens=tokens, fails=planned)
         try:
-            reply = await super()._authorise(request, handler)
+            return await super()._authorise(request, handler)
         finally:
             self.responses.scripts.clear()
-        for run in set(self.responses.all) - before:
-            self.tokens[run] = tokens
-            if planned:
-                self.failed.add(planned)
-                self.planned_failures.add(run)
-            if self._reached(Step.RUN_CREATED, _platform_of(self.responses.all[run]), request):
-                return _dropped(request)
-        return reply
 
-    def _script(self, tokens: list[str]) -> tuple[Script, str | None]:
-        """How a run for these tokens goes, and whose planned failure it is."""
+    def _created(self, run: Run) -> None:
+        """Note a new run. The reply may go on until the run ends: it is a stream."""
+        creating = self._creating
+        self.tokens[run.id] = creating.tokens
+        if creating.fails:
+            self.failed |= creating.fails
+            self.planned_failures.add(run.id)
+        if self._reached(Step.RUN_CREATED, _platform_of(run), creating.request):
+            _dropped(creating.request)
+
+    def asks(self, run: str, token: str) -> bool:
+        """Whether a run is for a question, whatever version of it."""
+        return token in {told.split()[0] for told in self.tokens.get(run, [])}
+
+    def _script(self, tokens: list[str]) -> tuple[Script, set[str]]:
+        """How a run for these tokens goes, and whose planned failure it is.
+
+        Questions that are asked together fail together: two failures in a row end in the fallback.
+        """
         askings = [self._askings[token.split()[0]] for token in tokens]
         seconds = max((one.run_seconds for one in askings), default=0.2)
-        for asking in askings:
-            if asking.fails_first and asking.token not in self.failed:
-                statuses = ("queued", "in_progress", "failed")
-                return Script(statuses=statuses, seconds=seconds), asking.token
+        planned = {asking.token for asking in askings if asking.fails_first} - self.failed
+        if planned:
+            statuses = ("queued", "in_progress", "failed")
+            return Script(statuses=statuses, seconds=seconds), planned
         lines = max((one.lines for one in askings), default=1)
-        return Script(seconds=seconds, text=answer_text(next(self._numbers), tokens, lines)), None
+        text = answer_text(next(self._numbers), tokens, lines)
+        pace = seconds / len(words(text))  # so that there is always something that grows
+        trouble = self.stream_troubles.popleft() if self.stream_troubles else {}
+        return Script(seconds=seconds, text=text, word_seconds=pace, **trouble), set()
 
     def _reached(self, step: Step, platform: Any, request: web.Request) -> bool:
         return self.trap is not None and self.trap.reached(step, platform, request)
@@ -217,11 +255,9 @@ class Stage:
         return {"slack": slack, "discord": discord, None: slack and discord}[platform]
 
 
-def _user_text(given: Any) -> str:
-    """Everything that a request says in the name of a person."""
-    if isinstance(given, str):
-        return given
-    return "\n".join(str(item.get("content")) for item in given if item.get("role") == "user")
+def _question_in(given: Any) -> str:
+    """What a request asks: its last item. What others said in the thread is quoted before it."""
+    return given if isinstance(given, str) else str(given[-1].get("content"))
 
 
 def _platform_of(run: Run | None) -> Any:

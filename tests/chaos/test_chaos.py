@@ -17,29 +17,35 @@ from typing import Final, Literal
 
 import pytest
 
+from chaos.figures import Figures, count_up
 from chaos.fleet import Fleet
 from chaos.kills import Trap
-from chaos.plan import Fate, Size, make_plan
+from chaos.plan import DELETED_RUN_SECONDS, Fate, Size, make_plan
 from chaos.stage import ChaosDiscord, ChaosOpenAI, ChaosSlack, Stage
-from chaos.verdict import OPEN, Figures, Verdict, count_up, read, read_rows
-from chaos.world import LOOK_SECONDS, REDELIVERY_SECONDS, Asked, World, come_true
+from chaos.verdict import OPEN, Verdict, read, read_rows
+from chaos.world import (
+    LOOK_SECONDS,
+    REDELIVERY_SECONDS,
+    Asked,
+    World,
+    come_true,
+    longest,
+)
 from core.store import migrate_database
-from servers.slack_server import APP_TOKEN, BOT_TOKEN
+from servers.docent_rig import settings_for
 
 DEFAULT_SEED: Final = 20261122
 SEED: Final = int(os.environ.get("CHAOS_SEED", DEFAULT_SEED))  # noqa: TID251
 MOST_PROBLEMS: Final = 30  # that are shown
-PLAY_SECONDS: Final = 300.0  # for all waves; they take 40, on a busy machine more
 INTRODUCTION_SECONDS: Final = 20.0
-QUIET_SECONDS: Final = 25.0  # without any reply, after which no more will come
+# Without any reply, after which no more will come: the longest run, and time to take it over.
+QUIET_SECONDS: Final = DELETED_RUN_SECONDS + 20.0
 
 
-async def chaos(
-    folder: Path, url: str, roles: Sequence[tuple[str, ...]], variant: str, size: Size
-) -> tuple[Figures, list[str]]:
+async def chaos(folder: Path, url: str, variant: "Variant") -> tuple[Figures, list[str]]:
     """Play a plan to the end; the figures and what went wrong."""
-    plan = make_plan(SEED, size)
-    figures, began = Figures(seed=plan.seed, variant=variant), time.monotonic()
+    plan = make_plan(SEED, variant.size)
+    figures, began = Figures(seed=plan.seed, variant=variant.about), time.monotonic()
     await migrate_database(url)
     async with contextlib.AsyncExitStack() as stack:
         dice = random.Random(plan.seed)
@@ -52,24 +58,26 @@ async def chaos(
             faults=Counter(),
         )
         stage.slack.redeliver_after(REDELIVERY_SECONDS)
-        fleet = Fleet(folder, settings(stage, url), roles, lambda: trap.look())
+        stage.slack.streams.refusal = variant.refusal
+        fleet = Fleet(folder, settings(stage, url), variant.roles, lambda: trap.look())
         trap = Trap(fleet.orders, fleet.kill_sender)
         stage.set_trap(trap)
         world = World(plan, stage, fleet, trap, partial(state_of, url))
         async with fleet:
-            async with asyncio.timeout(PLAY_SECONDS):
-                await introduced(url)
+            await introduced(url)
+            async with asyncio.timeout(longest(plan)):
                 await world.play()
             played = time.monotonic()
             await all_quiet(world, stage, url)
             settled = time.monotonic()
             codes = await fleet.stop()
-        verdict = Verdict(world, stage, read_rows(url))
+        verdict = Verdict(world, stage, fleet, read_rows(url))
         count_up(figures, world, stage, fleet, trap, verdict)
     figures.seconds = time.monotonic() - began
     figures.asking_seconds, figures.settling_seconds = played - began, settled - played
     problems = verdict.problems
     problems += [f"nobody came to {kill.step} ({kill.platform})" for kill in world.missed]
+    problems += ["no draft grew on screen"] if not figures.states else []
     problems += fleet.complaints()
     problems += [f"a process ended with {code} after SIGTERM" for code in codes if code]
     print("\n".join(["", *figures.lines(), *verdict.notes()]))  # noqa: T201
@@ -118,15 +126,8 @@ def shows_work(stage: Stage) -> bool:
 def settings(stage: Stage, url: str) -> dict[str, str]:
     """What every process is told."""
     return {
-        "OPENAI_API_KEY": stage.openai.api_key,
-        "OPENAI_BASE_URL": stage.openai.url,
+        **settings_for(stage.openai, stage.slack, stage.discord),
         "DATABASE_URL": url,
-        "SLACK_BOT_TOKEN": BOT_TOKEN,
-        "SLACK_APP_TOKEN": APP_TOKEN,
-        "SLACK_API_URL": stage.slack.api_url,
-        "DISCORD_TOKEN": stage.discord.token,
-        "DISCORD_API_URL": stage.discord.api_url,
-        "DISCORD_GATEWAY_URL": stage.discord.gateway_url,
         "USER_LIMIT": "off",
         "CHANNEL_LIMIT": "off",
         "CATCH_UP_MESSAGES": "5000",
@@ -148,12 +149,18 @@ class Variant:
     about: str
     roles: Sequence[tuple[str, ...]]
     database: Literal["sqlite", "postgres"]
+    refusal: str | None = None  #: of streams in Slack: drafts are messages that are edited then
     size: Size = field(default_factory=Size)
 
 
 VARIANTS: Final = {
     "one": Variant(about="SQLite, one process", roles=[()], database="sqlite"),
-    "three": Variant(about="Postgres, three processes", roles=[(), (), ()], database="postgres"),
+    "three": Variant(
+        about="Postgres, three processes, no streams in Slack",
+        roles=[(), (), ()],
+        database="postgres",
+        refusal="not_allowed_for_team",
+    ),
     "split": Variant(
         about="Postgres, roles split",
         roles=[("slack",), ("discord",), ("worker",)],
@@ -176,5 +183,5 @@ async def test_every_question_has_exactly_one_reply(
     request: pytest.FixtureRequest, tmp_path: Path, variant: Variant
 ) -> None:
     url = str(request.getfixturevalue(f"{variant.database}_url"))
-    _, problems = await chaos(tmp_path, url, variant.roles, variant.about, variant.size)
+    _, problems = await chaos(tmp_path, url, variant)
     check(problems)

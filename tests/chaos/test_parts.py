@@ -1,19 +1,33 @@
 """The suite's own parts: what a plan promises, how posts are read, when a trap springs."""
 
-from collections.abc import Iterator
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaos.deletions import InVain
+from chaos.drafts import drafts_left
+from chaos.fleet import Death
 from chaos.kills import Trap
 from chaos.mischief import DISTURBANCES, ORDERS
 from chaos.plan import AUTHORS, NAMED, PLATFORMS, Fate, Kill, Plan, Size, Step, make_plan
-from chaos.stage import answer_text, is_answer, is_middle
+from chaos.stage import (
+    ChaosDiscord,
+    ChaosOpenAI,
+    ChaosSlack,
+    Stage,
+    answer_text,
+    is_answer,
+    is_middle,
+)
 from chaos.verdict import Given, read_replies
+from servers.slack_workspace import BOT_ID, BOT_USER
 
 seeds = st.integers(min_value=0, max_value=2**32)
 
@@ -72,6 +86,14 @@ def test_threads_and_long_answers_begin_before_every_death_that_needs_them(seed:
 
 
 @given(seeds)
+def test_runs_take_long_where_somebody_is_to_die_of_a_draft_that_grows(seed: int) -> None:
+    for wave in make_plan(seed, Size()).waves:
+        if wave.kill and wave.kill.step is Step.GROWING:
+            slow = [one for one in wave.askings if one.run_seconds >= 4.0]
+            assert wave.kill.platform in {one.platform for one in slow}
+
+
+@given(seeds)
 def test_who_deletes_a_question_asks_nothing_else_that_could_share_its_answer(seed: int) -> None:
     for asking in make_plan(seed, Size()).askings:
         assert (asking.author == AUTHORS) == (asking.fate is Fate.DELETED)
@@ -118,6 +140,56 @@ def test_a_post_that_is_no_answer_is_kept_as_it_is() -> None:
     assert replies_of("I cannot reply at this time.") == [
         Given(answer="", tokens=(), is_complete=False, text="I cannot reply at this time.")
     ]
+
+
+# --- drafts that are left ---------------------------------------------------------------------
+
+
+BUTTONS = {
+    "stop": [{"components": [{"custom_id": "docent:stop:7"}]}],
+    "helpful": [{"components": [{"custom_id": "docent:helpful:7"}]}],
+}
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    dice = random.Random(1)
+    async with ChaosSlack(dice) as slack, ChaosDiscord(dice) as discord, ChaosOpenAI({}) as openai:
+        yield Stage(slack=slack, discord=discord, openai=openai, faults=Counter())
+
+
+def said_in_slack(stage: Stage, **more: Any) -> str:
+    workspace = stage.slack.workspace
+    (channel, *_) = workspace.channels.values()
+    message = workspace.write(channel, BOT_USER, "Answer", thread_ts=None, bot_id=BOT_ID, **more)
+    return str(message["ts"])
+
+
+async def test_a_reply_is_no_draft(stage: Stage) -> None:
+    said_in_slack(stage, metadata={}, blocks=[{"value": "helpful:7"}])
+    world = stage.discord.world
+    world.write(world.channel("help"), world.bot, "Answer", components=BUTTONS["helpful"])
+    assert list(drafts_left(stage)) == []
+
+
+@pytest.mark.parametrize("more", [{}, {"metadata": {}, "blocks": [{"value": "stop:7"}]}])
+async def test_a_draft_that_is_left_in_slack_is_seen(stage: Stage, more: dict[str, Any]) -> None:
+    said_in_slack(stage, **more)
+    (problem,) = drafts_left(stage)
+    assert problem.startswith("a draft is left")
+
+
+async def test_a_message_that_is_still_streamed_is_seen(stage: Stage) -> None:
+    stage.slack.streams.begin(said_in_slack(stage, metadata={}))
+    (problem,) = drafts_left(stage)
+    assert problem.startswith("still streaming")
+
+
+async def test_a_draft_that_is_left_in_discord_is_seen(stage: Stage) -> None:
+    world = stage.discord.world
+    world.write(world.channel("help"), world.bot, "Answer", components=BUTTONS["stop"])
+    (problem,) = drafts_left(stage)
+    assert problem.startswith("a draft is left: discord")
 
 
 # --- the trap -----------------------------------------------------------------------------------
@@ -167,3 +239,51 @@ def test_a_death_inside_a_process_is_known_by_the_mark_that_it_leaves(
 def test_a_plan_counts_its_kills() -> None:
     plan: Plan = make_plan(1, Size(random_kills=2, outages=1))
     assert len(plan.kills) == 2 * len(NAMED) - 1 + 2 + 1
+
+
+# --- deletions in vain ----------------------------------------------------------------------------
+
+
+def in_vain(**more: Any) -> InVain:
+    """Deleted at 100, half a minute before the run ended."""
+    given: dict[str, Any] = {
+        "platform": "slack",
+        "deleted_at": 100.0,
+        "acknowledged_at": None,
+        "ended_at": 130.0,
+    }
+    return InVain(**given | more)
+
+
+def death(at: float, *roles: str) -> Death:
+    return Death(name="0", roles=roles, at=at)
+
+
+def test_an_answer_to_a_deleted_question_has_no_excuse_while_nobody_dies() -> None:
+    assert in_vain().excuse([]) is None
+
+
+@pytest.mark.parametrize("at", [99.5, 100.0, 129.0])
+def test_a_death_between_a_deletion_and_the_end_of_the_run_excuses_an_answer(at: float) -> None:
+    assert in_vain().excuse([death(at)])
+    assert in_vain().excuse([death(at, "slack")])
+
+
+@pytest.mark.parametrize("at", [90.0, 131.0])
+def test_a_death_long_before_a_deletion_or_after_the_run_excuses_nothing(at: float) -> None:
+    assert in_vain().excuse([death(at)]) is None
+
+
+@pytest.mark.parametrize("role", ["discord", "worker"])
+def test_the_death_of_a_process_that_could_not_hear_excuses_nothing(role: str) -> None:
+    assert in_vain().excuse([death(110.0, role)]) is None
+
+
+def test_what_was_acknowledged_before_the_run_ended_has_no_excuse() -> None:
+    assert in_vain(acknowledged_at=129.0).excuse([death(110.0)]) is None
+    assert in_vain(acknowledged_at=131.0).excuse([death(110.0)])
+
+
+def test_a_run_that_ends_right_after_the_deletion_excuses_the_answer_unless_it_was_known() -> None:
+    assert in_vain(ended_at=101.0).excuse([])
+    assert in_vain(ended_at=101.0, acknowledged_at=100.1).excuse([]) is None

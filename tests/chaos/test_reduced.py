@@ -12,9 +12,9 @@ from chaos.stage import TOKEN, ChaosOpenAI, question_text
 from core.store import Store, migrate_database
 from core.store.news import FREE
 from servers.discord_server import DiscordServer
-from servers.docent_rig import docent_running, write_docs
+from servers.docent_rig import docent_running, settings_for, write_docs
 from servers.faults import Fault
-from servers.slack_server import APP_TOKEN, BOT_TOKEN, SlackServer
+from servers.slack_server import SlackServer
 from servers.slack_workspace import BOT_USER
 
 CHANNEL = "C0GENERAL"
@@ -56,28 +56,18 @@ async def discord() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 def values(openai: ChaosOpenAI, sqlite_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "DOCS_SOURCES": write_docs(tmp_path / "docs"),
-        "OPENAI_API_KEY": openai.api_key,
-        "OPENAI_BASE_URL": openai.url,
-        "DATABASE_URL": sqlite_url,
-    }
+    docs = write_docs(tmp_path / "docs")
+    return {**settings_for(openai), "DOCS_SOURCES": docs, "DATABASE_URL": sqlite_url}
 
 
 @pytest.fixture
 def slack_values(values: dict[str, str], slack: SlackServer) -> dict[str, str]:
-    tokens = {"SLACK_BOT_TOKEN": BOT_TOKEN, "SLACK_APP_TOKEN": APP_TOKEN}
-    return {**values, **tokens, "SLACK_API_URL": slack.api_url}
+    return {**values, **settings_for(slack)}
 
 
 @pytest.fixture
 def discord_values(values: dict[str, str], discord: DiscordServer) -> dict[str, str]:
-    return {
-        **values,
-        "DISCORD_TOKEN": discord.token,
-        "DISCORD_API_URL": discord.api_url,
-        "DISCORD_GATEWAY_URL": discord.gateway_url,
-    }
+    return {**values, **settings_for(discord)}
 
 
 def told(texts: Callable[[], list[str]]) -> list[str]:
@@ -115,6 +105,22 @@ async def test_an_edit_while_a_run_is_in_doubt_is_not_answered_by_that_run(
         slack.edit(CHANNEL, root, f"<@{BOT_USER}> {question_text('qs0001', 2)}")
         await slack.wait_for(lambda: len(slack.thread(CHANNEL, root)) == 2, SECONDS)
         assert "qs0001 v2" in slack.thread(CHANNEL, root)[1]["text"]
+
+
+async def test_a_question_that_is_delivered_again_after_its_deletion_gets_no_answer(
+    slack_values: dict[str, str], slack: SlackServer, openai: ChaosOpenAI
+) -> None:
+    slack.mention(CHANNEL, ASKER, question_text("qs0001"))
+    asked = list(slack._deliveries.lost)  # nobody is there to hear them
+    async with docent_running(slack_values):
+        await slack.wait_for(lambda: slack.connections, SECONDS)
+        slack.delete(CHANNEL, str(asked[0].event["ts"]))
+        await slack.wait_for(lambda: [one for one in slack.deliveries if one.acked_at], SECONDS)
+        again = [slack.event(delivery.event) for delivery in asked]
+        await slack.wait_for(lambda: all(delivery.acked_at for delivery in again), SECONDS)
+        root = slack.mention(CHANNEL, ASKER, question_text("qs0002"))
+        await slack.wait_for(lambda: len(slack.thread(CHANNEL, root)) == 2, SECONDS)
+    assert list(openai.tokens.values()) == [["qs0002 v1"]]
 
 
 async def test_an_event_that_comes_again_does_not_hide_the_later_ones_that_were_missed(

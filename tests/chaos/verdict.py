@@ -1,17 +1,19 @@
 """What came of a run: read off the servers and the database, judged, and counted."""
 
+import math
 import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Final
 
 import psycopg
 
+from chaos.deletions import NOTICE_SECONDS, InVain
+from chaos.drafts import drafts_left
 from chaos.fleet import Fleet
-from chaos.kills import Trap
 from chaos.plan import Fate
 from chaos.stage import Stage
 from chaos.world import Asked, Place, World
@@ -24,8 +26,7 @@ _MARK: Final = re.compile(
     r"|End of (?P<end>a\d{4})\."
 )
 EDIT_SECONDS: Final = 3.0  # for an edit to be heard of, also by the next process
-IN_VAIN: Final = 2  # deletions, at most, that a kill may make nobody hear of in time
-WAITING: Final = ("queued", "running")
+WAITING: Final = ("", "queued", "running")  # "": not taken yet
 OPEN: Final = ("queued", "running", "answered", "failed", "withdrawn")
 
 
@@ -54,71 +55,18 @@ class Row:
     leader: int | None
 
 
-@dataclass(kw_only=True)
-class Figures:
-    """What is printed at the end, and quoted in README."""
-
-    seed: int
-    variant: str
-    seconds: float = 0.0
-    asking_seconds: float = 0.0
-    settling_seconds: float = 0.0
-    threads: int = 0
-    questions: int = 0
-    events: int = 0  #: delivered, with their repetitions
-    unheard: int = 0  #: asked while nobody listened
-    deleted: int = 0
-    withdrawn: int = 0  #: of them, those that have no reply
-    edited: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    kills: Counter[str] = field(default_factory=Counter)
-    starts: int = 0
-    replies: int = 0
-    parts: int = 0
-    together: int = 0  #: questions that were answered in the reply to another one
-    lost: int = 0
-    doubled: int = 0
-    runs: int = 0
-    paid_twice: int = 0
-    stale: int = 0  #: edited questions that were answered as they had been before
-    overtaken: int = 0  #: taken after a later one of their thread
-
-    def lines(self) -> Iterator[str]:
-        """The figures as text."""
-        yield (
-            f"chaos on {self.variant}, seed {self.seed}: {self.seconds:.1f} s "
-            f"(asking {self.asking_seconds:.1f}, settling {self.settling_seconds:.1f})"
-        )
-        yield (
-            f"  {self.questions} questions in {self.threads} threads by {self.events} events; "
-            f"{self.unheard} asked while nobody listened, {self.edited} edited, "
-            f"{self.deleted} deleted ({self.withdrawn} of them without a reply)"
-        )
-        yield f"  {self.faults.total()} faults:"
-        yield from (f"    {count:3} {kind}" for kind, count in sorted(self.faults.items()))
-        yield f"  {self.kills.total()} kills, {self.starts} starts:"
-        yield from (f"    {count:3} {kind}" for kind, count in sorted(self.kills.items()))
-        yield (
-            f"  {self.replies} replies in {self.parts} posts; "
-            f"{self.together} questions answered together with another"
-        )
-        yield f"  {self.runs} runs, {self.paid_twice} paid for twice"
-        yield f"  {self.stale} edited, and answered as they read before"
-        yield f"  {self.overtaken} taken after a later question of their thread"
-        yield f"  lost: {self.lost}, doubled: {self.doubled}"
-
-
 class Verdict:
     """Reads a world after the end; `problems` is empty where every promise was kept."""
 
-    def __init__(self, world: World, stage: Stage, rows: Sequence[Row]) -> None:
+    def __init__(self, world: World, stage: Stage, fleet: Fleet, rows: Sequence[Row]) -> None:
         self.problems: list[str] = []
         self._world = world
         self._stage = stage
+        self._deaths = fleet.deaths
         self._rows = {(row.platform, row.channel, row.message): row for row in rows}
         self.replies: list[Given] = []
         self.stale: list[str] = []  #: tokens of questions that were edited, as they read before
-        self.in_vain: list[str] = []  #: deletions that came while the question waited
+        self.in_vain: list[str] = []  #: deletions that could not be heard of in time, and why
         self.overtaken = 0
         for (platform, number), place in world.places.items():
             asked = [
@@ -127,10 +75,6 @@ class Verdict:
                 if (one.asking.platform, one.asking.thread) == (platform, number)
             ]
             self._judge_thread(f"{platform} thread {number}", place, asked)
-        # What a process read in the moment when it was killed is told again late, or (by Discord)
-        # never: the run may have ended by then.
-        if len(self.in_vain) > IN_VAIN:
-            self.problems += self.in_vain
         self._judge_leftovers(rows)
 
     @property
@@ -144,7 +88,7 @@ class Verdict:
         return [
             token
             for token, one in self._world.asked.items()
-            if self.answered[token] == 0 and not _is_deleted(one)
+            if self.answered[token] == 0 and not is_deleted(one)
         ]
 
     @property
@@ -175,14 +119,37 @@ class Verdict:
         told = [token.split()[0] for reply in replies for token in reply.tokens]
         for one in asked:
             count = told.count(one.asking.token)
-            if _is_deleted(one):
+            if is_deleted(one):
                 if count and one.state in WAITING:
-                    told_all_the_same = f"{one.asking.token} {self._of(one)}"
-                    self.in_vain.append(f"{name}: deleted and answered: {told_all_the_same}")
+                    self._judge_deletion(name, one)
             elif count != 1:
                 self._problem(f"{name}: {one.asking.token} has {count} replies {self._of(one)}")
         self._judge_edits(name, asked, replies)
         self._judge_order(name, told, asked, replies)
+
+    def _judge_deletion(self, name: str, one: Asked) -> None:
+        """A question that was deleted while it waited is answered only if nobody could know."""
+        assert one.changed_at is not None
+        acknowledged = [d.acked_at for d in self._deliveries(one) if _is_deletion(d) and d.acked_at]
+        in_vain = InVain(
+            platform=one.asking.platform,
+            deleted_at=one.changed_at,
+            acknowledged_at=min(acknowledged, default=None),
+            ended_at=self._ended(one.asking.token),
+        )
+        said = f"{name}: deleted and answered: {one.asking.token} {self._of(one)}"
+        excuse = in_vain.excuse(self._deaths)
+        if excuse is None:
+            self._problem(said)
+        else:
+            self.in_vain.append(f"{said}: {excuse}")
+
+    def _ended(self, token: str) -> float:
+        """When the last run that answered a question was at its end."""
+        openai = self._stage.openai
+        runs = [run for id_, run in openai.responses.all.items() if openai.asks(id_, token)]
+        ended = [run.started + (run.script.seconds or 0.0) for run in runs if run.is_over]
+        return max(ended, default=math.inf)
 
     def _judge_edits(self, name: str, asked: Sequence[Asked], replies: Sequence[Given]) -> None:
         """What was edited while it waited is answered as it reads now.
@@ -199,8 +166,19 @@ class Verdict:
             begun = self._begun(f"{token} v1")
             if one.asking.platform == "discord" or begun is None or one.changed_at is None:
                 continue
-            if begun > one.changed_at + EDIT_SECONDS:
+            if begun > one.changed_at + EDIT_SECONDS and not self._died_over(one, begun):
                 self._problem(f"{name}: {token} is answered as before {self._of(one)}")
+
+    def _died_over(self, one: Asked, until: float) -> bool:
+        """Whether nobody acknowledged a change, and somebody who could have was killed meanwhile.
+
+        Slack tells it some times only; where processes die one after the other, that is in vain.
+        """
+        assert one.changed_at is not None
+        since = one.changed_at - NOTICE_SECONDS
+        told = [d for d in self._deliveries(one) if d.event.get("ts") != one.message]
+        killed = (d for d in self._deaths if d.listened_to(one.asking.platform))
+        return not any(d.acked_at for d in told) and any(since <= d.at <= until for d in killed)
 
     def _begun(self, token: str) -> float | None:
         """When the last run for a token began."""
@@ -237,7 +215,7 @@ class Verdict:
             f"{'read' if run.is_read else 'not read'}"
             for run in openai.runs()
             if run.turn in turns
-        ]
+        ] + self.in_vain
 
     def _judge_leftovers(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -249,6 +227,7 @@ class Verdict:
         openai = self._stage.openai
         for orphan in openai.orphans():
             self._problem(f"left at work: {orphan.id}, for {openai.tokens[orphan.id]}")
+        self.problems += drafts_left(self._stage)
         self.problems += self._stage.slack.violations
 
     def _row(self, one: Asked) -> Row | None:
@@ -286,7 +265,14 @@ def _acknowledged(deliveries: Sequence[Delivery]) -> str:
     return f"{acknowledged} of {len(deliveries)} deliveries acknowledged"
 
 
-def _is_deleted(one: Asked) -> bool:
+def _is_deletion(delivery: Delivery) -> bool:
+    event = delivery.event
+    subtypes = {event.get("subtype"), event.get("message", {}).get("subtype")}
+    return not subtypes.isdisjoint(("message_deleted", "tombstone"))
+
+
+def is_deleted(one: Asked) -> bool:
+    """Whether a question was deleted in the end."""
     return one.asking.fate is Fate.DELETED and one.changed_at is not None
 
 
@@ -352,32 +338,3 @@ def read(url: str, query: str) -> list[tuple[Any, ...]]:
             return connection.execute(query).fetchall()
     with psycopg.connect(url, connect_timeout=5) as connection:
         return connection.execute(query).fetchall()
-
-
-def count_up(
-    figures: Figures, world: World, stage: Stage, fleet: Fleet, trap: Trap, verdict: Verdict
-) -> None:
-    """Fill in the figures."""
-    asked = world.asked.values()
-    figures.threads, figures.questions = len(world.places), len(asked)
-    figures.events = len(stage.slack.deliveries) + len(asked) // 2 + stage.discord.repeats
-    figures.unheard = sum(not one.heard for one in asked)
-    figures.deleted = sum(_is_deleted(one) for one in asked)
-    figures.withdrawn = sum(
-        _is_deleted(one) and not verdict.answered[one.asking.token] for one in asked
-    )
-    figures.edited = sum(one.asking.fate is Fate.EDITED and bool(one.changed_at) for one in asked)
-    figures.faults = stage.faults
-    for (step, platform), count in trap.hits.items():
-        figures.kills[f"{step} ({platform})"] += count
-    figures.kills["at random"] = world.killed_at_random
-    figures.kills["all at once"] = world.outages
-    figures.starts = fleet.starts
-    figures.replies = len(verdict.replies)
-    figures.parts = sum(len(posts_of(stage, place)) for place in world.places.values())
-    figures.together = sum(len(reply.tokens) - 1 for reply in verdict.replies if reply.tokens)
-    figures.lost, figures.doubled = len(verdict.lost), len(verdict.doubled)
-    figures.runs = len(stage.openai.responses.all)
-    figures.paid_twice = len(verdict.paid_twice())
-    figures.stale = len(verdict.stale)
-    figures.overtaken = verdict.overtaken

@@ -11,14 +11,27 @@ from typing import Final
 from chaos.fleet import Fleet
 from chaos.kills import Trap
 from chaos.mischief import DISTURBANCES, ORDERS
-from chaos.plan import AUTHORS, PLATFORMS, Asking, Fate, Kill, Order, Plan, PlatformName, Step, Wave
-from chaos.stage import Stage, question_text
+from chaos.plan import (
+    AUTHORS,
+    PLATFORMS,
+    THOUGHT_SECONDS,
+    Asking,
+    Fate,
+    Kill,
+    Order,
+    Plan,
+    PlatformName,
+    Step,
+    Wave,
+)
+from chaos.stage import REPEAT_SECONDS, Stage, question_text
 from servers.discord_gateway import GUILD_MESSAGES, GUILDS
 from servers.discord_world import HAS_THREAD, Channel, Json, User
 from servers.slack_workspace import BOT_USER
 
 LISTENING_SECONDS: Final = 20.0  # a process takes one or two to start
-SPRUNG_SECONDS: Final = 15.0  # for a step to be reached
+ASKING_SECONDS: Final = 0.5  # for a server to tell of one question, while the machine is busy
+SPRUNG_SECONDS: Final = 30.0  # for a step to be reached; a dead process is missed after 10
 TAKEN_SECONDS: Final = 20.0  # for a question that is to be deleted or edited to be taken
 LOOK_SECONDS: Final = 0.1  # between two looks at the database
 DELETIONS: Final = 3
@@ -269,6 +282,17 @@ class World:
         await asyncio.sleep(discord.repeat_after())  # the plan's own pace
         if int(message["id"]) in discord.world.channels[int(message["channel_id"])].messages:
             await discord.gateway.tell(message, event)
+
+
+def longest(plan: Plan) -> float:
+    """Seconds that playing a plan takes if all that is waited for comes in the last moment.
+
+    Mostly it takes 40 to 110; it is over as soon as a wait is in vain, so this ends but what hangs.
+    """
+    asking = sum(one.pause + ASKING_SECONDS for one in plan.askings)
+    wave = 2 * LISTENING_SECONDS + SPRUNG_SECONDS  # an outage waits twice for who listens
+    telling = (1 + DELETIONS) * (LISTENING_SECONDS + REPEAT_SECONDS)
+    return asking + len(plan.waves) * wave + THOUGHT_SECONDS + TAKEN_SECONDS + telling
 
 
 async def come_true(is_so: Callable[[], bool], seconds: float) -> None:

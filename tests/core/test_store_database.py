@@ -1,16 +1,20 @@
-"""Opening a database that cannot be opened: what is said, how soon, and what is kept secret."""
+"""Opening a database that cannot be opened, and giving back what was opened, come what may."""
 
 import asyncio
 import socket
+import sqlite3
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Coroutine, Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from core.errors import StoreError
 from core.store import Store
-from core.store.database import open_database
+from core.store.database import Database, open_database
 from servers.docent_rig import DocentProcess
 
 SHORTEST_TIMEOUT = 2  # seconds; psycopg takes a shorter one for this
@@ -84,3 +88,82 @@ async def test_sigterm_while_the_database_does_not_answer_ends_docent_run_with_0
         code, _, errors = await process.end(seconds=20)
     assert code == 0, errors
     assert "geheim" not in errors
+
+
+# --- giving connections back ----------------------------------------------------------------------
+
+
+class Interrupted:
+    """Awaits a coroutine, and cancels the task that does so at chosen ones of its waits."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], at: Collection[int]) -> None:
+        self._work = work
+        self._at = at
+        self.waits = 0
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        resume, given = self._work.send, None
+        while True:
+            try:
+                awaited = resume(given)
+            except StopIteration:
+                return
+            self.waits += 1
+            if self.waits in self._at:
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            try:
+                given = yield awaited
+                resume = self._work.send
+            except BaseException as error:  # noqa: BLE001 (it is raised where it belongs)
+                resume, given = self._work.throw, error
+
+
+async def change(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("INSERT INTO letters VALUES ('x')"))
+
+
+async def interrupted(database: Database, at: Collection[int]) -> int:
+    """Change something while being cancelled at these waits; how many there were."""
+    work = Interrupted(change(database), at)
+
+    async def wait() -> None:
+        await work
+
+    async with asyncio.timeout(60):
+        with suppress(asyncio.CancelledError):
+            async with asyncio.TaskGroup() as tasks:
+                await tasks.create_task(wait())
+    return work.waits
+
+
+def can_write(file: Path) -> bool:
+    """Whether somebody else can write now, without waiting for anybody."""
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+async def test_whoever_is_cancelled_while_writing_however_often_leaves_no_lock_on_the_database(
+    tmp_path: Path, times: int
+) -> None:
+    file = tmp_path / "docent.db"
+    database = open_database(f"sqlite:///{file}")
+    try:
+        async with database.write() as connection:
+            await connection.execute(text("CREATE TABLE letters (letter TEXT)"))
+        waits = await interrupted(database, ())
+        assert waits > 3
+        for first in range(1, waits + 1):
+            await interrupted(database, range(first, first + times))
+            assert can_write(file), f"locked after a cancellation at wait {first} of {waits}"
+        await change(database)
+    finally:
+        await database.close()

@@ -54,6 +54,26 @@ async def store_answer(settle: Method, self: Any, turn: Any, *more: Any, **named
     return settled
 
 
+async def record_draft(drafted: Method, self: Any, turn: Any, *more: Any) -> None:
+    """Around Progress.drafted: the message of the draft is posted."""
+    reached("draft posted, not recorded", turn.thread.platform)
+    await drafted(self, turn, *more)
+
+
+async def show_draft(draft: Method, self: Any, post: Any, message: Any) -> Any:
+    """Around Platform.draft."""
+    shown = await draft(self, post, message)
+    if message is not None:
+        reached("draft grows", self.name)
+    return shown
+
+
+async def edit(edit: Method, self: Any, post: Any, message: Any) -> None:
+    """Around Platform.edit, which makes a draft the reply."""
+    reached("draft to become the reply", self.name)
+    await edit(self, post, message)
+
+
 async def acknowledge(send: Method, self: Any, response: Any) -> None:
     """Around the SDK's way to acknowledge what came over a socket."""
     await send(self, response)
@@ -76,6 +96,8 @@ def install() -> None:
     """Wrap what a question passes through on its way."""
     from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient  # noqa: PLC0415
 
+    from bots.discord_bot.adapter import DiscordPlatform  # noqa: PLC0415
+    from bots.slack_bot.adapter import SlackPlatform  # noqa: PLC0415
     from core.desk import Desk  # noqa: PLC0415
     from core.store.progress import Progress  # noqa: PLC0415
     from core.store.turns import Turns  # noqa: PLC0415
@@ -83,6 +105,10 @@ def install() -> None:
     wrap(Desk, "take", read_event)
     wrap(Turns, "take", write_row)
     wrap(Progress, "settle", store_answer)
+    wrap(Progress, "drafted", record_draft)
+    for platform in (SlackPlatform, DiscordPlatform):
+        wrap(platform, "draft", show_draft)
+        wrap(platform, "edit", edit)
     wrap(AsyncBaseSocketModeClient, "send_socket_mode_response", acknowledge)
 
 
