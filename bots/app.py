@@ -19,33 +19,44 @@ from core.alerts import Alerts, announcer
 from core.answering import Answering
 from core.attendance import Attendance
 from core.breaker import Breaker
+from core.calling import Calling
+from core.channels import ChannelsInForce
 from core.delivery import Delivery
 from core.desk import Desk
-from core.domain import TurnId
+from core.digest import Digest
+from core.domain import ThreadRef, TurnId
+from core.drafts import Drafts
 from core.evaluation import Evaluation
+from core.gap_report import GapReports
+from core.humans import Humans
 from core.lease import Lease
 from core.limits import Limits
-from core.local_engine.engine import LocalEngine, Questions
+from core.local_engine.engine import LocalEngine, Questions, SourcesOf, all_sources
 from core.local_engine.finder import PageFinder
 from core.local_engine.index import LocalIndex
 from core.local_engine.sections import Sections
 from core.loop import Loop
+from core.manners import Manners
 from core.openai_engine.client import make_client
 from core.openai_engine.engine import OpenAIEngine
 from core.openai_engine.index import OpenAIIndex
 from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
 from core.openai_engine.vector_store import VectorStore
-from core.ports import AnswerEngine, DocumentIndex, Platform
-from core.refresh import Refresher
+from core.ports import AnswerEngine, DocumentIndex, PageSource, Platform
+from core.refresh import MARKS, Refresher
+from core.refresh.names import by_any_name
 from core.replies import LastRefresh, Replies
 from core.settings import OpenAISettings, Settings
 from core.sources import make_sources
 from core.store import Store
+from core.talk import Talk
 from core.webhook import DeployHook
 
 log = logging.getLogger(__name__)
 
 WORKER = "worker"  # the role of a process that answers, whoever heard of the question
+
+Closable = DocumentIndex | PageSource | Platform
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +77,9 @@ class Docent:
     desk: Desk
     loop: Loop
     alerts: Alerts
+    channels: ChannelsInForce
+    calling: Calling
+    digest: Digest | None  #: None: there is no channel for it, or not at hand
     hook: Hook | None  #: None: nobody may ask for a refresh over HTTP
     finder: PageFinder
     platforms: Mapping[str, Platform]
@@ -91,7 +105,8 @@ class Roles:
 def make_platforms(settings: Settings, store: Store, roles: Roles) -> list[Platform]:
     """The platforms that have their tokens; for no worker, those that it listens or alerts to."""
     platforms: list[Platform] = []
-    needed = roles.listens | {(settings.ops_channel or "").partition(":")[0]}
+    told = (settings.ops_channel, settings.team_channel, settings.digest_channel)
+    needed = roles.listens | {channel.partition(":")[0] for channel in told if channel}
     if settings.slack and (roles.works or "slack" in needed):
         platforms.append(SlackPlatform(settings.slack))
     if settings.discord and (roles.works or "discord" in needed):
@@ -124,33 +139,33 @@ async def assemble(
     by_name = {platform.name: platform for platform in platforms}
     alerts = Alerts(store.values, announcer(settings.ops_channel, by_name))
     finder = PageFinder(store.passages)
-    spared, indexes = _make_engine(settings, store, finder, store.turns.questions)
+    sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
+    channels = ChannelsInForce(settings, by_any_name(sources), partial(_channel_of, by_name))
+    spared, indexes = _make_engine(
+        settings, store, finder, store.turns.questions, partial(_sources_of, store, channels)
+    )
     engine = Breaker(spared, on_trouble=alerts.report)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.close)
-        sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
-        for index in indexes:
-            stack.push_async_callback(index.close)
-        for source in sources:
-            stack.push_async_callback(source.close)
-        for platform in platforms:
-            stack.push_async_callback(platform.close)
+        parts: tuple[Closable, ...] = (*indexes, *sources, *platforms)
+        for part in parts:
+            stack.push_async_callback(part.close)
         refresher = Refresher(store=store, sources=sources, indexes=indexes)
         lease = Lease(store, platforms=by_name, is_worker=works)
         loop = _make_loop(
-            settings, store, engine, finder, refresher.last_ended, lease, alerts, by_name
+            settings,
+            store,
+            engine,
+            finder,
+            refresher.last_ended,
+            lease,
+            alerts,
+            channels,
+            by_name,
         )
-        desk = Desk(
-            store=store,
-            refresher=refresher,
-            attendance=Attendance(store=store, catch_up=settings.catch_up),
-            # Whoever sits at the machine may refresh: nobody else reaches the terminal platform.
-            admins={*settings.admins, f"terminal:{USER}"},
-            wants=lease.wants,
-            on_turn=loop.notice,
-            on_change=loop.changed,
-            on_doubt=loop.scan_soon,
-        )
+        calling = Calling(store=store, humans=_make_humans(channels), platforms=by_name)
+        reports = GapReports(store=store, platforms=by_name)
+        desk = _make_desk(settings, store, refresher, lease, loop, channels, calling, reports)
         yield Docent(
             store=store,
             engine=engine,
@@ -158,6 +173,9 @@ async def assemble(
             desk=desk,
             loop=loop,
             alerts=alerts,
+            channels=channels,
+            calling=calling,
+            digest=_make_digest(settings, store, reports, alerts),
             finder=finder,
             hook=_make_hook(settings, refresher, platforms),
             platforms=by_name,
@@ -181,6 +199,77 @@ async def evaluating(settings: Settings, store: Store) -> AsyncIterator[Evaluati
         yield Evaluation(engine, finder.pages, deadline=settings.run_deadline, asked=asked)
 
 
+def _make_desk(
+    settings: Settings,
+    store: Store,
+    refresher: Refresher,
+    lease: Lease,
+    loop: Loop,
+    channels: ChannelsInForce,
+    calling: Calling,
+    reports: GapReports,
+) -> Desk:
+    return Desk(
+        store=store,
+        refresher=refresher,
+        attendance=Attendance(store=store, catch_up=settings.catch_up),
+        manners=_make_manners(settings, store, channels),
+        reports=reports,
+        # Whoever sits at the machine may refresh: nobody else reaches the terminal platform.
+        admins={*settings.admins, f"terminal:{USER}"},
+        wants=lease.wants,
+        on_turn=loop.notice,
+        on_change=loop.changed,
+        on_doubt=loop.scan_soon,
+        humans=calling.humans,
+        on_call=calling.call_soon,
+    )
+
+
+def _make_humans(channels: ChannelsInForce) -> Humans:
+    return Humans(people_for=channels.people_for, team_channel_for=channels.team_channel_for)
+
+
+def _make_manners(settings: Settings, store: Store, channels: ChannelsInForce) -> Manners:
+    return Manners(
+        store=store,
+        admission=settings.admission,
+        policy_for=channels.follow_ups_for,
+        idle_after=settings.follow_ups_for,
+    )
+
+
+def _channel_of(platforms: Mapping[str, Platform], thread: ThreadRef) -> str:
+    """In which channel a thread hangs; "" where its platform is not at hand."""
+    platform = platforms.get(thread.platform)
+    return platform.channel_of(thread) if platform else ""
+
+
+async def _sources_of(store: Store, channels: ChannelsInForce, turn: TurnId) -> Sequence[str]:
+    """The sources to answer a turn from; a look into the database only where it may matter."""
+    if not channels.current.has_sources:
+        return ()
+    asked = await store.turns.get(turn)
+    return channels.guide_for(asked).sources if asked else ()
+
+
+def _make_digest(
+    settings: Settings, store: Store, reports: GapReports, alerts: Alerts
+) -> Digest | None:
+    name, _, channel = (settings.digest_channel or "").partition(":")
+    platform = reports.platforms.get(name)
+    if platform is None:
+        return None
+    return Digest(
+        kept=store.values,
+        reports=reports,
+        platform=platform,
+        channel=channel,
+        every=settings.digest_every,
+        on_trouble=alerts.report,
+    )
+
+
 def _make_hook(
     settings: Settings, refresher: Refresher, platforms: Sequence[Platform]
 ) -> Hook | None:
@@ -202,15 +291,18 @@ def _make_loop(
     last_refresh: LastRefresh,
     lease: Lease,
     alerts: Alerts,
+    channels: ChannelsInForce,
     platforms: Mapping[str, Platform],
 ) -> Loop:
     """The loop, with the steps of a turn."""
     abandoned = AbandonedRuns(store=store, engine=engine)
+    drafts = Drafts(store=store, engine=engine, lease=lease, is_streaming=channels.streaming_for)
     answering = Answering(
         store=store,
         engine=engine,
         replies=Replies(
             find_pages=finder.helpful_pages,
+            guide_for=channels.guide_for,
             last_refresh=last_refresh,
             max_age=settings.docs_max_age,
             fallback_message=settings.fallback_message,
@@ -220,12 +312,19 @@ def _make_loop(
         deadline=settings.run_deadline,
         too_old=settings.catch_up.answer_age if settings.catch_up else None,
         cancel_soon=abandoned.cancel_soon,
+        end_drafts=drafts.end,
         on_trouble=alerts.report,
+        guide_for=channels.guide_for,
+        # The local engine looks for the words of questions: what others said would lead it astray.
+        talk=Talk(last_asked=store.turns.last_asked) if settings.engine == "openai" else None,
     )
     return Loop(
         store=store,
         answering=answering,
-        delivery=Delivery(store=store, lease=lease, on_trouble=alerts.report),
+        delivery=Delivery(
+            store=store, lease=lease, on_trouble=alerts.report, humans=_make_humans(channels)
+        ),
+        drafts=drafts,
         lease=lease,
         abandoned=abandoned,
         platforms=platforms,
@@ -233,18 +332,22 @@ def _make_loop(
 
 
 def _make_engine(
-    settings: Settings, store: Store, finder: PageFinder, questions: Questions
+    settings: Settings,
+    store: Store,
+    finder: PageFinder,
+    questions: Questions,
+    sources: SourcesOf = all_sources,
 ) -> tuple[AnswerEngine, list[DocumentIndex]]:
     """The engine, and the indexes to keep: the local one always, because the fallback uses it."""
     local_index = LocalIndex(store.passages)
     if settings.engine == "openai" and settings.openai is not None:
-        engine, index = _make_openai(settings.openai, settings.instructions, store)
+        engine, index = _make_openai(settings, settings.openai, store)
         return engine, [local_index, index]
-    return LocalEngine(finder, questions), [local_index]
+    return LocalEngine(finder, questions, sources), [local_index]
 
 
 def _make_openai(
-    settings: OpenAISettings, instructions: str | None, store: Store
+    all_settings: Settings, settings: OpenAISettings, store: Store
 ) -> tuple[AnswerEngine, DocumentIndex]:
     client = make_client(settings)
     vector_store = VectorStore(
@@ -253,13 +356,14 @@ def _make_openai(
         load=partial(store.values.get, "openai_vector_store"),
         save=partial(store.values.put, "openai_vector_store"),
     )
-    marker = partial(store.values.once, "marker", partial(secrets.token_hex, 4))
+    marker = partial(store.values.once, MARKS, partial(secrets.token_hex, 4))
     index = OpenAIIndex(client, vector_store=vector_store, marker=marker)
     engine = OpenAIEngine(
         client,
         model=settings.model,
         reasoning_effort=settings.reasoning_effort,
-        instructions=instructions or DEFAULT_INSTRUCTIONS,
+        instructions=all_settings.instructions or DEFAULT_INSTRUCTIONS,
+        streams=all_settings.streaming,
         vector_store=vector_store.id,
         resolve=partial(store.documents.citations, index.name),
         locate=Sections(get_pages=store.documents.get_pages).locate,

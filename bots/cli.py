@@ -5,10 +5,13 @@ import asyncio
 import importlib
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from core.errors import ConfigError, DocentError
+from core.setting_reader import parse_duration
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2  # as argparse's own for a wrong argument
@@ -24,6 +27,7 @@ COMMANDS = {
     "refresh": "bring the documents in line with their sources",
     "docs": "look at the documents: list, show, search, verify",
     "eval": "ask questions whose answers are known, and say how well it did",
+    "report": "say what went unanswered, by topic, and which pages were cited",
     "doctor": "check settings, tokens and connections",
     "forget": "erase what a person wrote",
     "migrate": "bring the database to the version of this Docent",
@@ -98,9 +102,21 @@ def _person(text: str) -> str:
     return text
 
 
+def _mark(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a mark: `docent docs verify` names those that there are"
+        )
+    return text
+
+
 def _add_documents(refresh: argparse.ArgumentParser, docs: argparse.ArgumentParser) -> None:
-    refresh.add_argument(
+    part = refresh.add_mutually_exclusive_group()  # of a part nobody knows what else is to stay
+    part.add_argument(
         "--source", action="append", metavar="NAME", help="only this one; may be given repeatedly"
+    )
+    part.add_argument(
+        "--adopt", type=_mark, metavar="MARK", help="keep files from before the database was lost"
     )
     refresh.add_argument("--dry-run", action="store_true", help="only say what would be done")
     refresh.add_argument("--yes", action="store_true", help="also remove much, without asking")
@@ -127,6 +143,34 @@ def _add_evaluation(evaluation: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="exit with 1 where the local index finds fewer of the pages among its first 3",
     )
+
+
+def _add_report(report: argparse.ArgumentParser) -> None:
+    report.add_argument(
+        "--since",
+        type=_since,
+        default="7d",
+        metavar="TIME",
+        help="7d, 24h, or a day such as 2026-11-01 (7d)",
+    )
+    report.add_argument("--format", choices=("text", "csv", "json"), default="text")
+    report.add_argument(
+        "--pages", action="store_true", help="with --format csv: the pages instead of the questions"
+    )
+
+
+def _since(text: str) -> float:
+    """Seconds since the epoch: 0 or more."""
+    now = time.time()
+    if seconds := parse_duration(text):
+        return max(0.0, now - seconds)
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        day = now
+    if not 0 <= day < now:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 7d, 24h or 2026-11-01")
+    return day
 
 
 def _share(text: str) -> float:
@@ -162,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_documents(parsers["refresh"], parsers["docs"])
     _add_evaluation(parsers["eval"])
+    _add_report(parsers["report"])
     parsers["forget"].add_argument(
         "--user", required=True, type=_person, help="slack:U0123456, or discord:123456789"
     )
@@ -170,6 +215,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parsers["forget"].add_argument("--yes", action="store_true", help="do not ask")
     parsers["manifest"].add_argument("platform", choices=PLATFORMS)
+    parsers["manifest"].add_argument(
+        "--agent",
+        action="store_true",
+        help="declare the Slack app as an agent: it gets Slack's agent view, and guests lose it",
+    )
     parsers["manifest"].add_argument(
         "--application-id",
         type=_digits,

@@ -6,12 +6,14 @@ import logging
 import signal
 import time
 from collections.abc import Collection, Iterator
+from functools import partial
 
 from bots import webhook
 from bots.app import Docent
+from bots.hangup import at_each
 from bots.refresh_text import gone
 from bots.waiting import first_of, work_until
-from core.domain import RefreshProgress
+from core.documents import RefreshProgress
 from core.errors import DocumentsError, RefreshBusy, StoreError
 from core.forgetting import ROUND, Forgetting
 from core.mishaps import log_mishap
@@ -24,13 +26,18 @@ FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3_600.0  # seconds after a refresh that achie
 
 
 async def serve(
-    docent: Docent, settings: Settings, stop: asyncio.Event, listens: Collection[str] | None = None
+    docent: Docent,
+    settings: Settings,
+    stop: asyncio.Event,
+    listens: Collection[str] | None = None,
+    hung_up: asyncio.Event | None = None,
 ) -> None:
     """Run every platform, the loop and the housekeeping until `stop` is set.
 
     Only those platforms are listened to that `listens` names, where it is given; the others are
-    for replies alone. Raises, as an exception group, what a platform raises that is not let in, or
-    StoreError. A task that dies ends the whole, so that a supervisor starts it again.
+    for replies alone. Whenever `hung_up` is set, what holds in channels is read again. Raises, as
+    an exception group, what a platform raises that is not let in, or StoreError. A task that dies
+    ends the whole, so that a supervisor starts it again.
     """
     async with asyncio.TaskGroup() as tasks:
         for platform in docent.platforms.values():
@@ -42,10 +49,16 @@ async def serve(
             tasks.create_task(_announce(platform.name, ready, stop))
         tasks.create_task(docent.loop.run(stop), name="loop")
         tasks.create_task(docent.alerts.run(stop))
+        tasks.create_task(work_until(stop, docent.calling.run()))
+        if hung_up is not None:
+            read_again = partial(docent.channels.reload, docent.alerts.report)
+            tasks.create_task(work_until(stop, at_each(hung_up, read_again)))
         if docent.hook is not None:
             tasks.create_task(work_until(stop, docent.hook.deployed.run()))
             if docent.hook.port is not None:
                 tasks.create_task(webhook.serve(docent.hook.deployed, docent.hook.port, stop))
+        if docent.digest is not None:
+            tasks.create_task(work_until(stop, docent.digest.run()))
         # Cancelled at the stop: what a refresh has not done, the next one does.
         tasks.create_task(work_until(stop, _keep_fresh(docent, settings.refresh_every)))
         forgetting = Forgetting(store=docent.store, engine=docent.engine)

@@ -5,7 +5,7 @@ When a step is due is decided in `loop.py`; how the reply gets into the thread, 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -17,9 +17,11 @@ from core.domain import (
     Answered,
     ConversationId,
     Failed,
+    Guide,
     NotAnswered,
     Question,
     Reply,
+    RunId,
     RunState,
     Turn,
     TurnState,
@@ -33,12 +35,16 @@ from core.errors import (
     EngineError,
     EngineRefused,
     EngineUnreachable,
+    NotOurs,
+    StoreError,
 )
 from core.limits import Limits
 from core.pacing import look_interval
 from core.ports import AnswerEngine
 from core.replies import Replies, small_talk
 from core.store import Store
+from core.store.turns import STOPPED
+from core.talk import CALLED, Talk
 from core.work import Work
 
 log = logging.getLogger(__name__)
@@ -65,7 +71,10 @@ class Answering:
     deadline: float  #: seconds from the head of the thread to the fallback
     too_old: float | None = None  #: seconds; a question that waited longer gets an apology
     cancel_soon: Callable[[], None]  #: hears that a run was abandoned
+    end_drafts: Callable[[Work], Awaitable[None]]  #: no draft of the turn is shown any more
     on_trouble: OnTrouble  #: hears what only an operator can mend
+    guide_for: Callable[[Turn], Guide] = lambda _: Guide()  #: how it is to be answered there
+    talk: Talk | None = None  #: None: the engine reads nothing but questions
 
     async def start(self, work: Work, now: float) -> float:
         """Create the run of a queued turn, opening the conversation where there is none."""
@@ -103,7 +112,7 @@ class Answering:
             if self.is_overdue(work, now):
                 return await self._give_up(work)
             asked = error.retry_after if isinstance(error, EngineBusy) else None
-            return self._bounded(work, now, work.set_back(asked))
+            return self.within_deadline(work, work.set_back(asked), now)
         return await self._ended(work, now, state)
 
     async def fall_back(
@@ -116,12 +125,20 @@ class Answering:
         reply = await self.replies.fallback(work.turn, said)
         return await self._settle(work, TurnState.FAILED, outcome, reply, abandoned=abandoned)
 
+    async def stop(self, work: Work, written: str) -> float:
+        """Settle a turn that somebody stopped with what is written of its answer."""
+        await self._leave(work, "Run was stopped")
+        answer = Answer(text=written, incomplete=True) if written.strip() else None
+        reply = self.replies.stopped(work.turn, written)
+        return await self._settle(work, TurnState.ANSWERED, STOPPED, reply, answer, abandoned=True)
+
     # --- starting ---------------------------------------------------------------------------------
 
     async def _without_a_run(self, work: Work, now: float) -> float | None:
         """Settle a turn that no run is to be created for; None where one is."""
         turn = work.turn
-        if said := small_talk(turn.question):
+        said = small_talk(turn.question)
+        if said and not await self._is_called_into_a_talk(work):
             reply = self.replies.small_talk(turn, said)
             return await self._settle(work, TurnState.ANSWERED, "small_talk", reply)
         if self.is_overdue(work, now):
@@ -135,6 +152,12 @@ class Answering:
             reply = limits.reply(refusal)
             return await self._settle(work, TurnState.FAILED, "limited", reply)
         return None
+
+    async def _is_called_into_a_talk(self, work: Work) -> bool:
+        """Whether it is a mention alone, and people have said what it is about."""
+        if self.talk is None or work.turn.question.strip():
+            return False
+        return bool(await self.talk.before(work.platform, work.turn))
 
     async def _recovered(self, work: Work) -> RunState | None:
         """What became of a run whose id was lost, if there was one."""
@@ -151,8 +174,16 @@ class Answering:
             if not await self._link(work, conversation):
                 work.stale = True  # the question has changed
                 return
+            work.opened = (conversation, history)
+        # Where the first try to start a run in it fails, it is as new for the next one.
+        opened, exchanges = work.opened or (None, ())
+        began_with = exchanges if opened == conversation else None
+        talk = await self.talk.before(work.platform, work.turn, began_with) if self.talk else ()
+        asked = replace(_question(work.turn), guide=self.guide_for(work.turn), talk=talk)
+        if not asked.text.strip():
+            asked = replace(asked, text=CALLED)
         work.created_for = work.turn.revision
-        work.created = await self.engine.start(conversation, _question(work.turn))
+        work.created = await self.engine.start(conversation, asked)
 
     async def _not_started(self, work: Work, now: float, error: EngineError) -> float:
         match error:
@@ -171,10 +202,10 @@ class Answering:
                 wait = work.set_back(seconds)
                 if seconds and wait > self._left(work, now):
                     return await self.fall_back(work, "busy")  # better told now than then
-                return self._bounded(work, now, wait)
+                return self.within_deadline(work, wait, now)
             case _:
                 work.run_in_doubt = True  # the request may have taken effect
-        return self._bounded(work, now, work.set_back())
+        return self.within_deadline(work, work.set_back(), now)
 
     async def _mend_locked(self, work: Work, now: float) -> None:
         """Wait for a locked conversation; one that stays so is left."""
@@ -191,7 +222,9 @@ class Answering:
         assert work.created is not None  # noqa: S101 (it was created, in this step or before)
         # A run whose id is lost is paid for and never read: writing it down is not to be cancelled.
         as_asked = replace(turn, revision=work.created_for)
-        begun = await asyncio.shield(self.store.progress.began(as_asked, work.created))
+        begun = await asyncio.shield(self._write_down(as_asked, work.created))
+        if isinstance(begun, Exception):
+            raise begun
         run, work.created = work.created, None
         work.setbacks, work.looking_since = 0, now
         work.run_in_doubt, work.locked_since = False, None
@@ -203,6 +236,13 @@ class Answering:
             return NOW
         work.turn = replace(turn, state=TurnState.RUNNING, run=run, attempt=turn.attempt + 1)
         return look_interval(0)
+
+    async def _write_down(self, turn: Turn, run: RunId) -> bool | NotOurs | StoreError:
+        """Put a run on record. Errors are returned: whoever waits for them may be gone by then."""
+        try:
+            return await self.store.progress.began(turn, run)
+        except (NotOurs, StoreError) as error:
+            return error
 
     async def forsake(self, work: Work) -> None:
         """Have a run cancelled whose id the store did not get, and whose question has changed."""
@@ -239,7 +279,7 @@ class Answering:
                     return await self._give_up(work)
                 work.setbacks = 0  # not before: an end that cannot be written down is one more
                 age = now - work.looking_since
-                return self._bounded(work, now, look_interval(age))
+                return self.within_deadline(work, look_interval(age), now)
             case Answered(answer=answer):
                 return await self._settle_answer(work, answer)
             case NotAnswered(text=said):
@@ -260,7 +300,7 @@ class Answering:
             work.stale = True  # the question was edited or deleted meanwhile
             return NOW
         work.turn = replace(work.turn, state=TurnState.QUEUED, run=None)
-        return self._bounded(work, now, work.set_back())
+        return self.within_deadline(work, work.set_back(), now)
 
     async def _give_up(self, work: Work) -> float:
         """Reply without a run that is past its deadline; it is cancelled beside."""
@@ -291,6 +331,7 @@ class Answering:
         abandoned: bool = False,
     ) -> float:
         rendered = work.platform.render(reply)
+        await self.end_drafts(work)  # one that is on its way would come to be unknown
         abandoned = abandoned and work.turn.run is not None
         settled = await self.store.progress.settle(
             work.turn, state, outcome, answer, rendered, abandoned=abandoned
@@ -301,7 +342,9 @@ class Answering:
             work.turn = replace(work.turn, state=state, outcome=outcome)
         else:
             work.stale = True  # it has its outcome already, or its question has changed
-        work.setbacks, work.doubtful = 0, work.doubtful and not settled
+        if settled and work.turn.run is None and work.drafted is None:
+            work.doubtful = False  # without a run there was no draft: nothing is posted yet
+        work.setbacks = 0
         return NOW
 
     # --- time -------------------------------------------------------------------------------------
@@ -326,9 +369,9 @@ class Answering:
         except TimeoutError:
             raise EngineUnreachable from None
 
-    def _bounded(self, work: Work, now: float, wait: float) -> float:
+    def within_deadline(self, work: Work, wait: float, now: float | None = None) -> float:
         """At the deadline there is a step in any case: the asker hears by then."""
-        return min(wait, max(NOW, self._left(work, now)))
+        return min(wait, max(NOW, self._left(work, clock_now() if now is None else now)))
 
 
 def _question(turn: Turn) -> Question:

@@ -11,13 +11,13 @@ with one conversation (locked, gone, too long) shows that the engine is alive.
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from core.domain import ConversationId, Exchange, Question, RunId, RunState, ThreadRef
 from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable
-from core.ports import AnswerEngine
+from core.ports import AnswerEngine, Written
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,10 @@ class Breaker:
         """Look at a run, as the engine does: also while questions are refused."""
         with self._through(self._looks):
             return await self._engine.check(run)
+
+    def listen(self, run: RunId) -> AsyncIterator[Written]:
+        """Hear how the answer is written. What breaks there says nothing about the engine."""
+        return self._engine.listen(run)
 
     async def cancel(self, run: RunId) -> None:
         """Cancel a run, as the engine does: also while questions are refused."""

@@ -12,15 +12,20 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from core.admission_settings import read_admission
 from core.errors import ConfigError
+from core.human_settings import read_channel, read_humans
+from core.prompt_settings import read_prompts
 from core.schedule import Cron, parse_cron
 from core.setting_reader import Reader, parse_duration, reason
 from core.settings import (
     LOG_LEVELS,
+    Admission,
     CatchUp,
     DiscordSettings,
     Effort,
     EngineName,
+    FollowUps,
     Limit,
     LogFormat,
     OpenAISettings,
@@ -54,7 +59,11 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
     """Check settings by name. Raises ConfigError, naming every problem and how to mend it."""
     reader = Reader(values)
     port = int(reader.number("PORT", least=0, most=65535))
-    openai, slack, discord = _openai(reader), _slack(reader, port), _discord(reader)
+    admission = read_admission(reader)
+    prompts = read_prompts(reader)
+    openai, slack = _openai(reader), _slack(reader, port, admission, prompts)
+    discord = _discord(reader, admission)
+    with_tokens = {"slack": slack is not None, "discord": discord is not None}
     settings = Settings(
         engine=_engine(reader, openai),
         openai=openai,
@@ -71,11 +80,22 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         fallback_message=reader.text("FALLBACK_MESSAGE"),
         discord_invite_url=reader.url("DISCORD_INVITE_URL"),
         admins=_admins(reader),
+        admission=admission,
+        suggested_prompts=prompts,
+        follow_ups=reader.choice("FOLLOW_UPS", get_args(FollowUps)),  # type: ignore[arg-type]
+        follow_ups_for=reader.duration("FOLLOW_UPS_FOR", off=True),
+        channels_file=reader.text("CHANNELS_FILE"),
+        channels_required=reader.is_set("CHANNELS_FILE"),
+        streaming=reader.flag("STREAMING"),
         run_deadline=reader.number("RUN_DEADLINE_SECONDS", least=5),
         user_limit=_limit(reader, "USER_LIMIT"),
         channel_limit=_limit(reader, "CHANNEL_LIMIT"),
         catch_up=_catch_up(reader),
-        ops_channel=_ops_channel(reader, slack, discord),
+        humans=read_humans(reader),
+        team_channel=read_channel(reader, "TEAM_CHANNEL", with_tokens),
+        digest_channel=read_channel(reader, "DIGEST_CHANNEL", with_tokens),
+        digest_every=_digest_every(reader),
+        ops_channel=read_channel(reader, "OPS_CHANNEL", with_tokens),
         retention_days=reader.whole("RETENTION_DAYS", least=1) or None,
         log_format=reader.choice("LOG_FORMAT", get_args(LogFormat)),  # type: ignore[arg-type]
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS),
@@ -97,6 +117,18 @@ def _refresh_every(reader: Reader) -> float | Cron | None:
             "such as 0 3 * * * for every night at three (UTC)."
         )
         return None
+
+
+def _digest_every(reader: Reader) -> Cron:
+    text = reader.text("DIGEST_EVERY")
+    try:
+        return parse_cron(text)
+    except ValueError as error:
+        reader.problem(
+            f"DIGEST_EVERY is {text!r}, and {error}: write a cron expression such as 0 8 * * 1 for "
+            "every Monday at eight (UTC)."
+        )
+        return parse_cron("@weekly")
 
 
 def _webhook_secret(reader: Reader) -> str | None:
@@ -205,24 +237,9 @@ def _catch_up(reader: Reader) -> CatchUp | None:
     return CatchUp(answer_age=answer, apology_age=max(answer, apology or 0.0), messages=messages)
 
 
-def _ops_channel(
-    reader: Reader, slack: SlackSettings | None, discord: DiscordSettings | None
-) -> str | None:
-    text = reader.optional("OPS_CHANNEL")
-    if text is None:
-        return None
-    if not re.fullmatch(r"slack:[CGD]\w+|discord:\d+", text):
-        reader.problem(
-            f"OPS_CHANNEL is {text!r}: write slack:C0123456 or discord:123456789 "
-            "(a channel's id, not its name)."
-        )
-    elif (slack if text.startswith("slack:") else discord) is None:
-        platform = text.partition(":")[0]
-        reader.problem(f"OPS_CHANNEL is on {platform}, but the tokens of {platform} are not set.")
-    return text
-
-
-def _slack(reader: Reader, port: int) -> SlackSettings | None:
+def _slack(
+    reader: Reader, port: int, admission: Admission, prompts: tuple[str, ...]
+) -> SlackSettings | None:
     bot, app = reader.optional("SLACK_BOT_TOKEN"), reader.optional("SLACK_APP_TOKEN")
     secret = reader.optional("SLACK_SIGNING_SECRET")
     api_url = reader.url("SLACK_API_URL")
@@ -243,11 +260,17 @@ def _slack(reader: Reader, port: int) -> SlackSettings | None:
             "SLACK_SIGNING_SECRET to take events over HTTP."
         )
     return SlackSettings(
-        bot_token=bot, app_token=app, signing_secret=secret, port=port, api_url=api_url
+        bot_token=bot,
+        app_token=app,
+        signing_secret=secret,
+        port=port,
+        api_url=api_url,
+        tell_externals=not admission.external,
+        prompts=prompts if admission.direct_messages else (),
     )
 
 
-def _discord(reader: Reader) -> DiscordSettings | None:
+def _discord(reader: Reader, admission: Admission) -> DiscordSettings | None:
     token = reader.optional("DISCORD_TOKEN")
     api_url = reader.url("DISCORD_API_URL")
     gateway_url = reader.url("DISCORD_GATEWAY_URL", schemes=("wss", "ws"))
@@ -266,6 +289,7 @@ def _discord(reader: Reader) -> DiscordSettings | None:
         gateway_url=gateway_url,
         message_content=message_content,
         shards=shards,
+        tell_roles=bool(admission.roles),
     )
 
 

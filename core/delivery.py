@@ -1,20 +1,25 @@
 """From a stored reply to the thread: each part posted once, in order, whatever fails between."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.breaker import OnTrouble
-from core.domain import MessageId, Post, TurnState, post_marker
+from core.buttons import buttons_for
+from core.domain import Button, MessageId, Post, Turn, TurnState, post_marker
 from core.errors import (
     NotOurs,
     PlatformBusy,
+    PlatformError,
     PlatformRefused,
     PlatformUnreachable,
     ThreadGone,
     TokenRefused,
 )
+from core.humans import NOBODY, Humans
 from core.lease import Lease
 from core.store import Store
+from core.store.progress import Unposted
 from core.work import Work
 
 log = logging.getLogger(__name__)
@@ -30,21 +35,19 @@ class Delivery:
     store: Store
     lease: Lease
     on_trouble: OnTrouble  #: hears what only an operator can mend
+    humans: Humans = NOBODY  #: who can be called by a button
 
     async def deliver(self, work: Work, now: float) -> float | None:
         """Post what is not posted yet. Seconds until the next try, or None when the turn is over.
 
         A part whose fate is unknown (the process died, or the platform did not answer) is looked
-        for in the thread before it is posted again.
+        for in the thread before it is posted again. One that a draft shows is edited.
         """
         try:
             await self._post_parts(work)
         except (PlatformBusy, PlatformUnreachable, TokenRefused) as error:
-            if isinstance(error, TokenRefused):
-                self.on_trouble(f"token:{work.platform.name}", str(error))
-            if now - work.since < PATIENCE:
-                asked = error.retry_after if isinstance(error, PlatformBusy) else None
-                return work.set_back(min(asked, LONGEST_PAUSE) if asked else None)
+            if (wait := self._set_back(work, now, error)) is not None:
+                return wait
             await self.abandon(work, "undeliverable")
         except ThreadGone as error:
             log.warning("Reply has no thread: %s", error, extra={"turn": work.turn.id})
@@ -54,23 +57,74 @@ class Delivery:
             await self.abandon(work, "refused")
         return None
 
+    async def take_back(self, work: Work, now: float) -> float | None:
+        """End a turn whose question was deleted, and take away what a draft shows of its answer.
+
+        Seconds until the next try, or None when the turn is over.
+        """
+        try:
+            await self._delete_drafts(work)
+        except (PlatformBusy, PlatformUnreachable, TokenRefused) as error:
+            if (wait := self._set_back(work, now, error)) is not None:
+                return wait
+        except PlatformError as error:
+            log.warning("Draft stays: %s", error, extra={"turn": work.turn.id})
+        await self.abandon(work, work.turn.outcome or "deleted")
+        return None
+
+    def _set_back(self, work: Work, now: float, error: PlatformError) -> float | None:
+        """Seconds until the next try; None where it was tried for too long."""
+        if isinstance(error, TokenRefused):
+            self.on_trouble(f"token:{work.platform.name}", str(error))
+        if now - work.since >= PATIENCE:
+            return None
+        asked = error.retry_after if isinstance(error, PlatformBusy) else None
+        return work.set_back(min(asked, LONGEST_PAUSE) if asked else None)
+
     async def _post_parts(self, work: Work) -> None:
         turn = work.turn
         waiting = await self.store.progress.unposted(turn)
-        for number, text in waiting:
-            post = Post(
-                thread=turn.thread,
-                reply_to=turn.message,
-                marker=post_marker(turn, number),
-                text=text,
-            )
-            message = await work.platform.find(post) if work.doubtful else None
+        final = max((part.number for part in waiting if part.text), default=0)
+        for part in waiting:
+            buttons = self._buttons(work) if part.number == final else ()
+            post = _post_of(turn, part.number, part.text, buttons)
+            message = part.message or _drafted(work).get(part.number)
+            if message is None and work.doubtful:
+                message = await work.platform.find(post)
+                if message is not None and turn.run is None:  # there was no draft: it is the reply
+                    await self._note(work, part, message, waiting)
+                    continue
             if message is None:
                 message = await self._post(work, post)
-            last = number == waiting[-1][0]
-            await self.store.progress.posted(turn, number, message, last=last)
-            work.doubtful, work.setbacks = False, 0
+            elif part.text:
+                await work.platform.edit(post, message)
+            else:
+                await work.platform.delete(turn.thread, message)
+            await self._note(work, part, message, waiting)
         self.on_trouble(f"token:{work.platform.name}", None)
+
+    def _buttons(self, work: Work) -> tuple[Button, ...]:
+        turn = work.turn
+        # Nobody else gets into direct messages, whoever is called.
+        humans = not work.platform.is_direct(turn.thread) and self.humans.can_be_called(turn)
+        return buttons_for(turn, humans=humans)
+
+    async def _note(
+        self, work: Work, part: Unposted, message: MessageId, waiting: Sequence[Unposted]
+    ) -> None:
+        last = part is waiting[-1]
+        await self.store.progress.posted(work.turn, part.number, message, last=last)
+        work.doubtful, work.setbacks = False, 0
+
+    async def _delete_drafts(self, work: Work) -> None:
+        on_record = await self.store.progress.drafts(work.turn)
+        shown = _drafted(work) | {number: one.message for number, one in on_record.items()}
+        for shown_in in shown.values():
+            await work.platform.delete(work.turn.thread, shown_in)
+        if work.doubtful:  # one more may have been posted that is not on record
+            post = _post_of(work.turn, len(shown), "")
+            if (message := await work.platform.find(post)) is not None:
+                await work.platform.delete(work.turn.thread, message)
 
     async def _post(self, work: Work, post: Post) -> MessageId:
         # From here until the id is on record, nobody knows whether it was posted ...
@@ -87,3 +141,20 @@ class Delivery:
         """End a turn whose reply cannot be posted."""
         await self.store.progress.close(work.turn, TurnState.CANCELLED, outcome)
         work.turn = replace(work.turn, state=TurnState.CANCELLED, outcome=outcome)
+
+
+def _drafted(work: Work) -> dict[int, MessageId]:
+    """The messages of drafts that this process posted, those too that are not on record."""
+    return {number: one.message for number, one in (work.drafted or {}).items()}
+
+
+def _post_of(turn: Turn, number: int, text: str, buttons: tuple[Button, ...] = ()) -> Post:
+    return Post(
+        thread=turn.thread,
+        reply_to=turn.message,
+        marker=post_marker(turn, number),
+        text=text,
+        asker=turn.author,
+        turn=turn.id,
+        buttons=buttons,
+    )

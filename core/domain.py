@@ -4,12 +4,10 @@ Times are seconds since the epoch (UTC) as float; durations are seconds as float
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NewType
-
-from core.text import storable
+from typing import NewType
 
 ThreadId = NewType("ThreadId", int)  #: row of a thread in the store
 TurnId = NewType("TurnId", int)  #: row of a turn; grows in the order in which questions were taken
@@ -53,6 +51,11 @@ class Mention:
     text: str  #: the question, without the mention of the bot
     at: float
     unread: tuple[str, ...] = ()  #: names of attached files, which are not read yet
+    parent: str = ""  #: the channel that the thread hangs in, where `channel` is the thread's own
+    direct: bool = False  #: said to the bot alone, in direct messages
+    bot: tuple[str, ...] = ()  #: the ids that a bot which says it is known by; (): a person does
+    external: bool = False  #: whether the person belongs to another organisation, or is a guest
+    roles: tuple[str, ...] = ()  #: the platform's ids of the person's roles
 
     @property
     def ref(self) -> MessageRef:
@@ -63,6 +66,16 @@ class Mention:
             channel=self.channel,
             message=self.message,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remark:
+    """What a person says in a thread without a mention of the bot: a follow-up, or not for it."""
+
+    mention: Mention  #: as it would be if it asked the bot
+    to_others: bool = False  #: whether it mentions, or replies to, somebody else
+    edited: bool = False  #: whether it was said before, and reads like this now
+    hidden: bool = False  #: whether the platform keeps the text back
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,6 +235,9 @@ class Reply:
     links: tuple[Citation, ...] = ()
     links_title: str = "Sources"
     notes: tuple[str, ...] = ()  #: small print, in our own words
+    labelled: tuple[
+        str, ...
+    ] = ()  #: addresses, besides those of `links`, that labels may stand for
 
 
 class Button(StrEnum):
@@ -242,8 +258,19 @@ class Post:
     reply_to: MessageId  #: the question, for platforms that answer in line
     marker: str  #: the same for every attempt at this part; see `post_marker`
     text: str
+    asker: str = ""  #: the platform's id of the person whose question it is
     turn: TurnId = TurnId(0)  #: what a press of a button is about
     buttons: tuple[Button, ...] = ()  #: below the text, in this order; only on the last part
+    #: Who is tagged before the text, by the platform's ids: only here is anybody ever pinged.
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A message that shows a part of an answer which is not complete yet."""
+
+    message: MessageId
+    text: str | None  #: what it says; None where another process has written it
 
 
 def post_marker(turn: Turn, part: int) -> str:
@@ -254,120 +281,3 @@ def post_marker(turn: Turn, part: int) -> str:
     thread = turn.thread
     identity = "\n".join((thread.platform, thread.tenant, turn.channel, turn.message, str(part)))
     return hashlib.sha256(identity.encode()).hexdigest()[:24]
-
-
-# --- documents -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listed:
-    """An address that a source has, before it is read."""
-
-    url: str  #: what citations link to
-    location: str  #: where the source reads it; made and read by the source only
-    stamp: str | None = None  #: changes whenever the page does, where listing tells so; else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """One address as fetched: its main content as Markdown."""
-
-    source: str
-    url: str
-    title: str
-    markdown: str
-    stamp: str | None  #: opaque to all but the source, which gets it back to ask for changes only
-    hash: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Of the text as it is stored: a page that comes back from the store has the same hash.
-        content = storable(f"{self.title}\n{self.markdown}")
-        object.__setattr__(self, "hash", hashlib.sha256(content.encode()).hexdigest())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
-    """The copy of a page in an index."""
-
-    index: str
-    url: str
-    title: str
-    hash: str  #: the page's hash when it was put there
-    ref: str  #: the index's own id of the copy
-    place: str = ""  #: where the index kept it then; see `DocumentIndex.prepare`
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Passage:
-    """A section of a page as the local index has it."""
-
-    url: str  #: with the section's anchor where it is known
-    title: str
-    headings: tuple[str, ...]  #: from the page's top to the section
-    text: str
-
-
-RefreshPhase = Literal["listing", "reading", "comparing", "indexing", "removing"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RefreshProgress:
-    """How far a refresh is."""
-
-    phase: RefreshPhase
-    done: int
-    total: int
-    what: str  #: the source or index at work
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RefreshUnderWay:
-    """A refresh that has not ended: whose it is, and how far."""
-
-    by: str  #: "slack:U123", "the schedule", "the command line"
-    since: float
-    progress: RefreshProgress | None = None  #: None: it has only begun
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RefreshReport:
-    """What a refresh did, by page address."""
-
-    added: Sequence[str]
-    changed: Sequence[str]
-    removed: Sequence[str]
-    unchanged: int
-    failed: Sequence[tuple[str, str]]  #: address and reason
-    seconds: float
-    skipped: Sequence[tuple[str, str]] = ()  #: pages that hold nothing to index, with the reason
-    #: Pages that are gone, and so many of `known` that somebody has to confirm it: they stay.
-    withheld: Sequence[str] = ()
-    known: int = 0  #: how many pages there were before, of the sources in question
-    dry_run: bool = False  #: nothing was done: this is the plan
-
-
-def removals_key(urls: Iterable[str]) -> str:
-    """What tells pages to be removed from any others, so that a yes counts for these alone."""
-    return hashlib.sha256("\n".join(sorted(urls)).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """How what an index holds differs from what we have on record."""
-
-    place: str  #: where it holds it; see `DocumentIndex.prepare`
-    lost: Sequence[Document] = ()  #: on record, and not (or not usably) there
-    orphans: Sequence[Document] = ()  #: ours and there, but not on record
-    foreign: int = 0  #: what others have put there, which is left alone
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PageState:
-    """What is known of a page, without its text."""
-
-    url: str
-    title: str
-    source: str
-    size: int  #: characters of Markdown
-    fetched_at: float
-    copies: Mapping[str, Literal["current", "outdated"]]  #: by index; where it has none, nothing

@@ -21,6 +21,7 @@
     │   ├── PlatformRefused    asking again will not help; `hint` says what would
     │   │   └── TokenRefused   the bot is let in nowhere, until an operator mends it
     │   └── ThreadGone         the thread or its channel was deleted or closed to the bot
+    │       └── MessageGone    only the message is gone
     └── DocumentsError
         ├── SourceUnreachable  a source could not be listed; its pages stay as they are
         ├── PageUnreadable     one page could not be read
@@ -39,7 +40,7 @@ Messages are for people: they say what to do, and hold no secret and no text tha
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from core.domain import RefreshUnderWay
+from core.documents import RefreshUnderWay
 
 
 class DocentError(Exception):
@@ -151,6 +152,10 @@ class TokenRefused(PlatformRefused):
 
 class ThreadGone(PlatformError):
     """The thread is gone, or closed to the bot."""
+
+
+class MessageGone(ThreadGone):
+    """The message is gone."""
 
 
 class DocumentsError(DocentError):

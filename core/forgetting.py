@@ -16,6 +16,7 @@ from core.mishaps import log_mishap
 from core.ports import AnswerEngine
 from core.store import Store
 from core.store.erasures import Erasure
+from core.store.withdrawals import KEPT
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class Forgetting:
         try:
             if not await self.store.values.claim("tidy", now, ROUND * 0.9):
                 return
+            await self.store.turns.forget_withdrawals(now - KEPT)
             if retention_days is not None:
                 await self._forget_old(now - retention_days * DAY, retention_days)
             if problem := await self.erase(AT_ONCE):

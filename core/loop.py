@@ -18,6 +18,7 @@ from core.answering import NOW, Answering
 from core.clock import now as clock_now
 from core.delivery import Delivery
 from core.domain import ThreadId, Turn, TurnState
+from core.drafts import LISTENING_LOOK, Drafts
 from core.ending import done_before, end
 from core.errors import NotOurs, StoreError
 from core.lease import Lease
@@ -25,7 +26,8 @@ from core.mishaps import log_mishap
 from core.pacing import RequestBudget
 from core.ports import Platform
 from core.store import Store
-from core.work import Work
+from core.store.turns import STOPPED
+from core.work import Work, log_end
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Loop:
         store: Store,
         answering: Answering,
         delivery: Delivery,
+        drafts: Drafts,
         lease: Lease,
         abandoned: AbandonedRuns,
         platforms: Mapping[str, Platform],
@@ -56,6 +59,7 @@ class Loop:
         self._store = store
         self._answering = answering
         self._delivery = delivery
+        self._drafts = drafts
         self._lease = lease
         self._abandoned = abandoned
         self._platforms = platforms
@@ -89,10 +93,7 @@ class Loop:
         if work is None:
             return
         work.stale = True
-        if work.stepping:
-            work.hurried = True
-        else:
-            self._schedule(work, NOW)
+        self._hurry(work)
 
     def scan_soon(self) -> None:
         """Look for turns in the store that were not noticed: taken elsewhere, or half way here."""
@@ -106,6 +107,7 @@ class Loop:
         """Do nothing more about what is in hand: other processes may have it."""
         for step in self._steps:
             step.cancel()
+        self._drafts.drop()
         self._heads.clear()
         self._due.clear()
         self.idle.set()
@@ -148,6 +150,7 @@ class Loop:
 
     async def _end(self) -> None:
         """End the running steps, and hand over what is left."""
+        await self._drafts.close()  # whoever goes on goes on in the same messages
         for thread, work in list(self._heads.items()):
             if not work.stepping and not self._lease.alone:
                 del self._heads[thread]
@@ -222,6 +225,13 @@ class Loop:
         self.idle.clear()
         self._schedule(work, NOW)
 
+    def _hurry(self, work: Work) -> None:
+        """Do the next step of a turn at once, or as soon as the present one is done."""
+        if work.stepping:
+            work.hurried = True
+        elif self._heads.get(work.turn.thread_id) is work:
+            self._schedule(work, NOW)
+
     def _schedule(self, work: Work, wait: float) -> None:
         # The monotonic clock: a step is not lost for hours because somebody set the time.
         work.entry = next(self._numbers)
@@ -283,7 +293,9 @@ class Loop:
                 await work.sign.clear()
                 await self._go_on_after(work)
             elif work.turn.state in AT_WORK:
-                work.sign.keep(tasks, clock_now(), wait)
+                wait = self._listen(work, tasks, wait)
+                if not work.drafted:
+                    work.sign.keep(tasks, clock_now(), wait)
             return wait
         except NotOurs:
             log.info("Another process has the thread", extra={"turn": work.turn.id})
@@ -299,10 +311,23 @@ class Loop:
             log_mishap(log, "Unforeseen error in a turn", error, turn=work.turn.id)
             return await self._give_up(work)
 
+    def _listen(self, work: Work, tasks: asyncio.TaskGroup, wait: float) -> float:
+        """Hear of the turn's run beside; one that is heard need not be looked at so often."""
+        if work.turn.state is not TurnState.RUNNING:
+            return wait
+        self._drafts.follow(work, tasks, self._hurry)
+        if not self._drafts.is_heard(work):
+            return wait
+        return self._answering.within_deadline(work, max(wait, LISTENING_LOOK))
+
     async def _progress(self, work: Work, tasks: asyncio.TaskGroup) -> float | None:
         now = clock_now()
         if work.stale:
             await self._read_again(work)
+        if work.turn.outcome == STOPPED and work.turn.state in AT_WORK and work.created is None:
+            return await self._answering.stop(work, self._drafts.written(work))
+        if work.turn.state is not TurnState.RUNNING:
+            await self._drafts.end(work)
         match work.turn.state:
             case TurnState.QUEUED:
                 work.sign.keep(tasks, now)
@@ -313,8 +338,7 @@ class Loop:
                 return await self._delivery.deliver(work, now)
             case TurnState.WITHDRAWN:
                 await work.sign.clear()  # first: what ends without it leaves it hanging
-                await self._delivery.abandon(work, "deleted")
-                return None
+                return await self._delivery.take_back(work, now)
             case TurnState.DELIVERED | TurnState.CANCELLED:
                 return None
 
@@ -354,26 +378,11 @@ class Loop:
             if not work.more:
                 self._drop(work)
                 break
-        _log_end(work)
+        log_end(work)
 
     def _drop(self, work: Work) -> None:
+        self._drafts.forget(work)
         if self._heads.get(work.turn.thread_id) is work:
             del self._heads[work.turn.thread_id]
         if not self._heads:
             self.idle.set()
-
-
-def _log_end(work: Work) -> None:
-    turn = work.turn
-    log.info(
-        "Turn ended",
-        extra={
-            "turn": turn.id,
-            "platform": turn.thread.platform,
-            "engine": turn.engine,
-            "run": turn.run,
-            "outcome": turn.outcome,
-            "attempt": turn.attempt,
-            "seconds": round(clock_now() - turn.asked_at, 3),
-        },
-    )

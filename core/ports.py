@@ -5,97 +5,30 @@ example what the docstrings here promise.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from core.documents import Comparison, Document, Listed, Page
 from core.domain import (
-    Absence,
-    Comparison,
     ConversationId,
-    Document,
     Exchange,
-    Listed,
-    Mention,
     MessageId,
-    MessageRef,
-    Page,
     Post,
     Question,
-    RefreshProgress,
-    RefreshReport,
     Reply,
     RunId,
     RunState,
+    Said,
     ThreadRef,
 )
 from core.errors import IndexRefused
+from core.reception import Reception
 
-OnProgress = Callable[[RefreshProgress], Awaitable[None]]
+Render = Callable[[str], Sequence[str]]
+"""Writes Markdown as a platform shows it, in parts that it takes."""
 
-
-class Reception(Protocol):
-    """What an adapter may ask of core; `core.desk.Desk` is the one implementation."""
-
-    async def take(self, mention: Mention) -> bool:
-        """Write the mention down; only then may the platform be acknowledged.
-
-        Returns whether it is new. Taking the same message again changes nothing and returns False.
-        Raises StoreError where it could not be written: do not acknowledge then.
-        """
-        ...
-
-    async def edit(self, mention: Mention) -> None:
-        """Hear that a message was edited and, as it reads now, asks the bot.
-
-        While it waits for its answer, the new text counts; one that was not taken before is taken
-        now. One that has its answer, or whose text is the same, stays as it is. `at` is the time of
-        the edit. Raises StoreError.
-        """
-        ...
-
-    async def withdraw(self, message: MessageRef) -> None:
-        """Hear that a message was deleted: where it still waits for an answer, it gets none.
-
-        Any message may be named, and any number of times. Raises StoreError.
-        """
-        ...
-
-    async def absence(self, listener: str) -> Absence | None:
-        """Say what a listener that has just connected may have missed; None: nothing to look for.
-
-        A listener is a connection that hears of a part of the platform's events that is always the
-        same: "slack", "discord", "discord/0" for a shard. What it finds, it takes; what was taken
-        before, taking changes nothing. Raises StoreError.
-        """
-        ...
-
-    async def heard(self, listener: str) -> None:
-        """Hear that the listener is connected, and has handed over all that came until now.
-
-        To be called when what it missed is found, and every half minute from then on. Never raises.
-        """
-        ...
-
-    def sources(self) -> Sequence[str]:
-        """What people call the sources of the documentation, for a choice of one."""
-        ...
-
-    async def refresh(
-        self,
-        platform: str,
-        user: str,
-        on_progress: OnProgress,
-        *,
-        source: str | None = None,
-        confirm: bool = False,
-    ) -> RefreshReport:
-        """Bring the documents in line with their sources, for an admin, and say what was done.
-
-        With `source`, one of `sources`, only with that one. Where the report has pages `withheld`,
-        so many are gone that they stay until the same is asked for with `confirm`. Raises NotAdmin,
-        UnknownSource, RefreshBusy (with whose refresh is under way) or another DocumentsError.
-        """
-        ...
+Written = Callable[[], str]
+"""What is written of an answer so far: Markdown, without marks. To be called when it is shown."""
 
 
 class Platform(Protocol):
@@ -146,8 +79,77 @@ class Platform(Protocol):
         """
         ...
 
-    async def announce(self, channel: str, text: str) -> None:
-        """Post a text of our own in a channel, outside any thread. Raises as `post` does."""
+    async def edit(self, post: Post, message: MessageId) -> None:
+        """Let a message of ours be this part, whatever it was: a draft mostly. Raises as `post`.
+
+        A message that is gone is no error: somebody did not want it.
+        """
+        ...
+
+    async def delete(self, thread: ThreadRef, message: MessageId) -> None:
+        """Delete a message of ours. One that is gone is no error. Raises as `post` does."""
+        ...
+
+    @property
+    def draft_seconds(self) -> float | None:
+        """How long to wait between two states of a draft; None: it shows none."""
+        ...
+
+    def draft_renderer(self) -> Render:
+        """Make what writes one answer again and again while it grows, in parts.
+
+        It gives no parts where nothing can be shown yet. Pure, and as safe as `render`. All parts
+        but the last stay as they are when more is written.
+        """
+        ...
+
+    async def draft(self, post: Post, message: MessageId | None) -> MessageId:
+        """Show a part that is being written: as a new message, or in the one that it has; its id.
+
+        Raises as `post` does; PlatformBusy also where there should be fewer drafts for a while. A
+        message that was edited meanwhile, or is gone, is left as it is.
+        """
+        ...
+
+    def channel_of(self, thread: ThreadRef) -> str:
+        """In which channel a thread hangs, by the id that settings name it by. Pure."""
+        ...
+
+    async def talk(
+        self, thread: ThreadRef, after: MessageId | None, before: MessageId, limit: int
+    ) -> Sequence[Said]:
+        """What others said in a thread after one message and before another, oldest first.
+
+        With `after` None from the thread's root on, which is the first then. The newest `limit`
+        where there is more, the root in any case; messages of the bot itself and those without
+        text are left out, and the mention of the bot is taken out of the others. Nothing, and no
+        request, where `before` is the root. Raises as `post` does.
+        """
+        ...
+
+    async def announce(
+        self, channel: str, text: str, *, quote: str = "", marker: str = "", doubtful: bool = False
+    ) -> None:
+        """Post a text of our own in a channel, outside any thread. Raises as `post` does.
+
+        `quote` is what somebody wrote, shown below as a quotation: it pings nobody and hides no
+        link. With a `marker` that is the same in every attempt, what was posted already is not
+        posted again, as far as the platform lets us see; `doubtful`: it may have been.
+        """
+        ...
+
+    async def publish(
+        self, channel: str, part: str, *, marker: str, doubtful: bool = False
+    ) -> None:
+        """Post a part that `render` wrote in a channel, outside any thread; see `announce`."""
+        ...
+
+    def is_direct(self, thread: ThreadRef) -> bool:
+        """Whether nobody reads the thread but one person, and the bot. Pure."""
+        ...
+
+    async def link(self, thread: ThreadRef, message: MessageId) -> str:
+        """Where people get to a message of a thread, or "". Raises as `post` does."""
         ...
 
     async def find(self, post: Post) -> MessageId | None:
@@ -199,6 +201,15 @@ class AnswerEngine(Protocol):
         """Say how far a run is. A run that the engine does not know is Failed, transient."""
         ...
 
+    def listen(self, run: RunId) -> AsyncIterator[Written]:
+        """Hear how the answer is written: one item whenever there is more.
+
+        Ends when there will be no more, mostly because the run has ended: `check` then says how.
+        May end at any time, and without any item: looking at the run must always be enough. Raises
+        nothing but what cancels it.
+        """
+        ...
+
     async def cancel(self, run: RunId) -> None:
         """Stop a run. A run that has ended or is unknown is left as it is."""
         ...
@@ -230,6 +241,8 @@ class PageSource(Protocol):
     async def read(self, listed: Listed, known: str | None) -> Page | None:
         """Read one page. `known` is the stamp of the copy we have; None if it has not changed.
 
+        A page that has another address than the listed one is that of the other address, which is
+        one of the source, too; `known` is then the stamp that it came with under the listed one.
         Raises PageGone where it is no longer there, PageEmpty where it holds nothing to index, and
         PageUnreadable where it cannot be read.
         """
@@ -280,8 +293,24 @@ class DocumentIndex(Protocol):
         """
         ...
 
+    async def relabel(self, copies: Sequence[Document]) -> Sequence[bool]:
+        """Let copies say that their pages come from the source that stands in them now.
+
+        Returns, in the same order, whether each does; one that cannot is to be put in anew. A
+        repeat changes nothing. Raises EngineError as engines do.
+        """
+        ...
+
     async def remove(self, documents: Sequence[Document]) -> None:
         """Delete copies. One that is gone already is no error. Raises EngineError as engines do."""
+        ...
+
+    async def tidy(self, changes: int) -> None:
+        """Hear that a refresh has put in or taken out so many copies, and is done with it.
+
+        What makes the next searches quick may be done now, or nothing. Raises EngineError as
+        engines do.
+        """
         ...
 
     async def compare(self, documents: Sequence[Document]) -> Comparison:

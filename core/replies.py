@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from core.clock import now
-from core.domain import Answer, Citation, Reply, Turn
+from core.domain import Answer, Citation, Guide, Reply, Turn
 from core.mishaps import log_mishap
 
 log = logging.getLogger(__name__)
 
 DEFAULT_FALLBACK = "I cannot reply at this time. Reach out to the team on Discord"
 GREETING = "Hello! Ask me anything about the documentation, and I answer in this thread."
+STOPPED = "Stopped."
 WELCOME = "You're welcome!"
 TOO_LATE = "I am sorry: I was away when you asked this, and see it only now."
 GREETINGS = frozenset(
@@ -20,11 +21,21 @@ GREETINGS = frozenset(
     | {"what can you do", "who are you"}
 )
 THANKS = frozenset({"thanks", "thank you", "thx", "thanks a lot", "many thanks", "danke", "merci"})
+QUIET = "I am quiet in this thread from now on. Mention me when you want me back."
+#: What tells us to be quiet, as the whole of a message.
+STOPS = frozenset(
+    {"stop", "please stop", "stop please", "stop it", "be quiet", "please be quiet", "quiet"}
+    | {"shut up", "pst", "psst", "shush", "hush", "silence", "go away", "be silent", "mute"}
+    | {"stopp", "halt", "sei still", "sei ruhig", "ruhe", "ruhe bitte", "schweig"}
+    | {"arrête", "arrete", "tais toi", "chut", "basta", "para", "cállate", "callate", "silencio"}
+    | {"zitto", "stai zitto", "hou op", "stil", "pare", "cale se", "tyst", "стоп", "тихо", "停止"}
+    | {"やめて", "静かに", "安静", "闭嘴", "그만"}
+)
 HELPFUL_PAGES = 3  # at most, under a fallback
 
 DAY = 86_400.0  # seconds
 
-FindPages = Callable[[str, int], Awaitable[Sequence[Citation]]]
+FindPages = Callable[[str, int, Sequence[str]], Awaitable[Sequence[Citation]]]
 LastRefresh = Callable[[], Awaitable[float | None]]
 
 
@@ -36,7 +47,9 @@ async def _never() -> None:
 class Replies:
     """Composes the reply to a turn."""
 
-    find_pages: FindPages  #: pages of the documentation that may help with a question, best first
+    #: Pages that may help with a question, the best first; of some sources, where any are named.
+    find_pages: FindPages
+    guide_for: Callable[[Turn], Guide] = lambda _: Guide()  #: how a question is to be answered
     last_refresh: LastRefresh = _never  #: when the documentation was brought up to date
     max_age: float | None = None  #: seconds from then on after which answers say how long ago
     fallback_message: str = DEFAULT_FALLBACK
@@ -48,6 +61,12 @@ class Replies:
         if answer.incomplete:
             notes = ("This answer was cut short. Ask again for the rest.", *notes)
         return Reply(text=answer.text, links=answer.citations, notes=notes)
+
+    def stopped(self, turn: Turn, written: str) -> Reply:
+        """The reply of an answer that somebody stopped: what is written of it."""
+        if not written.strip():
+            return Reply(text=STOPPED, notes=_unread_notes(turn))
+        return Reply(text=written, notes=(STOPPED, *_unread_notes(turn)))
 
     def small_talk(self, turn: Turn, said: str) -> Reply:
         """The reply to a mention that asks nothing."""
@@ -82,18 +101,31 @@ class Replies:
 
     async def _helpful_pages(self, turn: Turn) -> Sequence[Citation]:
         try:
-            return await self.find_pages(turn.question, HELPFUL_PAGES)
+            sources = self.guide_for(turn).sources
+            return await self.find_pages(turn.question, HELPFUL_PAGES, sources)
         except Exception as error:  # noqa: BLE001 (the fallback is the last resort)
             log_mishap(log, "No pages for the fallback", error, turn=turn.id)
             return ()
 
 
 def small_talk(question: str) -> str | None:
-    """What to say where nothing is asked: to a mention alone, a greeting, or thanks."""
-    words = " ".join(re.findall(r"\w+", question.lower())).removesuffix(" docent")
+    """What to say where nothing is asked: to a mention alone, a greeting, thanks, or a stop."""
+    words = _words(question)
+    if words in STOPS:
+        return QUIET
     if words in THANKS:
         return WELCOME
     return GREETING if words in GREETINGS and (words or not question.strip()) else None
+
+
+def is_stop(said: str) -> bool:
+    """Whether all that is said is that we are to be quiet."""
+    return _words(said) in STOPS
+
+
+def _words(said: str) -> str:
+    words = " ".join(re.findall(r"\w+", said.lower()))
+    return words.removesuffix(" docent").removeprefix("docent ")
 
 
 def _unread_notes(turn: Turn) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ class Reader:
         """The text of a setting; None where there is none."""
         return self.text(name) or None
 
+    def is_set(self, name: str) -> bool:
+        """Whether a setting says something else than its default."""
+        return self.text(name) != self._defaults[name]
+
     def list(self, name: str) -> Sequence[str]:
         """The entries of a list that is separated by commas or lines."""
         return [part.strip() for part in re.split(r"[,\n]", self.text(name)) if part.strip()]

@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from core.replies import DEFAULT_FALLBACK
-from core.schedule import Cron
+from core.schedule import Cron, parse_cron
 
 EngineName = Literal["openai", "local"]
 LogFormat = Literal["auto", "text", "json"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
+FollowUps = Literal["thread", "mention"]  # which messages of a thread are questions
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+DEFAULT_PROMPTS = (
+    "What is this documentation about?",
+    "How do I get started?",
+    "What should I look at when something does not work?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,11 @@ SETTINGS = (
     Setting("SLACK_SIGNING_SECRET", "", "Take events over HTTP instead"),
     Setting("PORT", "3000", "Port for Slack's events over HTTP, and for deploy hooks"),
     Setting("SLACK_API_URL", "", "Another server that speaks Slack's Web API"),
+    Setting(
+        "SUGGESTED_PROMPTS",
+        "",
+        "Questions that Slack's agent view suggests, one a line, four at most; `off`: none",
+    ),
     Setting("DISCORD_TOKEN", "", "Token of the Discord bot"),
     Setting("DISCORD_API_URL", "", "Another server that speaks Discord's API"),
     Setting("DISCORD_GATEWAY_URL", "", "The gateway of that server"),
@@ -84,7 +95,45 @@ SETTINGS = (
     ),
     Setting("FALLBACK_MESSAGE", DEFAULT_FALLBACK, "What is said when there is no answer"),
     Setting("DISCORD_INVITE_URL", "", "Invite link that the fallback adds"),
+    Setting(
+        "CHANNELS_FILE", "docent.toml", "What holds in single channels, where there is such a file"
+    ),
+    Setting(
+        "FOLLOW_UPS",
+        "thread",
+        "`thread`: later messages in a thread need no mention; `mention`: they do",
+    ),
+    Setting(
+        "FOLLOW_UPS_FOR",
+        "1d",
+        "For how long after the last question and answer of a thread; `off`: for ever",
+    ),
+    Setting("DIRECT_MESSAGES", "true", "Whether direct messages are answered"),
+    Setting(
+        "ALLOW_CHANNELS",
+        "",
+        "Answer in these channels only: `slack:C…`, `discord:1234…`; without it, in all",
+    ),
+    Setting(
+        "ALLOW_GUILDS",
+        "",
+        "Answer in these Discord servers and Slack workspaces only: `discord:1234…`, `slack:T…`",
+    ),
+    Setting("ALLOW_ROLES", "", "Answer people with one of these Discord roles only: `1234…`"),
+    Setting(
+        "ALLOW_EXTERNAL",
+        "false",
+        "Whether Slack guests, and people of other organisations, are answered",
+    ),
+    Setting("ALLOW_BOTS", "", "Bots that are answered: `slack:B…`, `slack:U…`, `discord:1234…`"),
     Setting("ADMINS", "", "Who may refresh: `slack:U…`, `discord:1234…`, separated by commas"),
+    Setting(
+        "HUMANS",
+        "",
+        "Who is tagged by “Ask a human”: `slack:S…`, `slack:U…`, `discord:&1234…`, `discord:1234…`",
+    ),
+    Setting("TEAM_CHANNEL", "", "Where the question is posted then: `slack:C…` or `discord:1234…`"),
+    Setting("STREAMING", "true", "Whether answers appear as they are written"),
     Setting(
         "RUN_DEADLINE_SECONDS", "120", "After this long without an answer, the fallback is posted"
     ),
@@ -99,6 +148,12 @@ SETTINGS = (
         "CATCH_UP_APOLOGY", "1d", "Older ones, up to this age, get an apology with the fallback"
     ),
     Setting("CATCH_UP_MESSAGES", "500", "Messages that are read, at most, to find them"),
+    Setting(
+        "DIGEST_CHANNEL",
+        "",
+        "Where what went unanswered is posted at set times: `slack:C…` or `discord:1234…`",
+    ),
+    Setting("DIGEST_EVERY", "0 8 * * 1", "When: a cron expression, or `@weekly`, `@daily` … (UTC)"),
     Setting("OPS_CHANNEL", "", "Where alerts are posted, too: `slack:C…` or `discord:1234…`"),
     Setting(
         "RETENTION_DAYS",
@@ -135,6 +190,8 @@ class SlackSettings:
     signing_secret: str | None = field(default=None, repr=False)
     port: int | None = None
     api_url: str | None = None
+    tell_externals: bool = True  #: whether it matters who is a guest or of another organisation
+    prompts: tuple[str, ...] = ()  #: suggested in the agent view; (): none are
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +203,7 @@ class DiscordSettings:
     gateway_url: str | None = None
     message_content: bool = False  #: whether the privileged intent is switched on in the portal
     shards: Shards | None = None  #: None: one connection for all servers
+    tell_roles: bool = False  #: whether it matters which roles people have
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +227,21 @@ class CatchUp:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Admission:
+    """Who is answered, and where. Ids are written `platform:id`.
+
+    A list restricts the platforms that it names something of; the others are open.
+    """
+
+    channels: frozenset[str] = frozenset()
+    guilds: frozenset[str] = frozenset()  #: Discord's servers, Slack's workspaces
+    roles: frozenset[str] = frozenset()
+    bots: frozenset[str] = frozenset()  #: none but these are answered
+    external: bool = False  #: whether guests, and people of other organisations, are
+    direct_messages: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Everything that an operator decides."""
 
@@ -187,11 +260,22 @@ class Settings:
     fallback_message: str = DEFAULT_FALLBACK
     discord_invite_url: str | None = None
     admins: frozenset[str] = frozenset()  #: written `platform:user`
+    admission: Admission = field(default_factory=Admission)
+    suggested_prompts: tuple[str, ...] = DEFAULT_PROMPTS  #: in Slack's agent view
+    follow_ups: FollowUps = "thread"
+    follow_ups_for: float | None = 86_400.0  #: seconds after the last turn; None: for ever
+    channels_file: str = "docent.toml"  #: "": none
+    channels_required: bool = False  #: whether that file must be there
+    streaming: bool = True  #: whether answers appear as they are written
     run_deadline: float = 120.0  #: seconds
     user_limit: Limit | None = Limit(count=20, seconds=600.0)
     channel_limit: Limit | None = Limit(count=100, seconds=600.0)
     #: None: what came while Docent was away is let be
     catch_up: CatchUp | None = CatchUp(answer_age=21_600.0, apology_age=86_400.0, messages=500)
+    humans: tuple[str, ...] = ()  #: who is called: written `platform:id`
+    team_channel: str | None = None  #: where that is told: written `platform:channel`
+    digest_channel: str | None = None  #: written `platform:channel`
+    digest_every: Cron = field(default_factory=lambda: parse_cron("0 8 * * 1"))
     ops_channel: str | None = None  #: written `platform:channel`
     retention_days: int | None = None
     log_format: LogFormat = "auto"

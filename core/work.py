@@ -1,11 +1,16 @@
 """A turn in hand: what this process knows of the turn at the head of a thread, beyond its row."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from core.domain import RunId, Turn
+from core.clock import now as clock_now
+from core.domain import ConversationId, Drafted, Exchange, RunId, Turn
 from core.pacing import setback_interval
 from core.ports import Platform
+
+log = logging.getLogger(__name__)
 
 
 class WorkingSign:
@@ -61,8 +66,12 @@ class Work:
     created: RunId | None = None  #: a run that the engine has and the store does not, yet
     created_for: int = 0  #: the revision of the question that it answers
     run_in_doubt: bool = False  #: whether there may be a run whose id nobody knows
+    #: the messages of the draft, by the part's number; None: not looked up yet
+    drafted: dict[int, Drafted] | None = None
     locked_since: float | None = None  #: when the conversation was first found to be locked
     history: int = HISTORY  #: exchanges that a rebuilt conversation begins with
+    #: the conversation that was opened for this turn, and the exchanges that it began with
+    opened: tuple[ConversationId, Sequence[Exchange]] | None = None
     more: bool = False  #: whether another question came in the thread meanwhile
     entry: int = -1  #: the number of its entry in the schedule; any other one is out of date
     stepping: bool = False  #: whether a step is being done
@@ -75,3 +84,20 @@ class Work:
         """Count a failed try; the seconds to wait before the next."""
         self.setbacks += 1
         return setback_interval(self.setbacks, asked)
+
+
+def log_end(work: Work) -> None:
+    """Say in one line how a turn went."""
+    turn = work.turn
+    log.info(
+        "Turn ended",
+        extra={
+            "turn": turn.id,
+            "platform": turn.thread.platform,
+            "engine": turn.engine,
+            "run": turn.run,
+            "outcome": turn.outcome,
+            "attempt": turn.attempt,
+            "seconds": round(clock_now() - turn.asked_at, 3),
+        },
+    )

@@ -49,6 +49,7 @@ async def main(options: argparse.Namespace) -> int:
         database_url="sqlite:///data/demo.db",
         docs_sources=(str(DOCS),),
         fallback_message=DEFAULT_FALLBACK,
+        channels_file="",
     )
     stop = asyncio.Event()
     screen = open_screen(stop)

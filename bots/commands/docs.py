@@ -16,7 +16,7 @@ from bots.cli import EXIT_FAILED
 from bots.terminal_bot.progress import showing_progress
 from bots.terminal_bot.screen import Screen, open_screen
 from core.config import load_settings
-from core.domain import PageState
+from core.documents import PageState
 from core.log import set_up_logging
 from core.refresh import IndexCheck
 
@@ -157,6 +157,9 @@ def _tell(screen: Screen, check: IndexCheck) -> None:
     _say(screen, f"{check.index}: {state}; {check.copies} documents on record")
     if check.foreign:
         _say(screen, f"  {check.foreign} files of others are in it, which are left alone")
+    for mark, count in check.others.items():
+        _say(screen, f"  {count} of them bear the mark {mark} of another Docent; if that was this")
+        _say(screen, f"  one, before its database was lost: docent refresh --adopt {mark}")
     _tell_some(screen, "missing from the index", check.missing)
     _tell_some(screen, "on record, but not there", [copy.url for copy in check.lost])
     _tell_some(screen, "there, but not on record", [copy.ref for copy in check.orphans])

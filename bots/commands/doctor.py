@@ -2,19 +2,26 @@
 
 import argparse
 from collections.abc import Awaitable, Iterator, Sequence
+from pathlib import Path
 
 from bots.app import open_store
 from bots.discord_bot import checkup as discord_checkup
 from bots.slack_bot import checkup as slack_checkup
+from core.channels import Channels, load_channels
 from core.config import load_settings
-from core.domain import Listed
-from core.errors import ConfigError, DocentError
+from core.documents import Listed
+from core.errors import ConfigError, DocentError, StoreError
 from core.log import set_up_logging
 from core.openai_engine import checkup as openai_checkup
+from core.refresh.names import by_any_name
 from core.settings import Settings
 from core.sources import make_sources
 
 WELL, MEND, UNUSED = "ok", "MEND", "-"
+NOT_WRITABLE = (
+    "It can be read, but nothing can be written: see to the rights on the file and its folder, to "
+    "the room on the disk, or to the rights of the user in DATABASE_URL."
+)
 
 
 async def main(options: argparse.Namespace) -> int:
@@ -35,9 +42,12 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Awaitable[str] | None]]:
     """What is checked, in order; None for what is not set up."""
     yield "database", _check_database(settings)
     yield "documentation", _check_documentation(settings)
+    yield "channels", _check_channels(settings)
     yield "engine", _check_engine(settings)
     yield "slack", slack_checkup.check(settings.slack) if settings.slack else None
     yield "discord", discord_checkup.check(settings.discord) if settings.discord else None
+    yield "ops channel", _check_channel(settings, settings.ops_channel)
+    yield "digest channel", _check_channel(settings, settings.digest_channel)
 
 
 async def _outcome(check: Awaitable[str] | None) -> tuple[str, str]:
@@ -54,6 +64,10 @@ async def _outcome(check: Awaitable[str] | None) -> tuple[str, str]:
 async def _check_database(settings: Settings) -> str:
     async with open_store(settings) as store:
         pages = await store.documents.count()
+        try:
+            await store.values.try_out()
+        except StoreError as error:
+            raise StoreError(f"{error} {NOT_WRITABLE}") from error
     kind = settings.database_url.partition(":")[0]
     return f"{kind}, with {pages} pages of documentation"
 
@@ -71,6 +85,17 @@ async def _check_documentation(settings: Settings) -> str:
     return ", ".join(counts)
 
 
+async def _check_channels(settings: Settings) -> str:
+    sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
+    path = Path(settings.channels_file)
+    channels = load_channels(
+        path, required=settings.channels_required, sources=by_any_name(sources)
+    )
+    if channels == Channels():
+        return f"{path} says nothing: all channels are alike"
+    return f"{path} has {len(channels.channels)} of them"
+
+
 def _hint(listed: Sequence[Listed]) -> str:
     if any(entry.url.startswith("file:") for entry in listed):
         return " (cited as files: write folder=https://… for links that others can open)"
@@ -81,3 +106,12 @@ async def _check_engine(settings: Settings) -> str:
     if settings.engine == "local" or settings.openai is None:
         return "local: answers with passages, without a language model"
     return f"openai: {await openai_checkup.check(settings.openai)}"
+
+
+def _check_channel(settings: Settings, named: str | None) -> Awaitable[str] | None:
+    name, _, channel = (named or "").partition(":")
+    if name == "slack" and settings.slack:
+        return slack_checkup.check_channel(settings.slack, channel)
+    if name == "discord" and settings.discord:
+        return discord_checkup.check_channel(settings.discord, channel)
+    return None

@@ -25,7 +25,8 @@ async def main(options: argparse.Namespace) -> int:
         if options.dry_run:
             print(f"There is of {options.user}: {_in_words(traces)}.")
             return 0
-        if traces.questions and not options.yes and (code := _refused(options.user, traces)):
+        there_is = traces.questions or traces.verdicts
+        if there_is and not options.yes and (code := _refused(options.user, traces)):
             return code
         traces = await store.people.forget(platform, user)
         print(f"Forgotten of {options.user}: {_in_words(traces)}.")
@@ -86,6 +87,8 @@ def _in_words(traces: Traces) -> str:
     if traces.waiting:
         parts.append(f"{traces.waiting} of them waiting for an answer")
     parts.append(_counted(traces.conversations, "conversation"))
+    if traces.verdicts:
+        parts.append(_counted(traces.verdicts, "verdict"))
     return ", ".join(parts)
 
 

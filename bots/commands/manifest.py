@@ -13,10 +13,16 @@ from core.errors import ConfigError
 async def main(options: argparse.Namespace) -> int:
     """Print the manifest."""
     if options.platform == "slack":
-        print(slack_manifest.manifest())
+        print(_slack(as_agent=options.agent))
     else:
         print(discord_manifest.manifest(options.application_id or _application_id()))
     return 0
+
+
+def _slack(*, as_agent: bool) -> str:
+    if as_agent:
+        return slack_manifest.agent_manifest(load_settings().suggested_prompts)
+    return slack_manifest.manifest()
 
 
 def _application_id() -> str:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 
 from bots.app import Roles, assemble, make_platforms, open_store
+from bots.hangup import hear_hangups
 from bots.serving import serve, stop_on_signals
 from bots.waiting import first_of
 from core.config import load_settings
@@ -36,9 +37,9 @@ async def main(options: argparse.Namespace) -> int:
         raise ConfigError(problems)
     set_up_logging(settings.log_level, settings.log_format)
     stop, opened = asyncio.Event(), asyncio.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop), hear_hangups(stop) as hung_up:
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(_serve(settings, roles, stop, opened))
+            serving = tasks.create_task(_serve(settings, roles, stop, opened, hung_up))
             await first_of(stop, opened)
             # Once it is open, `serve` ends in good order by itself. Before, there is nothing to
             # lose, and a database that does not answer must not hold up the stop.
@@ -48,11 +49,15 @@ async def main(options: argparse.Namespace) -> int:
 
 
 async def _serve(
-    settings: Settings, roles: Roles, stop: asyncio.Event, opened: asyncio.Event
+    settings: Settings,
+    roles: Roles,
+    stop: asyncio.Event,
+    opened: asyncio.Event,
+    hung_up: asyncio.Event,
 ) -> None:
     async with open_store(settings) as store:
         store.leases.lock_file()
         opened.set()
         platforms = make_platforms(settings, store, roles)
         async with assemble(settings, store, platforms, works=roles.works) as docent:
-            await serve(docent, settings, stop, roles.listens)
+            await serve(docent, settings, stop, roles.listens, hung_up)

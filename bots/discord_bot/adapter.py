@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
 import discord
 
 from bots.discord_bot.account import Account
-from bots.discord_bot.connection import CALL_SECONDS, calls
+from bots.discord_bot.buttons import pings_of, stop_id, text_of, view_of
+from bots.discord_bot.connection import CALL_SECONDS, calls, patience
 from bots.discord_bot.errors import (
     MISSING_PERMISSIONS,
     NO_REPLY_WITHOUT_HISTORY,
@@ -23,12 +25,15 @@ from bots.discord_bot.hints import cannot_answer, tell
 from bots.discord_bot.intake import Intake
 from bots.discord_bot.missed import Watch
 from bots.discord_bot.places import Place, Places
-from bots.discord_bot.render import render
-from core.domain import MessageId, Post, Reply, ThreadRef
-from core.errors import PlatformError, PlatformRefused
-from core.ports import Reception
+from bots.discord_bot.render import growing, quoted, render
+from bots.discord_bot.talk import read_talk
+from core.domain import Button, MessageId, Post, Reply, Said, ThreadRef
+from core.errors import MessageGone, PlatformError, PlatformRefused
+from core.ports import Render
+from core.reception import Reception
 from core.settings import DiscordSettings
 
+_DRAFT_PATIENCE: Final = 1.0  # seconds for a rate limit; the reply is not to wait for a draft
 _GRACE: Final = 3.0  # seconds for what is under way when the bot stops
 _NEWEST: Final = 100  # messages among which a reply is looked for first
 _HISTORY: Final = 1_000  # messages after the question among which it is looked for then
@@ -46,6 +51,8 @@ class DiscordPlatform:
 
     name: Final = PLATFORM
     working_seconds: Final = 8.0  #: typing is shown for 10 s
+    #: Edits are limited in each channel, to about 5 in 5 s; the reply needs one, too.
+    draft_seconds: Final = 1.2
 
     def __init__(
         self,
@@ -69,7 +76,8 @@ class DiscordPlatform:
         try:
             async with asyncio.TaskGroup() as tasks:
                 content = self._settings.message_content
-                intake = Intake(reception, tasks, message_content=content)
+                roles = self._settings.tell_roles
+                intake = Intake(reception, tasks, message_content=content, tell_roles=roles)
                 connection = tasks.create_task(self._connect(intake, reception, ready))
                 try:
                     await stop.wait()
@@ -102,16 +110,80 @@ class DiscordPlatform:
             except discord.Forbidden as error:
                 await self._explain(places, post.thread, error)
                 raise
-        return MessageId(str(message.id))
+        posted = MessageId(str(message.id))
+        if not _is_as_posted(message, post):  # an earlier attempt's, of which we know nothing
+            await self.edit(post, posted)
+        return posted
 
-    async def announce(self, channel: str, text: str) -> None:
+    async def edit(self, post: Post, message: MessageId) -> None:
+        """See Platform.edit."""
+        with suppress(MessageGone):
+            await self._rewrite(post, message)
+
+    async def delete(self, thread: ThreadRef, message: MessageId) -> None:
+        """See Platform.delete."""
+        with suppress(MessageGone):
+            async with self._calls() as places:
+                client = places.client
+                await places.reach(thread, lambda place: _message(client, place, message).delete())
+
+    def draft_renderer(self) -> Render:
+        """See Platform.draft_renderer."""
+        return growing().parts
+
+    async def draft(self, post: Post, message: MessageId | None) -> MessageId:
+        """See Platform.draft. The nonce makes a draft and its reply one message."""
+        if message is None:
+            return await self.post(post)
+        with patience(_DRAFT_PATIENCE), suppress(MessageGone):
+            await self._rewrite(post, message)
+        return message
+
+    def channel_of(self, thread: ThreadRef) -> str:
+        """See Platform.channel_of."""
+        parent, number = place_of(thread)
+        return str(parent or number)
+
+    async def talk(
+        self, thread: ThreadRef, after: MessageId | None, before: MessageId, limit: int
+    ) -> Sequence[Said]:
+        """See Platform.talk."""
+        async with self._calls() as places:
+            return await read_talk(places.client, thread, after, before, limit)
+
+    async def announce(
+        self, channel: str, text: str, *, quote: str = "", marker: str = "", doubtful: bool = False
+    ) -> None:
         """See Platform.announce."""
+        shown = "\n".join((text, *quoted(quote)))[:_MESSAGE_LENGTH]
+        await self.publish(channel, shown, marker=marker, doubtful=doubtful)
+
+    async def publish(
+        self, channel: str, part: str, *, marker: str, doubtful: bool = False
+    ) -> None:
+        """See Platform.publish. The nonce makes attempts within some minutes one message."""
         if not channel.isdecimal():
             raise PlatformRefused("That is no id of a Discord channel.")
         async with self._calls() as places:
-            await places.client.get_partial_messageable(int(channel)).send(
-                text[:_MESSAGE_LENGTH], allowed_mentions=_NO_PINGS, suppress_embeds=True
+            there = places.client.get_partial_messageable(int(channel))
+            if doubtful and marker and await _is_announced(places.client, there, part):
+                return
+            await there.send(
+                part,
+                nonce=marker or secrets.token_hex(12),
+                allowed_mentions=_NO_PINGS,
+                suppress_embeds=True,
             )
+
+    def is_direct(self, thread: ThreadRef) -> bool:
+        """See Platform.is_direct."""
+        return place_of(thread)[0] is None
+
+    async def link(self, thread: ThreadRef, message: MessageId) -> str:
+        """See Platform.link."""
+        parent, number = place_of(thread)
+        channel = parent if parent is not None and message == str(number) else number
+        return f"https://discord.com/channels/{thread.tenant or '@me'}/{channel}/{message}"
 
     async def find(self, post: Post) -> MessageId | None:
         """See Platform.find. Looks at what was written after the question, within bounds."""
@@ -184,6 +256,16 @@ class DiscordPlatform:
         elif not wanted:
             log.info("Without the Message Content Intent only mentions and replies are read")
 
+    async def _rewrite(self, post: Post, message: MessageId) -> None:
+        async with self._calls() as places:
+            client = places.client
+            await places.reach(
+                post.thread,
+                lambda place: _message(client, place, message).edit(
+                    content=post.text, allowed_mentions=_NO_PINGS, view=view_of(post)
+                ),
+            )
+
     async def _explain(self, places: Places, thread: ThreadRef, error: discord.Forbidden) -> None:
         """Tell the asker, who would wait in vain, that the bot lost a permission on the way."""
         asker, (parent, number) = places.asker(thread), place_of(thread)
@@ -200,13 +282,15 @@ class DiscordPlatform:
 async def _send(client: discord.Client, place: Place, post: Post) -> discord.Message:
     """Post; the nonce makes Discord return the message of an earlier attempt instead of another."""
     channel = client.get_partial_messageable(place.channel)
+    text, pings, view = text_of(post), pings_of(post), view_of(post) or discord.utils.MISSING
     if _names_question(place, post):
         try:
             return await channel.send(
-                post.text,
+                text,
                 nonce=post.marker,
-                allowed_mentions=_NO_PINGS,
+                allowed_mentions=pings,
                 suppress_embeds=True,
+                view=view,
                 reference=discord.MessageReference(
                     message_id=int(post.reply_to),
                     channel_id=place.channel,
@@ -217,8 +301,23 @@ async def _send(client: discord.Client, place: Place, post: Post) -> discord.Mes
             if error.code != NO_REPLY_WITHOUT_HISTORY:
                 raise
     return await channel.send(
-        post.text, nonce=post.marker, allowed_mentions=_NO_PINGS, suppress_embeds=True
+        text, nonce=post.marker, allowed_mentions=pings, suppress_embeds=True, view=view
     )
+
+
+def _message(client: discord.Client, place: Place, message: MessageId) -> discord.PartialMessage:
+    return client.get_partial_messageable(place.channel).get_partial_message(int(message))
+
+
+async def _is_announced(
+    client: discord.Client, channel: discord.PartialMessageable, text: str
+) -> bool:
+    """Look for an announcement; one that cannot be looked for is made once more."""
+    try:
+        newest = [message async for message in channel.history(limit=_NEWEST)]
+    except discord.Forbidden:
+        return False
+    return any(one.author == client.user and one.content == text.strip() for one in newest)
 
 
 async def _type(client: discord.Client, place: Place) -> None:
@@ -250,7 +349,22 @@ def _is_same(client: discord.Client, message: discord.Message, place: Place, pos
     named = str(message.reference.message_id) if message.reference else None
     if named != (post.reply_to if _names_question(place, post) else None):
         return False
-    return message.content == post.text.strip()
+    return message.content == text_of(post) or _is_draft(message, post)
+
+
+def _is_as_posted(message: discord.Message, post: Post) -> bool:
+    """Say whether the message that Discord gives for a post says what the post does."""
+    same_text = message.content.split() == text_of(post).split()
+    return same_text and _is_draft(message, post) == (Button.STOP in post.buttons)
+
+
+def _is_draft(message: discord.Message, post: Post) -> bool:
+    """Say whether a message is what there was of the answer: it has the button that stops it."""
+    return stop_id(post) in {
+        getattr(button, "custom_id", None)
+        for row in message.components
+        for button in getattr(row, "children", ())
+    }
 
 
 def _names_question(place: Place, post: Post) -> bool:

@@ -5,20 +5,25 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import discord
 from discord import app_commands
 
+from bots.discord_bot.about import ASK_ABOUT, About
 from bots.discord_bot.connection import CALL_SECONDS, calls
-from bots.discord_bot.events import thread_of
+from bots.discord_bot.door import Door
+from bots.discord_bot.events import Channel, ids_of_roles, parent_of, thread_of
+from bots.discord_bot.gaps import Gaps
 from bots.discord_bot.hints import NOT_TAKEN, cannot_answer
 from bots.discord_bot.places import Places
 from bots.discord_bot.refreshes import Refreshes
+from bots.gaps_order import COMMAND
 from core.domain import Mention, MessageId
 from core.errors import DocentError, PlatformError, PlatformUnreachable, StoreError
 from core.mishaps import log_mishap
-from core.ports import Reception
+from core.reception import Reception
 
 _EDIT_SECONDS: Final = 5.0  # an apology that takes longer is not worth the wait
 _TRIES: Final = 3
@@ -35,15 +40,19 @@ Start = Callable[[Coroutine[Any, Any, None]], object]
 class Commands:
     """What the commands do. `start` runs a piece of work for as long as the bot takes any."""
 
-    def __init__(self, places: Places, reception: Reception, start: Start) -> None:
+    def __init__(self, places: Places, reception: Reception, door: Door, start: Start) -> None:
         self._places = places
+        self._door = door
         self._client = places.client
         self._reception = reception
         self.refreshes = Refreshes(self._client, reception, start)
+        about = About(places, reception, door)
         self._tree = _tree(
             self._client,
             self.refreshes,
+            Gaps(self._client, reception, start),
             ask=lambda interaction, question: start(self._ask(interaction, question)),
+            about=lambda interaction, message: start(about.ask(interaction, message)),
         )
 
     async def sync(
@@ -85,10 +94,13 @@ class Commands:
         channel, asker = interaction.channel, interaction.user.display_name
         if channel is None:
             return  # of a kind that discord.py does not know yet
-        if missing := self._places.missing(channel):
+        mention = _mention(interaction, channel, question)
+        refusal = await self._door.refusal(mention)
+        if refusal is None and (missing := self._places.missing(channel)):
+            refusal = cannot_answer(channel.id, missing)
+        if refusal is not None:
             async with calls(self._client):
-                text = cannot_answer(channel.id, missing)
-                await interaction.response.send_message(text, ephemeral=True)
+                await interaction.response.send_message(refusal, ephemeral=True)
             return
         await self._defer(interaction)
         response = await self._show(interaction, f"**{_plain(asker)}** asks: {_plain(question)}")
@@ -96,16 +108,8 @@ class Commands:
         self._places.asked(thread, interaction.user.id)
         if not isinstance(channel, discord.Thread | discord.DMChannel):
             self._places.expect(thread, question, asker)
-        await self._reception.take(
-            Mention(
-                thread=thread,
-                channel=str(channel.id),
-                message=MessageId(str(response.id)),
-                author=str(interaction.user.id),
-                text=question.strip(),
-                at=interaction.created_at.timestamp(),
-            )
-        )
+        asked = replace(mention, thread=thread, message=MessageId(str(response.id)))
+        await self._reception.take(asked)
 
     async def _defer(self, interaction: discord.Interaction) -> None:
         """Acknowledge. Without a reply nobody knows whether it worked; the first edit will tell."""
@@ -146,8 +150,10 @@ class _Tree(app_commands.CommandTree[discord.Client]):
 def _tree(
     client: discord.Client,
     refreshes: Refreshes,
+    gaps: Gaps,
     *,
     ask: Callable[[discord.Interaction, str], object],
+    about: Callable[[discord.Interaction, discord.Message], object],
 ) -> _Tree:
     """Declare the commands, for servers that invited the bot and for its direct messages."""
     tree = _Tree(
@@ -173,7 +179,31 @@ def _tree(
     async def _(_: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await refreshes.choices(current)
 
+    @tree.command(name=COMMAND.lstrip("/"), description="What went unanswered (admins only)")
+    @app_commands.describe(since="How far back, such as 7d or 24h; without it, a week")
+    async def _(interaction: discord.Interaction, since: str = "") -> None:
+        gaps.command(interaction, since)
+
+    @tree.context_menu(name=ASK_ABOUT)
+    async def _(interaction: discord.Interaction, message: discord.Message) -> None:
+        about(interaction, message)
+
     return tree
+
+
+def _mention(interaction: discord.Interaction, channel: Channel, question: str) -> Mention:
+    """What a command asks, before there is a message of it."""
+    return Mention(
+        thread=thread_of(channel, interaction.id),
+        channel=str(channel.id),
+        message=MessageId(str(interaction.id)),
+        author=str(interaction.user.id),
+        text=question.strip(),
+        at=interaction.created_at.timestamp(),
+        parent=parent_of(channel),
+        direct=isinstance(channel, discord.DMChannel),
+        roles=ids_of_roles(interaction.user),
+    )
 
 
 def _plain(text: str) -> str:

@@ -11,6 +11,7 @@ import aiohttp
 import discord
 
 from core.errors import (
+    MessageGone,
     PlatformBusy,
     PlatformError,
     PlatformRefused,
@@ -29,12 +30,12 @@ THREAD_EXISTS: Final = 160004
 _GONE: Final = {
     UNKNOWN_CHANNEL: "its channel does not exist",
     10004: "its server does not exist",
-    10008: "its message does not exist",
     50001: "the bot may not see its channel",
     50007: "the person takes no messages from the bot",
     50083: "it is archived",
     160005: "it is locked",
 }
+_UNKNOWN_MESSAGE: Final = 10008
 _OVERLOADED: Final = 130000
 #: With the status 401; another code there is of an interaction, whose token is another one.
 _UNAUTHORIZED: Final = (0, 40001, 50014)
@@ -112,6 +113,8 @@ def _from_reply(error: discord.HTTPException) -> PlatformError:
         return PlatformUnreachable(f"Discord is out of order ({_call(error)}).")
     if error.status == 401 and error.code in _UNAUTHORIZED:
         return _token_refused()
+    if error.code == _UNKNOWN_MESSAGE:
+        return MessageGone()
     if error.code in _GONE:
         return ThreadGone(f"The thread cannot be reached: {_GONE[error.code]}.")
     if error.code == MISSING_PERMISSIONS:

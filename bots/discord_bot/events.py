@@ -10,7 +10,7 @@ from typing import Final
 
 import discord
 
-from core.domain import Mention, MessageId, MessageRef, ThreadRef
+from core.domain import Mention, MessageId, MessageRef, Remark, ThreadRef
 
 PLATFORM: Final = "discord"
 
@@ -49,15 +49,30 @@ def place_of(thread: ThreadRef) -> tuple[int | None, int]:
 
 
 def is_addressed(message: discord.Message, me: discord.ClientUser) -> bool:
-    """Say whether a person speaks to the bot: by a mention, a reply that pings, or directly.
+    """Say whether somebody speaks to the bot: by a mention, a reply that pings, or directly.
 
-    Neither a mention of everyone nor another bot does.
+    A mention of everyone does not. Other bots do, too: whether they may is not decided here.
     """
-    if message.author.bot or message.webhook_id is not None or message.type not in _READ_TYPES:
+    if message.author.id == me.id or message.type not in _READ_TYPES:
         return False
     if isinstance(message.channel, discord.DMChannel):
-        return bool(message.content or message.attachments)
+        return not is_of_bot(message) and bool(message.content or message.attachments)
     return me in message.mentions or _own_role(message) in message.role_mentions
+
+
+def is_of_bot(message: discord.Message) -> bool:
+    """Say whether a program wrote it, by an account or a webhook of its own."""
+    return message.author.bot or message.webhook_id is not None
+
+
+def is_remark(message: discord.Message, me: discord.ClientUser) -> bool:
+    """Say whether a person says something in a thread without speaking to the bot.
+
+    A channel that discord.py does not know is no thread: each message in it would cost a call.
+    """
+    if not isinstance(message.channel, discord.Thread) or message.type not in _READ_TYPES:
+        return False
+    return not is_of_bot(message) and not is_addressed(message, me)
 
 
 def is_hidden(message: discord.Message) -> bool:
@@ -70,21 +85,62 @@ def is_hidden(message: discord.Message) -> bool:
 
 
 def mention_of(message: discord.Message, me: discord.ClientUser) -> Mention | None:
-    """Read a message of a person as what it asks the bot; None where it asks nothing.
+    """Read a message as what it asks the bot; None where it asks nothing.
 
     A mention and nothing more is a Mention with an empty text.
     """
-    if not is_addressed(message, me):
-        return None
+    return _mention_of(message, me) if is_addressed(message, me) else None
+
+
+def remark_of(
+    message: discord.Message, me: discord.ClientUser, *, hidden: bool, edited: bool = False
+) -> Remark:
+    """Read a message that `is_remark`; of an edited one, `at` is when it was edited."""
+    mention = _mention_of(message, me)
+    if edited and message.edited_at is not None:
+        mention = replace(mention, at=message.edited_at.timestamp())
+    others = _addresses_others(message, me)
+    return Remark(mention=mention, to_others=others, edited=edited, hidden=hidden)
+
+
+def ids_of_roles(person: discord.abc.User) -> tuple[str, ...]:
+    """The roles of a member; () where nothing is known of them."""
+    roles = getattr(person, "roles", ())
+    return tuple(str(role.id) for role in roles if not role.is_default())
+
+
+def parent_of(channel: discord.abc.Snowflake) -> str:
+    """The channel that a thread hangs in; "" where it is no thread."""
+    return str(channel.parent_id) if isinstance(channel, discord.Thread) else ""
+
+
+def _mention_of(message: discord.Message, me: discord.ClientUser) -> Mention:
+    author, hook = str(message.author.id), message.webhook_id
     return Mention(
         thread=thread_of(message.channel, message.id),
         channel=str(message.channel.id),
         message=MessageId(str(message.id)),
-        author=str(message.author.id),
+        author=author,
         text=question_of(message, me),
         at=message.created_at.timestamp(),
         unread=tuple(attachment.filename for attachment in message.attachments),
+        parent=parent_of(message.channel),
+        direct=isinstance(message.channel, discord.DMChannel),
+        bot=tuple(dict.fromkeys((author, str(hook or author)))) if is_of_bot(message) else (),
+        roles=ids_of_roles(message.author),
     )
+
+
+def _addresses_others(message: discord.Message, me: discord.ClientUser) -> bool:
+    """Say whether it mentions people, a role or everyone, or replies to somebody else."""
+    ours = {me.id, message.author.id}
+    if message.mention_everyone or any(user.id not in ours for user in message.mentions):
+        return True
+    own = _own_role(message)
+    if any(own is None or role != own.id for role in message.raw_role_mentions):
+        return True  # also one that is not in the cache, which `role_mentions` leaves out
+    replied = message.reference.resolved if message.reference else None
+    return isinstance(replied, discord.Message) and replied.author.id not in ours
 
 
 def edit_of(message: discord.Message, me: discord.ClientUser) -> Mention | None:
@@ -93,8 +149,8 @@ def edit_of(message: discord.Message, me: discord.ClientUser) -> Mention | None:
     Discord changes messages by itself, too: it unfolds links, pins, opens threads.
     """
     mention = mention_of(message, me)
-    if mention is None or message.edited_at is None:
-        return None
+    if mention is None or mention.bot or message.edited_at is None:
+        return None  # bots edit while they write: what they ask is not asked once more
     return replace(mention, at=message.edited_at.timestamp())
 
 

@@ -6,7 +6,7 @@ import discord
 
 _SCOPES: Final = {
     "bot": "to be a member of the server: mentions, threads, direct messages",
-    "applications.commands": "for /ask and /refresh-docs",
+    "applications.commands": "for /ask, /refresh-docs, /docs-gaps and the menu of messages",
 }
 #: What the bot needs in a channel: discord.py's name -> Discord's name and what it is for.
 PERMISSIONS: Final = {
@@ -48,9 +48,8 @@ def manifest(application_id: str) -> str:
             "In the developer portal (https://discord.com/developers/applications):",
             "  Bot, Reset Token: copy it into DISCORD_TOKEN.",
             "  Bot, Privileged Gateway Intents: none is needed. With Message Content Intent on and",
-            "    DISCORD_MESSAGE_CONTENT=true the bot also reads replies to an /ask that do not",
-            "    mention it by name.",
-            "  General Information, Interactions Endpoint URL: leave it empty, or /ask and",
-            "    /refresh-docs do not reach the bot.",
+            "    DISCORD_MESSAGE_CONTENT=true people go on asking in a thread without a mention.",
+            "  General Information, Interactions Endpoint URL: leave it empty, or the",
+            "    commands do not reach the bot.",
         )
     )

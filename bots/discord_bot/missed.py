@@ -19,13 +19,13 @@ from typing import Final, TypeVar
 import discord
 
 from bots.discord_bot.connection import calls
-from bots.discord_bot.events import is_addressed, place_of
+from bots.discord_bot.events import is_addressed, is_remark, place_of
 from bots.discord_bot.intake import Intake
 from bots.discord_bot.places import Places
 from core.domain import Absence, ThreadRef
 from core.errors import PlatformBusy, PlatformError, PlatformUnreachable, StoreError
 from core.mishaps import log_mishap
-from core.ports import Reception
+from core.reception import Reception
 
 HEARD_SECONDS: Final = 30.0  #: between two signs that everything is heard
 STORE_SECONDS: Final = 5.0  #: until a database that cannot be used is tried again
@@ -162,7 +162,7 @@ class _Unread:
 
 
 class Search:
-    """One search for messages that ask the bot, after an absence, on one shard."""
+    """One search for messages that ask the bot, or may, after an absence, on one shard."""
 
     def __init__(self, places: Places, absence: Absence, shard: int | None) -> None:
         self._places = places
@@ -197,7 +197,7 @@ class Search:
                 later.append(unread)
                 continue
             self.read += len(page)
-            found += [message for message in page if me and is_addressed(message, me)]
+            found += [one for one in page if me and (is_addressed(one, me) or is_remark(one, me))]
             if len(page) == size:
                 upto, size = page[-1].id - 1, min(2 * size, _PAGE)
                 rest = replace(unread, rank=-upto, upto=upto, size=size)

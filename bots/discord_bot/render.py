@@ -4,12 +4,14 @@ Posting is in the adapter; what becomes of a reply on every platform is in `bots
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from bots.rendering.blocks import Mark
 from bots.rendering.compose import compose
 from bots.rendering.dialect import ZERO_WIDTH_SPACE, Dialect
-from core.domain import Reply
+from bots.rendering.growing import Growing, parts_so_far
+from core.domain import Citation, Reply
 
 _MARKS: Final = {Mark.BOLD: "**", Mark.ITALIC: "*", Mark.STRIKE: "~~"}
 _DEEPEST_HEADING: Final = 3
@@ -29,6 +31,30 @@ def render(reply: Reply) -> list[str]:
     Never raises, and gives the same parts for the same reply.
     """
     return compose(reply, _Markdown())
+
+
+def render_so_far(reply: Reply) -> list[str]:
+    """Render the beginning of a reply that is still being written; footer and notes come later.
+
+    Each part keeps the limit of `render`. All parts but the last are final: with more text, and
+    in `render` of the whole, they are the same, as long as `reply.links` are. Empty while there
+    is nothing to be seen. Never raises.
+    """
+    return parts_so_far(reply, _Markdown())
+
+
+def quoted(text: str) -> list[str]:
+    """The lines of a quotation of what somebody wrote, which shows it as it was written."""
+    markdown = _Markdown()
+    return [f"> {markdown.guard(markdown.escape(line))}" for line in text.splitlines()]
+
+
+def growing(links: Sequence[Citation] = ()) -> Growing:
+    """Render one answer again and again while it is written, as `render_so_far` does, in less time.
+
+    Call `parts` with longer and longer beginnings of its text.
+    """
+    return Growing(_Markdown(), links)
 
 
 class _Markdown(Dialect):

@@ -3,32 +3,45 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
 from slack_bolt.async_app import AsyncApp
 
 from bots.slack_bot import http_mode, socket_mode
+from bots.slack_bot.acting import is_announced, permalink
+from bots.slack_bot.agent_view import AgentView
 from bots.slack_bot.api import Bot, SlackApi
+from bots.slack_bot.buttons import post_dressed
 from bots.slack_bot.commands import Commands
+from bots.slack_bot.door import Door
+from bots.slack_bot.drafts import Drafts
 from bots.slack_bot.errors import within
 from bots.slack_bot.events import PLATFORM, place
+from bots.slack_bot.gaps import Gaps
 from bots.slack_bot.intake import build_app
 from bots.slack_bot.missed import Missed
 from bots.slack_bot.mrkdwn import escape
+from bots.slack_bot.outsiders import Outsiders
 from bots.slack_bot.presence import Presence
+from bots.slack_bot.presses import Presses
 from bots.slack_bot.refreshes import Refreshes
 from bots.slack_bot.render import render
+from bots.slack_bot.talk import read_talk
 from bots.waiting import work_until
-from core.domain import MessageId, Post, Reply, ThreadRef
+from core.domain import MessageId, Post, Reply, Said, ThreadRef
 from core.errors import (
+    MessageGone,
     PlatformBusy,
     PlatformError,
     PlatformRefused,
     PlatformUnreachable,
+    ThreadGone,
     TokenRefused,
 )
-from core.ports import Reception
+from core.ports import Render
+from core.reception import Reception
 from core.settings import SlackSettings
 
 log = logging.getLogger(__name__)
@@ -51,6 +64,7 @@ class SlackPlatform:
         self._opened: SlackApi | None = None
         self._closed = False
         self._bot: Bot | None = None
+        self._drafts = Drafts(self._api)
         self._has_status = True
         self._status_complaint = False
         #: What the server of HTTP mode takes besides; to be set before `run`.
@@ -78,19 +92,26 @@ class SlackPlatform:
         """
         bot = self._bot = await self._identify()
         failure: PlatformError | None = None
-        presence = Presence(reception, Missed(self._api(), bot, reception).search)
+        outsiders = Outsiders(self._api(), bot, ask=self._settings.tell_externals)
         async with asyncio.TaskGroup() as tasks:
-            commands = Commands(self._api(), bot, reception, tasks)
+            agent_view = AgentView(self._api(), self._settings.prompts, tasks)
+            door = Door(self._api(), reception, outsiders, agent_view.taken)
+            presence = Presence(reception, Missed(self._api(), bot, door.hand_over_found).search)
+            commands = Commands(self._api(), bot, door, tasks)
             refreshes = Refreshes(self._api(), reception, tasks)
+            gaps = Gaps(self._api(), reception, tasks)
             following = tasks.create_task(
                 work_until(stop, presence.follow()), name="slack presence"
             )
             app = build_app(
                 self._api(),
                 bot,
-                reception,
+                door,
                 commands,
                 refreshes,
+                Presses(self._api(), bot, reception, door, tasks),
+                gaps,
+                agent_view,
                 self._settings.signing_secret,
                 presence.failed,
             )
@@ -99,6 +120,8 @@ class SlackPlatform:
             except PlatformError as error:
                 failure = error  # raised below: a task group would wrap it
             following.cancel()
+            agent_view.finish()
+            gaps.finish()
             await refreshes.finish()
         if failure:
             raise failure
@@ -115,19 +138,76 @@ class SlackPlatform:
 
     async def post(self, post: Post) -> MessageId:
         """Post one part in its thread; its ts."""
-        channel, root = place(post.thread)
-        return MessageId(await self._api().post(channel, post.text, root=root, marker=post.marker))
+        return MessageId(await post_dressed(self._api(), post))
 
-    async def announce(self, channel: str, text: str) -> None:
+    async def edit(self, post: Post, message: MessageId) -> None:
+        """Let a message be this part; a draft of it that is streamed ends."""
+        with suppress(MessageGone):
+            await self._drafts.finish(post, message)
+
+    async def delete(self, thread: ThreadRef, message: MessageId) -> None:
+        """Delete a message of ours."""
+        with suppress(MessageGone):
+            await self._drafts.delete(thread, message)
+
+    @property
+    def draft_seconds(self) -> float | None:
+        """Less where answers are streamed than where a message is edited."""
+        return self._drafts.seconds
+
+    def draft_renderer(self) -> Render:
+        """Make what writes an answer as the way in which it will be shown wants it."""
+        return self._drafts.renderer()
+
+    async def draft(self, post: Post, message: MessageId | None) -> MessageId:
+        """Show what there is of an answer, in a stream or by editing."""
+        return await self._drafts.show(post, message)
+
+    def channel_of(self, thread: ThreadRef) -> str:
+        """In which channel a thread hangs."""
+        return place(thread)[0]
+
+    async def talk(
+        self, thread: ThreadRef, after: MessageId | None, before: MessageId, limit: int
+    ) -> Sequence[Said]:
+        """Read what people said in the thread meanwhile."""
+        bot = await self._identity()
+        return await read_talk(self._api(), bot, thread, after, before, limit)
+
+    async def announce(
+        self, channel: str, text: str, *, quote: str = "", marker: str = "", doubtful: bool = False
+    ) -> None:
         """Post a text of our own in a channel; whatever it holds, it pings nobody."""
         shown = text[:LONGEST_ANNOUNCEMENT] + ("…" if len(text) > LONGEST_ANNOUNCEMENT else "")
-        await self._api().post(channel, escape(shown))
+        quoted = "".join(f"\n> {line}" for line in quote.splitlines())
+        # Slack makes a quotation of lines that begin with an escaped >.
+        await self.publish(channel, escape(shown + quoted), marker=marker, doubtful=doubtful)
+
+    async def publish(
+        self, channel: str, part: str, *, marker: str, doubtful: bool = False
+    ) -> None:
+        """See Platform.publish."""
+        if not (doubtful and marker and await self._is_announced(channel, marker)):
+            await self._api().post(channel, part, marker=marker or None)
+
+    def is_direct(self, thread: ThreadRef) -> bool:
+        """See Platform.is_direct."""
+        return place(thread)[0].startswith("D")
+
+    async def link(self, thread: ThreadRef, message: MessageId) -> str:
+        """Ask Slack for the address of a message."""
+        return await permalink(self._api(), place(thread)[0], message)
 
     async def find(self, post: Post) -> MessageId | None:
         """Look for the part in its thread, among our messages since the question."""
         channel, root = place(post.thread)
         found = await self._api().find(
-            channel, root, since=post.reply_to, marker=post.marker, bot=await self._identity()
+            channel,
+            root,
+            since=post.reply_to,
+            marker=post.marker,
+            bot=await self._identity(),
+            streams=not post.people,  # who tags people streams nothing
         )
         return MessageId(found) if found else None
 
@@ -164,6 +244,13 @@ class SlackPlatform:
         if self._opened is None:
             self._opened = SlackApi(self._settings)
         return self._opened
+
+    async def _is_announced(self, channel: str, marker: str) -> bool:
+        """Look for an announcement of ours; one that cannot be looked for is made once more."""
+        try:
+            return await is_announced(self._api(), channel, marker, await self._identity())
+        except (PlatformRefused, ThreadGone):
+            return False
 
     async def _identity(self) -> Bot:
         """Who we are; asked again only by `run`."""

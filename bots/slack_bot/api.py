@@ -8,6 +8,7 @@ ThreadGone. When to call what is decided elsewhere.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Final
 
 import aiohttp
@@ -58,6 +59,13 @@ class Page:
     cursor: str | None  #: None: this was the last page
 
 
+class Look(IntEnum):
+    """How buttons are shown; Slack's own kind of feedback buttons is the best."""
+
+    NATIVE = 0
+    PLAIN = 1
+
+
 class SlackApi:
     """Slack's Web API with our token. Make it while the event loop runs."""
 
@@ -67,6 +75,12 @@ class SlackApi:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
         self._base_url = (settings.api_url or AsyncWebClient.BASE_URL).rstrip("/") + "/"
         self._client = self.web_client(settings.bot_token)
+        self.look = Look.NATIVE  #: of buttons, as far as the workspace is known to take them
+
+    @property
+    def client(self) -> AsyncWebClient:
+        """The client with our token, for calls that only one module makes."""
+        return self._client
 
     def web_client(self, token: str | None = None) -> AsyncWebClient:
         """Make a client of the SDK on the shared session."""
@@ -110,23 +124,31 @@ class SlackApi:
         return _text(reply.get("url"))
 
     async def post(
-        self, channel: str, text: str, *, root: str | None = None, marker: str | None = None
+        self,
+        channel: str,
+        text: str,
+        blocks: Blocks = (),
+        *,
+        root: str | None = None,
+        marker: str | None = None,
     ) -> str:
         """Post mrkdwn as it is given, in a thread where `root` is given; its ts.
 
+        With `blocks`, they are shown, and the text stands in the notification.
+
         Nothing in it is unfurled: a link in a preview is fetched before anybody clicks it.
         """
-        metadata = {"event_type": METADATA_TYPE, "event_payload": {"marker": marker}}
         with translated():
             reply = await self._client.chat_postMessage(
                 channel=channel,
                 thread_ts=root,
                 text=text,
+                blocks=list(blocks) or None,
                 mrkdwn=True,
                 unfurl_links=False,
                 unfurl_media=False,
                 unfurl_app_links=False,
-                metadata=metadata if marker else None,
+                metadata=_marked(marker),
             )
         return _text(reply.get("ts"))
 
@@ -146,7 +168,9 @@ class SlackApi:
             )
         return _text(reply.get("channel")), _text(reply.get("ts"))
 
-    async def rewrite(self, channel: str, ts: str, text: str, blocks: Blocks = ()) -> None:
+    async def rewrite(
+        self, channel: str, ts: str, text: str, blocks: Blocks = (), *, marker: str | None = None
+    ) -> None:
         """Let a message of ours say something else. Blocks that it had go."""
         with translated():
             await self._client.chat_update(
@@ -154,7 +178,40 @@ class SlackApi:
                 ts=ts,
                 text=text,
                 blocks=list(blocks),
+                metadata=_marked(marker),
             )
+
+    async def rewrite_markdown(self, channel: str, ts: str, markdown: str) -> None:
+        """Let a message of ours say something else, written in Markdown instead of mrkdwn."""
+        with translated():
+            await self._client.chat_update(channel=channel, ts=ts, markdown_text=markdown)
+
+    async def start_stream(
+        self, channel: str, root: str, markdown: str, *, team: str, user: str
+    ) -> str:
+        """Begin a message that grows, for the person whose question it answers; its ts.
+
+        Slack keeps no marker of ours with it until it has ended.
+        """
+        with translated():
+            reply = await self._client.chat_startStream(
+                channel=channel,
+                thread_ts=root,
+                markdown_text=markdown,
+                recipient_team_id=team,
+                recipient_user_id=user,
+            )
+        return _text(reply.get("ts"))
+
+    async def append_stream(self, channel: str, ts: str, markdown: str) -> None:
+        """Add to a message that grows. Raises NotStreaming where it has ended."""
+        with translated():
+            await self._client.chat_appendStream(channel=channel, ts=ts, markdown_text=markdown)
+
+    async def stop_stream(self, channel: str, ts: str) -> None:
+        """End a message that grows, as it is. Raises NotStreaming where it has ended."""
+        with translated():
+            await self._client.chat_stopStream(channel=channel, ts=ts)
 
     async def delete(self, channel: str, ts: str) -> None:
         """Delete a message of ours."""
@@ -162,26 +219,40 @@ class SlackApi:
             await self._client.chat_delete(channel=channel, ts=ts)
 
     async def find(
-        self, channel: str, root: str, *, since: str, marker: str, bot: Bot
+        self, channel: str, root: str, *, since: str, marker: str, bot: Bot, streams: bool = True
     ) -> str | None:
         """Look in a thread, from the message `since` on, for our message with a marker; its ts.
+
+        Without one, it is a message of ours that bears none: a stream whose process has died;
+        unless it may be no such.
 
         Reads at most FIND_PAGES pages: a reply comes minutes after its question, not thousands
         of messages.
         """
-        cursor = None
+        cursor, unmarked = None, None
         for _ in range(FIND_PAGES):
             page = await self.replies(
                 channel, root, oldest=since, limit=LARGEST_PAGE, cursor=cursor
             )
             with translated():
                 for message in page.items:
-                    if _is_ours(message, bot) and _marker(message) == marker:
+                    if not _is_ours(message, bot):
+                        continue
+                    if _marker(message) == marker:
                         return _text(message["ts"])
+                    if streams and _is_unmarked(message, root, since):
+                        unmarked = _text(message["ts"])
             cursor = page.cursor
             if not cursor:
-                return None
-        return None
+                break
+        return unmarked
+
+    async def channel(self, channel: str) -> _Json:
+        """Say what a conversation is. Raises ThreadGone where we cannot see it."""
+        with translated():
+            reply = await self._client.conversations_info(channel=channel)
+            found: _Json = reply["channel"]
+        return found
 
     async def channels(self, types: str, *, cursor: str | None) -> Page:
         """List the conversations of these types that we are in."""
@@ -272,6 +343,13 @@ class SlackApi:
             raise PlatformRefused("Slack takes no more answers to this.")
 
 
+def _marked(marker: str | None) -> dict[str, Any] | None:
+    """What is kept with a message, so that `find` finds it."""
+    if marker is None:
+        return None
+    return {"event_type": METADATA_TYPE, "event_payload": {"marker": marker}}
+
+
 def _page(data: Any, items: str) -> Page:
     cursor = (data.get("response_metadata") or {}).get("next_cursor")
     return Page(items=[item for item in data[items] if isinstance(item, Mapping)], cursor=cursor)
@@ -281,6 +359,16 @@ def _is_ours(message: _Json, bot: Bot) -> bool:
     return message.get("user") == bot.user or (
         bot.bot_id is not None and message.get("bot_id") == bot.bot_id
     )
+
+
+def _is_unmarked(message: _Json, root: str, since: str) -> bool:
+    """Whether it was written in the thread, after the message `since`, and bears nothing of ours.
+
+    Only a stream does so, until it has ended: all else that we write in threads is marked.
+    """
+    ts = message.get("ts")
+    in_thread = message.get("thread_ts") == root and isinstance(ts, str) and ts > max(root, since)
+    return in_thread and not message.get("metadata") and not message.get("subtype")
 
 
 def _marker(message: _Json) -> object:

@@ -6,14 +6,17 @@ Slack waits 3 s for an answer to a command, and does not send it again.
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck
 
 from bots.slack_bot.api import Bot, SlackApi
+from bots.slack_bot.door import Door
 from bots.slack_bot.errors import within
 from bots.slack_bot.events import tenant, thread_ref
 from bots.slack_bot.mrkdwn import escape, plain
+from core.clock import now
 from core.domain import Mention, MessageId
 from core.errors import (
     PlatformError,
@@ -21,7 +24,6 @@ from core.errors import (
     StoreError,
     ThreadGone,
 )
-from core.ports import Reception
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,10 @@ _Command = Mapping[str, Any]
 class Commands:
     """Carries /ask out."""
 
-    def __init__(
-        self, api: SlackApi, bot: Bot, reception: Reception, tasks: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, api: SlackApi, bot: Bot, door: Door, tasks: asyncio.TaskGroup) -> None:
         self._api = api
         self._bot = bot
-        self._reception = reception
+        self._door = door
         self._tasks = tasks
 
     async def ask(self, ack: AsyncAck, command: _Command) -> None:
@@ -63,23 +63,28 @@ class Commands:
 
     async def _take(self, command: _Command, question: str) -> str | None:
         """Post the question and take it; what to tell the asker where that did not work."""
-        channel, user = str(command.get("channel_id")), str(command.get("user_id"))
+        mention = _mention(command, question)
+        channel, user = mention.channel, mention.author
+        try:
+            if (refusal := await self._door.refusal(mention)) is not None:
+                return refusal
+        except StoreError as error:
+            log.error("question not judged", extra={"reason": str(error)})
+            return TRY_AGAIN
         shown = question[:SHOWN_QUESTION] + ("…" if len(question) > SHOWN_QUESTION else "")
         try:
             async with within(ROOT_SECONDS):
                 root = await self._api.post(channel, f"<@{user}> asks: {escape(shown)}")
         except PlatformError as error:
             return self._why_not_posted(error)
-        mention = Mention(
+        asked = replace(
+            mention,
             thread=thread_ref(tenant(command), channel, root),
-            channel=channel,
             message=MessageId(root),
-            author=user,
-            text=question,
             at=float(root),
         )
         try:
-            await self._reception.take(mention)
+            await self._door.take(asked)
         except StoreError as error:
             log.error("question not written down", extra={"reason": str(error)})
             # In a task: the answer to the asker must not wait for Slack once more.
@@ -107,3 +112,17 @@ class Commands:
                 await self._api.delete(channel, root)
         except PlatformError as error:
             log.warning("question not deleted", extra={"reason": str(error)})
+
+
+def _mention(command: _Command, question: str) -> Mention:
+    """What a command asks, before there is a message of it."""
+    channel = str(command.get("channel_id"))
+    return Mention(
+        thread=thread_ref(tenant(command), channel, ""),
+        channel=channel,
+        message=MessageId(""),
+        author=str(command.get("user_id")),
+        text=question,
+        at=now(),
+        direct=channel.startswith("D"),
+    )

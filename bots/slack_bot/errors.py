@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from core.errors import (
+    MessageGone,
     PlatformBusy,
     PlatformError,
     PlatformRefused,
@@ -54,7 +55,6 @@ _GONE: Final = frozenset(
         "invalid_thread_ts",
         "is_archived",
         "is_inactive",
-        "message_not_found",
         "messages_tab_disabled",
         "no_permission",  # "make sure that your app is a member of the conversation"
         "not_in_channel",
@@ -68,6 +68,28 @@ _TROUBLE: Final = frozenset(
     {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
 )
 _CODE: Final = re.compile(r"[a-z0-9_:.,-]{1,100}")
+
+
+class BlocksRefused(PlatformRefused):
+    """The blocks are not taken in this workspace; the same text without them may be."""
+
+
+class StillStreaming(PlatformRefused):
+    """The message is being streamed, and cannot be changed otherwise."""
+
+
+class NotStreaming(PlatformRefused):
+    """The message is not being streamed, or no longer."""
+
+
+_REFUSALS: Final[Mapping[str, type[PlatformRefused]]] = {
+    "streaming_state_conflict": StillStreaming,
+    "message_not_in_streaming_state": NotStreaming,
+    "stopped_by_user": NotStreaming,
+    "invalid_blocks": BlocksRefused,
+    "invalid_blocks_format": BlocksRefused,
+    "msg_blocks_too_long": BlocksRefused,
+}
 
 
 @contextmanager
@@ -112,6 +134,10 @@ def _from_reply(error: SlackApiError, token: str) -> PlatformError:
         return (
             PlatformUnreachable("Slack's reply cannot be read.") if status == 200 else _odd(status)
         )
+    if code == "message_not_found":
+        return MessageGone()
+    if code in _REFUSALS:
+        return _REFUSALS[code](f"Slack refused the request ({code}).")
     if code in _GONE or code.startswith("restricted_action"):
         return ThreadGone(f"Slack does not let the bot in there ({code}).")
     if code in _BAD_TOKEN:

@@ -5,12 +5,18 @@ read with suspicion: an odd one is no mention, and never an exception, because a
 is delivered again and again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bots.slack_bot.mrkdwn import mentions, plain, text_of_blocks, without_mention
-from core.domain import Mention, MessageId, MessageRef, ThreadRef
+from bots.slack_bot.mrkdwn import (
+    addresses_others,
+    mentions,
+    plain,
+    text_of_blocks,
+    without_mention,
+)
+from core.domain import Mention, MessageId, MessageRef, Remark, ThreadRef
 
 PLATFORM: Final = "slack"
 
@@ -23,8 +29,10 @@ SUBSCRIBED: Final = (
     "message.im",
     "message.mpim",
 )
-#: Messages of people. Joins, topics and bots' messages have other subtypes.
+#: Messages of people. Joins, topics and the like have other subtypes.
 _SUBTYPES: Final = (None, "file_share", "thread_broadcast")
+_OF_BOTS: Final = "bot_message"  #: of those that have no user of their own
+_SLACKBOT: Final = "USLACKBOT"
 
 _Json = Mapping[str, Any]
 
@@ -48,9 +56,27 @@ class Deleted:
     """A message that is gone, whatever it said."""
 
     message: MessageRef
+    asked: bool | None  #: whether it asked the bot; None: who knows
 
 
-Heard = Asked | Edited | Deleted
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """A message in a thread that does not mention the bot."""
+
+    remark: Remark
+
+    def guessed(self, guess: Callable[[Mention], Mention]) -> Remark:
+        """The remark, with what is known of who makes it."""
+        return replace(self.remark, mention=guess(self.remark.mention))
+
+    def unedited(self) -> "Overheard":
+        """The same as if it had read like this from the beginning."""
+        mention = self.remark.mention
+        begun = replace(mention, at=seconds(mention.message) or mention.at)
+        return Overheard(replace(self.remark, mention=begun, edited=False))
+
+
+Heard = Asked | Edited | Deleted | Overheard
 
 
 def read_event(body: _Json, bot: str) -> Heard | None:
@@ -70,6 +96,32 @@ def read_found(
     There it lacks what every event has: the channel, and of what kind that is.
     """
     return _read({**message, "channel": channel, "channel_type": kind}, tenant_id, bot)
+
+
+def mention_about(body: _Json, tenant_id: str, bot: str) -> Mention | None:
+    """Read the message that somebody asks about by its menu: as that person's question, there."""
+    message, within, person = body.get("message"), body.get("channel"), body.get("user")
+    if not (isinstance(message, Mapping) and isinstance(within, Mapping)):
+        return None
+    author = person.get("id") if isinstance(person, Mapping) else None
+    channel, ts, at = within.get("id"), message.get("ts"), seconds(body.get("action_ts"))
+    if not isinstance(channel, str) or not isinstance(author, str):
+        return None
+    if seconds(ts) is None or at is None:
+        return None
+    text, files = plain(without_mention(_raw_text(message), bot)).strip(), _file_names(message)
+    if not text and not files:
+        return None
+    return Mention(
+        thread=thread_ref(tenant_id, channel, str(message.get("thread_ts") or ts)),
+        channel=channel,
+        message=MessageId(str(ts)),
+        author=author,
+        text=text,
+        at=at,
+        unread=files,
+        direct=channel.startswith("D"),
+    )
 
 
 def tenant(body: _Json) -> str:
@@ -112,17 +164,42 @@ def _read(event: _Json, tenant_id: str, bot: str) -> Heard | None:
         case "message_changed":
             return _read_change(event, tenant_id, bot)
         case "message_deleted":
-            return _read_deletion(event, event.get("deleted_ts"), tenant_id)
+            return _read_deletion(event, event.get("deleted_ts"), tenant_id, bot)
         case "tombstone":  # what is left of a message with replies
-            return _read_deletion(event, event.get("ts"), tenant_id)
+            return _read_deletion(event, event.get("ts"), tenant_id, bot)
+    edited = event.get("edited")
+    at = seconds(edited.get("ts")) if isinstance(edited, Mapping) else None
     mention = _read_mention(event, tenant_id, bot)
     if mention is None:
-        return None
-    edited = event.get("edited")
+        return _read_remark(event, tenant_id, bot, edited=bool(edited), at=at)
     if not edited:
         return Asked(mention)
-    at = seconds(edited.get("ts")) if isinstance(edited, Mapping) else None
+    if mention.bot:
+        return None  # bots edit while they write, and what they ask is not asked once more
     return Edited(mention if at is None else replace(mention, at=at))
+
+
+def _read_remark(
+    event: _Json, tenant_id: str, bot: str, *, edited: bool, at: float | None
+) -> Overheard | None:
+    """Read what a person says in a thread without a mention; `at` is when it was edited."""
+    if not _is_remark(event, bot):
+        return None
+    mention = _mention_of(event, tenant_id, bot)
+    if mention is None:
+        return None
+    if at is not None:
+        mention = replace(mention, at=at)
+    to_others = addresses_others(_raw_text(event), bot, mention.author)
+    return Overheard(Remark(mention=mention, to_others=to_others, edited=edited))
+
+
+def _is_remark(event: _Json, bot: str) -> bool:
+    root, author = event.get("thread_ts"), event.get("user")
+    if event.get("type") != "message" or event.get("subtype") not in _SUBTYPES:
+        return False
+    in_thread = isinstance(root, str) and root != event.get("ts")
+    return in_thread and author != bot and not _bots(event)
 
 
 def _read_change(event: _Json, tenant_id: str, bot: str) -> Heard | None:
@@ -130,26 +207,48 @@ def _read_change(event: _Json, tenant_id: str, bot: str) -> Heard | None:
     message, before = event.get("message"), event.get("previous_message")
     if not isinstance(message, Mapping):
         return None
-    where = {"channel": event.get("channel"), "channel_type": event.get("channel_type")}
-    now = _read({**message, **where, "type": "message"}, tenant_id, bot)
+    more = {"previous_message": before, "type": "message"}
+    now = _read({**message, **_where(event), **more}, tenant_id, bot)
     same = isinstance(before, Mapping) and _raw_text(before) == _raw_text(message)
-    return None if isinstance(now, Asked) or (isinstance(now, Edited) and same) else now
+    match now:
+        case Asked() | Overheard(Remark(edited=False)):
+            return None
+        case Edited() | Overheard() if same:
+            return None
+    return now
 
 
-def _read_deletion(event: _Json, ts: object, tenant_id: str) -> Deleted | None:
+def _read_deletion(event: _Json, ts: object, tenant_id: str, bot: str) -> Deleted | None:
     channel = event.get("channel")
     if not isinstance(channel, str) or not isinstance(ts, str):
         return None
-    return Deleted(
-        MessageRef(platform=PLATFORM, tenant=tenant_id, channel=channel, message=MessageId(ts))
+    message = MessageRef(
+        platform=PLATFORM, tenant=tenant_id, channel=channel, message=MessageId(ts)
     )
+    return Deleted(message, _asked(event, tenant_id, bot))
+
+
+def _asked(event: _Json, tenant_id: str, bot: str) -> bool | None:
+    """Say whether what is deleted asked the bot. Our own message may be the question of `/ask`."""
+    before = event.get("previous_message")
+    if not isinstance(before, Mapping) or before.get("edited") or before.get("user") == bot:
+        return None
+    was = {**before, **_where(event), "type": "message"}
+    return _read_mention(was, tenant_id, bot) is not None
+
+
+def _where(event: _Json) -> _Json:
+    return {"channel": event.get("channel"), "channel_type": event.get("channel_type")}
 
 
 def _read_mention(event: _Json, tenant_id: str, bot: str) -> Mention | None:
-    if not _asks(event, bot):
-        return None
-    channel, ts, author = event.get("channel"), event.get("ts"), event.get("user")
-    at = seconds(ts)
+    return _mention_of(event, tenant_id, bot) if _asks(event, bot) else None
+
+
+def _mention_of(event: _Json, tenant_id: str, bot: str) -> Mention | None:
+    """Read a message as one that asks the bot."""
+    channel, ts, of_bots = event.get("channel"), event.get("ts"), _bots(event)
+    author, at = event.get("user") or (of_bots[0] if of_bots else None), seconds(ts)
     if not isinstance(channel, str) or not isinstance(author, str) or at is None:
         return None
     raw, files = _raw_text(event), _file_names(event)
@@ -163,18 +262,40 @@ def _read_mention(event: _Json, tenant_id: str, bot: str) -> Mention | None:
         text=plain(without_mention(raw, bot)).strip(),
         at=at,
         unread=files,
+        direct=_is_direct(event),
+        bot=of_bots,
+        external=_is_of_others(event, tenant_id),
     )
 
 
 def _asks(event: _Json, bot: str) -> bool:
-    """Say whether a person asks the bot with this event; other bots never do."""
-    if event.get("bot_id") or event.get("user") == bot:
+    """Say whether somebody else asks the bot with this event. Bots have to mention it."""
+    if event.get("user") == bot:
         return False
+    of_bots = _bots(event)
     if event.get("type") == "app_mention":
         return True
-    if event.get("type") != "message" or event.get("subtype") not in _SUBTYPES:
+    subtypes = (*_SUBTYPES, _OF_BOTS) if of_bots else _SUBTYPES
+    if event.get("type") != "message" or event.get("subtype") not in subtypes:
         return False
-    return _is_direct(event) or mentions(_raw_text(event), bot)
+    return (_is_direct(event) and not of_bots) or mentions(_raw_text(event), bot)
+
+
+def _bots(event: _Json) -> tuple[str, ...]:
+    """The ids of the bot that wrote a message; () where a person did."""
+    bot_id, user = event.get("bot_id"), event.get("user")
+    if not bot_id and event.get("subtype") != _OF_BOTS and user != _SLACKBOT:
+        return ()
+    return tuple(str(each) for each in (user, bot_id) if each)
+
+
+def _is_of_others(event: _Json, tenant_id: str) -> bool:
+    """Say whether the event itself tells that its author belongs to another workspace.
+
+    Where the app is installed in a whole organisation, it does not: each workspace is ours.
+    """
+    team = event.get("user_team") or event.get("source_team") or event.get("team")
+    return tenant_id.startswith("T") and isinstance(team, str) and team != tenant_id
 
 
 def _is_direct(event: _Json) -> bool:

@@ -12,13 +12,18 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 
+from bots.gaps_order import COMMAND
+from bots.slack_bot.agent_view import AgentView
 from bots.slack_bot.api import Bot, SlackApi, sdk_log
+from bots.slack_bot.buttons import ACTIONS, REASON
 from bots.slack_bot.commands import ASK, Commands
-from bots.slack_bot.events import Asked, Deleted, Edited, Heard, read_event
+from bots.slack_bot.door import Door
+from bots.slack_bot.events import read_event
+from bots.slack_bot.gaps import Gaps
+from bots.slack_bot.presses import ASK_ABOUT, Presses
 from bots.slack_bot.refreshes import REFRESH, Refreshes
 from core.errors import StoreError
 from core.mishaps import log_mishap
-from core.ports import Reception
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +33,12 @@ UNKNOWN_COMMAND: Final = "I do not know this command."
 def build_app(
     api: SlackApi,
     bot: Bot,
-    reception: Reception,
+    door: Door,
     commands: Commands,
     refreshes: Refreshes,
+    presses: Presses,
+    gaps: Gaps,
+    agent_view: AgentView,
     signing_secret: str | None,
     on_failure: Callable[[], None],
 ) -> AsyncApp:
@@ -56,46 +64,43 @@ def build_app(
         attaching_function_token_enabled=False,
     )
 
-    _listen(app, bot, reception, commands, refreshes, on_failure)
+    _listen(app, bot, door, commands, refreshes, presses, gaps, agent_view, on_failure)
     app.error(_complain)
     return app
-
-
-async def hand_over(reception: Reception, heard: Heard) -> None:
-    """Tell core what was heard. Raises StoreError."""
-    match heard:
-        case Asked(mention):
-            await reception.take(mention)
-        case Edited(mention):
-            await reception.edit(mention)
-        case Deleted(message):
-            await reception.withdraw(message)
 
 
 def _listen(
     app: AsyncApp,
     bot: Bot,
-    reception: Reception,
+    door: Door,
     commands: Commands,
     refreshes: Refreshes,
+    presses: Presses,
+    gaps: Gaps,
+    agent_view: AgentView,
     on_failure: Callable[[], None],
 ) -> None:
     """Say who takes what. Bolt acknowledges nothing that matches no listener."""
 
     @app.event(re.compile(""))
     async def take(body: dict[str, Any]) -> None:
+        agent_view.hear(body.get("event"))
         heard = read_event(body, bot.user)
         if heard is None:
             return
         try:
-            await hand_over(reception, heard)
+            await door.hand_over(heard, shared=bool(body.get("is_ext_shared_channel")))
         except Exception:
             on_failure()
             raise
 
     app.command(ASK)(commands.ask)
     app.command(REFRESH)(refreshes.command)
+    app.command(COMMAND)(gaps.command)
     app.action(re.compile("refresh:.*"))(refreshes.press)
+    app.action(ACTIONS)(presses.press)
+    app.view(REASON)(presses.reason)
+    app.message_shortcut(ASK_ABOUT)(presses.ask_about)
 
     @app.command(re.compile(""))
     async def unknown(ack: AsyncAck) -> None:

@@ -1,10 +1,14 @@
 """The app's manifest, to be pasted at api.slack.com: the scopes, events and commands in use."""
 
 import json
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from bots.gaps_order import COMMAND
+from bots.slack_bot.agent_view import OPENED, SCOPE, suggestion
 from bots.slack_bot.commands import ASK
 from bots.slack_bot.events import SUBSCRIBED
+from bots.slack_bot.presses import ASK_ABOUT
 from bots.slack_bot.refreshes import REFRESH
 
 #: Which call or event needs a scope.
@@ -14,14 +18,25 @@ SCOPES: Final = {
     "it is posted again",
     "channels:read": "the list of channels that may hold what was missed",
     "chat:write": "replies, the status while an answer is on its way",
-    "commands": f"{ASK} and {REFRESH}",
+    "commands": f"{ASK}, {REFRESH} and {COMMAND}, and the shortcut in the menu of messages",
     "groups:history": "the same in private channels",
     "groups:read": "the same for private channels",
     "im:history": "direct messages",
     "im:read": "the list of direct messages that may hold what was missed",
     "mpim:history": "direct messages of several people",
     "mpim:read": "the same for those of several people",
+    "users:read": "who is a guest, or of another organisation",
 }
+
+
+_ABOUT: Final = "Answers questions from the documentation, in the thread."
+#: For the agent view. Slack takes 300 characters.
+_ABOUT_AGENT: Final = (
+    "Answers questions from the documentation, and names the pages that it has the answers from. "
+    "Go on asking in the thread of an answer."
+)
+
+_Json = Mapping[str, Any]
 
 
 def manifest() -> str:
@@ -33,11 +48,44 @@ def manifest() -> str:
     return json.dumps(_manifest(), indent=2)
 
 
-def _manifest() -> dict[str, object]:
+def agent_manifest(prompts: Sequence[str]) -> str:
+    """Write the manifest of an app that is declared as an agent, with questions to suggest.
+
+    Slack keeps the guests of a workspace from such an app.
+    """
+    return json.dumps(_as_agent(_manifest(), prompts), indent=2)
+
+
+def _as_agent(plain: _Json, prompts: Sequence[str]) -> _Json:
+    view: dict[str, Any] = {"agent_description": _ABOUT_AGENT}
+    if prompts:
+        view["suggested_prompts"] = list(map(suggestion, prompts))
+    settings = plain["settings"]
+    return {
+        **plain,
+        "features": {**plain["features"], "agent_view": view},
+        "oauth_config": {"scopes": {"bot": sorted([*SCOPES, SCOPE])}},
+        "settings": {
+            **settings,
+            "event_subscriptions": {"bot_events": [*SUBSCRIBED, OPENED]},
+        },
+    }
+
+
+def _command(name: str, description: str, hint: str) -> dict[str, object]:
+    return {
+        "command": name,
+        "description": description,
+        "usage_hint": hint,
+        "should_escape": False,
+    }
+
+
+def _manifest() -> _Json:
     return {
         "display_information": {
             "name": "Docent",
-            "description": "Answers questions from the documentation, in the thread.",
+            "description": _ABOUT,
         },
         "features": {
             "app_home": {
@@ -47,19 +95,18 @@ def _manifest() -> dict[str, object]:
                 "messages_tab_read_only_enabled": False,
             },
             "bot_user": {"display_name": "docent", "always_online": True},
+            "shortcuts": [
+                {
+                    "name": "Ask Docent about this",
+                    "type": "message",
+                    "callback_id": ASK_ABOUT,
+                    "description": "Answers a message in its thread",
+                }
+            ],
             "slash_commands": [
-                {
-                    "command": ASK,
-                    "description": "Ask the documentation, in this channel",
-                    "usage_hint": "[question]",
-                    "should_escape": False,
-                },
-                {
-                    "command": REFRESH,
-                    "description": "Read the documentation again (admins)",
-                    "usage_hint": "[source]",
-                    "should_escape": False,
-                },
+                _command(ASK, "Ask the documentation, in this channel", "[question]"),
+                _command(REFRESH, "Read the documentation again (admins)", "[source]"),
+                _command(COMMAND, "What went unanswered lately (admins)", "[7d]"),
             ],
         },
         "oauth_config": {"scopes": {"bot": sorted(SCOPES)}},

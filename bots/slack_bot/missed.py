@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from bots.slack_bot.api import LARGEST_PAGE, Bot, Page, SlackApi
 from bots.slack_bot.events import Heard, place, read_found, seconds
-from bots.slack_bot.intake import hand_over
 from core.domain import Absence
 from core.errors import (
     PlatformBusy,
@@ -22,7 +21,6 @@ from core.errors import (
     ThreadGone,
     TokenRefused,
 )
-from core.ports import Reception
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +43,17 @@ BUSY_SECONDS: Final = 30.0  #: where Slack asks for a pause and does not say for
 FUTURE: Final = "9999999999.000000"  #: later than every message, whatever our clock says
 
 _Json = Mapping[str, Any]
+#: Tells core what was found. Raises StoreError.
+HandOver = Callable[[Heard], Awaitable[None]]
 
 
 class Missed:
     """Looks for what was missed, and hands it over as events do."""
 
-    def __init__(self, api: SlackApi, bot: Bot, reception: Reception) -> None:
+    def __init__(self, api: SlackApi, bot: Bot, hand_over: HandOver) -> None:
         self._api = api
         self._bot = bot
-        self._reception = reception
+        self._hand_over = hand_over
         self._told: set[str] = set()
 
     async def search(self, absence: Absence) -> bool:
@@ -62,7 +62,7 @@ class Missed:
         Returns whether all was read that Slack lets us read. Raises StoreError where something
         could not be written down, TokenRefused, and PlatformUnreachable where Slack is away.
         """
-        search = _Search(self._api, self._bot, self._reception, absence, self._told)
+        search = _Search(self._api, self._bot, self._hand_over, absence, self._told)
         await search.run()
         log.info("Looked for questions that were missed", extra={"read": search.messages_read})
         return search.complete
@@ -87,12 +87,12 @@ class _Search:
     """One search; `complete` says afterwards whether Slack gave all that was asked for."""
 
     def __init__(
-        self, api: SlackApi, bot: Bot, reception: Reception, absence: Absence, told: set[str]
+        self, api: SlackApi, bot: Bot, hand_over: HandOver, absence: Absence, told: set[str]
     ) -> None:
         self.complete = True
         self._api = api
         self._bot = bot
-        self._reception = reception
+        self._hand_over = hand_over
         self._absence = absence
         self._told = told
         self._left = absence.messages
@@ -193,7 +193,7 @@ class _Search:
             channel.done.add(root)
             await self._read_thread(channel, root)
         for ts in sorted(channel.heard, key=float):
-            await hand_over(self._reception, channel.heard.pop(ts))
+            await self._hand_over(channel.heard.pop(ts))
 
     async def _read_thread(self, channel: _Channel, root: str) -> None:
         cursor = None

@@ -11,6 +11,8 @@ from typing import Any, Final
 #: the text of a slash command may hold them bare, so `<int>` stays as it is.
 _TOKEN: Final = re.compile(r"<(?:([@#!])|(?=[A-Za-z][A-Za-z0-9+.-]*:))([^<>|\s]+)(?:\|([^<>]*))?>")
 
+_GROUPS: Final = ("here", "channel", "everyone", "subteam")
+
 
 def escape(text: str) -> str:
     """Write text so that Slack shows it and reads no mention, channel or link out of it."""
@@ -33,6 +35,15 @@ def without_mention(text: str, user: str) -> str:
 def mentions(text: str, user: str) -> bool:
     """Say whether Slack's text mentions a person."""
     return f"<@{user}>" in text or f"<@{user}|" in text
+
+
+def addresses_others(text: str, *known: str) -> bool:
+    """Say whether Slack's text mentions people: others than those known, a group, or everybody."""
+    for token in _TOKEN.finditer(text):
+        kind, target = token[1], token[2].split("^")[0]
+        if (kind == "@" and target not in known) or (kind == "!" and target in _GROUPS):
+            return True
+    return False
 
 
 def _spell(token: re.Match[str]) -> str:

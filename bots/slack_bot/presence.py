@@ -13,7 +13,7 @@ from bots.slack_bot.events import PLATFORM
 from core.domain import Absence
 from core.errors import PlatformError, StoreError
 from core.mishaps import log_mishap
-from core.ports import Reception
+from core.reception import Reception
 
 log = logging.getLogger(__name__)
 

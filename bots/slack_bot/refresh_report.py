@@ -15,7 +15,7 @@ from bots.refresh_text import progress_line
 from bots.slack_bot.api import Blocks, SlackApi
 from bots.slack_bot.errors import within
 from bots.slack_bot.mrkdwn import escape
-from core.domain import RefreshProgress
+from core.documents import RefreshProgress
 from core.errors import PlatformError, PlatformRefused
 
 log = logging.getLogger(__name__)

@@ -4,13 +4,16 @@ Posting is in the adapter; what becomes of a reply on every platform is in `bots
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from bots.rendering.blocks import Mark
 from bots.rendering.compose import compose
 from bots.rendering.dialect import ZERO_WIDTH_SPACE, Dialect
+from bots.rendering.growing import Growing, parts_so_far, whole
+from bots.slack_bot.markdown_text import MarkdownText
 from bots.slack_bot.mrkdwn import escape
-from core.domain import Reply
+from core.domain import Citation, Reply
 
 _MARKS: Final = {Mark.BOLD: "*", Mark.ITALIC: "_", Mark.STRIKE: "~", Mark.CODE: "`"}
 _BULLETS: Final = "•◦▪"
@@ -25,6 +28,46 @@ def render(reply: Reply) -> list[str]:
     Never raises, and gives the same parts for the same reply.
     """
     return compose(reply, _Mrkdwn())
+
+
+def render_so_far(reply: Reply) -> list[str]:
+    """Render the beginning of a reply that is still being written; footer and notes come later.
+
+    Each part keeps the limit of `render`. All parts but the last are final: with more text, and
+    in `render` of the whole, they are the same, as long as `reply.links` are. Empty while there
+    is nothing to be seen. Never raises.
+    """
+    return parts_so_far(reply, _Mrkdwn())
+
+
+def growing(links: Sequence[Citation] = ()) -> Growing:
+    """Render one answer again and again while it is written, as `render_so_far` does, in less time.
+
+    Call `parts` with longer and longer beginnings of its text.
+    """
+    return Growing(_Mrkdwn(), links)
+
+
+def growing_stream(links: Sequence[Citation] = ()) -> Growing:
+    """Write one answer for a stream: call `settled` with longer and longer beginnings of it.
+
+    What comes back is the Markdown of chat.appendStream, not mrkdwn, and it only ever grows: append
+    what is new, at most 12,000 characters a call. `render_stream` says the end of it.
+    """
+    return Growing(MarkdownText(), links)
+
+
+def stream_text(reply: Reply, *, ended: bool = False) -> str:
+    """Write what of a growing reply can be streamed: `growing_stream` once, or `render_stream`."""
+    return render_stream(reply) if ended else growing_stream(reply.links).settled(reply.text)
+
+
+def render_stream(reply: Reply) -> str:
+    """Write a whole reply as a stream has it, with sources and small print. Never raises.
+
+    It begins with whatever `growing_stream` wrote of `reply.text`, given the same links.
+    """
+    return whole(reply, MarkdownText())
 
 
 class _Mrkdwn(Dialect):

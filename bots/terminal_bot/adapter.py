@@ -20,9 +20,11 @@ from bots.refresh_text import progress_line, summary
 from bots.terminal_bot.events import HELP, Ask, Help, NewThread, Quit, Refresh, read_line
 from bots.terminal_bot.render import drawing, render
 from bots.waiting import first_of, work_until
-from core.domain import Mention, MessageId, Post, RefreshProgress, Reply, ThreadRef
+from core.documents import RefreshProgress
+from core.domain import Mention, MessageId, Post, Reply, Said, ThreadRef
 from core.errors import DocumentsError, PlatformRefused
-from core.ports import Reception
+from core.ports import Render
+from core.reception import Reception
 
 USER = "operator"
 PROMPT = "\n> "
@@ -56,9 +58,36 @@ class TerminalPlatform:
     async def open(self) -> None:
         """See `Platform.open`. A terminal is always ready."""
 
-    async def announce(self, channel: str, text: str) -> None:
+    def channel_of(self, thread: ThreadRef) -> str:
+        """See `Platform.channel_of`. There is one channel."""
+        return thread.key
+
+    async def talk(
+        self, thread: ThreadRef, after: MessageId | None, before: MessageId, limit: int
+    ) -> Sequence[Said]:
+        """See `Platform.talk`. All that is said at a terminal is asked."""
+        return ()
+
+    async def announce(
+        self, channel: str, text: str, *, quote: str = "", marker: str = "", doubtful: bool = False
+    ) -> None:
         """See `Platform.announce`. There is one channel."""
-        self._console.print(text, markup=False)
+        lines = (text, *(f"> {line}" for line in quote.splitlines()))
+        self._console.print("\n".join(lines), markup=False)
+
+    async def publish(
+        self, channel: str, part: str, *, marker: str, doubtful: bool = False
+    ) -> None:
+        """See `Platform.publish`."""
+        self._console.print(drawing(part))
+
+    def is_direct(self, thread: ThreadRef) -> bool:
+        """See `Platform.is_direct`. Who sits at the terminal asks and reads."""
+        return True
+
+    async def link(self, thread: ThreadRef, message: MessageId) -> str:
+        """See `Platform.link`. Nothing leads to what was said here."""
+        return ""
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Ask line by line, each after the reply to the one before; ends with the input."""
@@ -151,6 +180,23 @@ class TerminalPlatform:
                 self._asked.replied = True
                 self._asked.over.set()
         return MessageId(post.marker)
+
+    async def edit(self, post: Post, message: MessageId) -> None:
+        """Print the reply: what was printed before stays."""
+        await self.post(post)
+
+    async def delete(self, thread: ThreadRef, message: MessageId) -> None:
+        """Do nothing: what was printed stays."""
+
+    draft_seconds = None  #: an answer is drawn as a whole
+
+    def draft_renderer(self) -> Render:
+        """Show nothing of what is being written."""
+        return lambda text: ()
+
+    async def draft(self, post: Post, message: MessageId | None) -> MessageId:
+        """Show nothing of what is being written."""
+        return message or MessageId(post.marker)
 
     async def find(self, post: Post) -> MessageId | None:
         """Nothing is ever known to have been printed: a session ends with its process."""

@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bots.refresh_text import progress_line, title
-from core.domain import RefreshProgress
-from core.ports import OnProgress
+from core.documents import OnProgress, RefreshProgress
 
 LINE_EVERY = 10.0  # seconds, where there is no terminal to show a bar on
 

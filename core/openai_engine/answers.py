@@ -119,6 +119,11 @@ def clean_text(text: str) -> str:
     return _MARKS.sub(_gap, text).strip()
 
 
+def says_not_in_docs(text: str) -> bool:
+    """Whether the model says that the documentation does not answer the question."""
+    return _NOT_IN_DOCS.search(text) is not None
+
+
 def _gap(marks: re.Match[str]) -> str:
     """Return what stays where marks were: one space between words, else nothing."""
     text, before = marks.string, marks["before"]

@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 from openai.types.vector_stores import VectorStoreFile, VectorStoreFileBatch
 from openai.types.vector_stores.file_batch_create_params import File
 
-from core.domain import Page
+from core.documents import Page
 from core.errors import EngineBusy, EngineUnreachable
 from core.openai_engine.client import POLL_TIMEOUT, UPLOAD_TIMEOUT
 from core.openai_engine.documents import CHUNKING, file_attributes

@@ -2,15 +2,18 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from openai.types import FileChunkingStrategyParam
+from openai.types.shared_params import ComparisonFilter, CompoundFilter
 
-from core.domain import Page
+from core.documents import Document, Page
 
 ATTRIBUTE_LENGTH = 256  # characters; today's limit is 512, that of older accounts and servers 256
 MARKER = "docent"  # the attribute that says which Docent has put a file into a vector store
+SOURCE = "source"  # the attribute that searches in some sources only go by
 NAME_LENGTH = 80  # characters of a file name, without hash and ending
 
 # Sections of documentation are short. OpenAI's default of 800 tokens with half of it repeated puts
@@ -48,13 +51,28 @@ def file_content(page: Page) -> bytes:
     return f"{heading}\n\nSource: {page.url}\n\n{body}".strip().encode() + b"\n"
 
 
-def file_attributes(page: Page, marker: str = "") -> dict[str, str | float | bool]:
+def source_label(source: str) -> str:
+    """Name a source to OpenAI: the same each time, and without where it is on this machine."""
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def only_from(sources: Sequence[str]) -> ComparisonFilter | CompoundFilter:
+    """Filter a search by sources, in the words that every server with filters knows."""
+    wanted: list[ComparisonFilter] = [
+        {"type": "eq", "key": SOURCE, "value": source_label(source)} for source in sources
+    ]
+    return wanted[0] if len(wanted) == 1 else {"type": "or", "filters": wanted}
+
+
+def file_attributes(page: Page | Document, marker: str = "") -> dict[str, str | float | bool]:
     """Say which page the file is of, for servers whose file ids do not come back as they were.
 
-    And whose it is, by the marker. An address that is too long is left out: half of one would lead
-    nowhere.
+    And whose it is, by the marker, and from which source the page comes. An address that is too
+    long is left out: half of one would lead nowhere.
     """
     attributes: dict[str, str | float | bool] = {"hash": page.hash}
+    if page.source:
+        attributes[SOURCE] = source_label(page.source)
     if marker:
         attributes[MARKER] = marker
     if page.title:

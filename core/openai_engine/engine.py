@@ -7,7 +7,8 @@ do about a locked or lost conversation; callers decide that.
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal, cast
 
 import openai
@@ -26,6 +27,7 @@ from core.domain import (
     ConversationId,
     Exchange,
     Failed,
+    Guide,
     NotAnswered,
     Question,
     RunId,
@@ -43,16 +45,21 @@ from core.openai_engine.answers import (
     read_response,
 )
 from core.openai_engine.client import POLL_TIMEOUT
+from core.openai_engine.documents import only_from
 from core.openai_engine.erasing import Eraser
 from core.openai_engine.errors import (
     is_missing,
     is_poisoned,
     is_too_long,
     open_call,
+    refuses_streams,
     short_code,
     translate_errors,
     usable,
 )
+from core.openai_engine.instructions import instructed
+from core.openai_engine.quoting import quoted
+from core.openai_engine.streams import Events, Streams, no_stream, stream_timeout
 from core.openai_engine.transcript import (
     INCLUDE,
     ending,
@@ -61,6 +68,7 @@ from core.openai_engine.transcript import (
     no_output,
     open_calls,
 )
+from core.ports import Written
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +95,9 @@ class OpenAIEngine:
         vector_store: Callable[[], Awaitable[str | None]],
         resolve: Resolve,
         locate: Locate,
+        streams: bool = False,
     ) -> None:
-        """Use `client`, which `close` closes.
+        """Use `client`, which `close` closes. `streams`: whether answers are heard as written.
 
         `vector_store` names the vector store to search, None while there is none; `resolve` finds
         the pages of documents by their refs, and `locate` the section of a page.
@@ -101,6 +110,8 @@ class OpenAIEngine:
         self._vector_store = vector_store
         self._resolve = resolve
         self._locate = locate
+        self._wants_streams = streams
+        self._streams = Streams(client)
 
     async def open_conversation(
         self, thread: ThreadRef, history: Sequence[Exchange]
@@ -133,7 +144,7 @@ class OpenAIEngine:
         With one exception: where OpenAI refuses it for want of the output of a function call, it
         has had no effect, and goes once more with an output for each call that has none.
         """
-        tools = await self._tools()
+        tools = await self._tools(question.guide)
         try:
             with translate_errors(in_conversation=True):
                 try:
@@ -172,8 +183,14 @@ class OpenAIEngine:
             case None:
                 return Failed(reason="half_written", transient=True)
 
+    def listen(self, run: RunId) -> AsyncIterator[Written]:
+        """Hear the stream of the response, from its beginning where it is new to this process."""
+        return self._streams.listen(run) if self._wants_streams else no_stream()
+
     async def check(self, run: RunId) -> RunState:
-        """Retrieve the response and say what has become of it."""
+        """Say what has become of the response; it is retrieved unless its end was heard."""
+        if (ended := self._streams.ended(run)) is not None:
+            return await self._state_of(run, ended)
         with translate_errors():
             try:
                 reply = await self._client.responses.retrieve(
@@ -184,6 +201,9 @@ class OpenAIEngine:
                     return Failed(reason="run_lost", transient=True)
                 raise
             response = usable(Response, reply)
+        return await self._state_of(run, response)
+
+    async def _state_of(self, run: RunId, response: Response) -> RunState:
         match response.status:
             case "queued" | "in_progress":
                 return Working()
@@ -203,6 +223,7 @@ class OpenAIEngine:
 
     async def cancel(self, run: RunId) -> None:
         """Cancel the response, if it is still at work."""
+        await self._streams.forget(run)
         with translate_errors():
             try:
                 usable(Response, await self._client.responses.cancel(run, timeout=POLL_TIMEOUT))
@@ -218,6 +239,7 @@ class OpenAIEngine:
 
     async def close(self) -> None:
         """Close the client."""
+        await self._streams.close()
         await self._client.close()
 
     async def _create(
@@ -227,33 +249,51 @@ class OpenAIEngine:
         tools: list[FileSearchToolParam],
         calls: Sequence[str],
     ) -> RunId:
-        outputs = [no_output(call) for call in calls]
-        response = usable(
-            Response,
-            await self._client.responses.create(
-                model=self._model,
-                conversation=conversation,
-                background=True,
-                store=True,  # by name: some projects drop a response after minutes without it
-                input=[*outputs, marker(question), _message("user", question.text)],
-                # Neither is kept from one response of a conversation to the next.
-                instructions=self._instructions,
-                tools=tools,
-                include=INCLUDE,
-                text={"verbosity": "low"},
-                reasoning={"effort": self._effort} if self._effort else omit,
-                truncation="auto",
-                metadata={"docent_turn": str(question.turn)},
-                safety_identifier=_safety_identifier(question),
-            ),
+        create = partial(
+            self._client.responses.create,
+            model=self._model,
+            conversation=conversation,
+            background=True,
+            store=True,  # by name: some projects drop a response after minutes without it
+            input=[
+                *map(no_output, calls),
+                marker(question),
+                *quoted(question.talk),
+                _message("user", question.text),
+            ],
+            # Neither is kept from one response of a conversation to the next.
+            instructions=instructed(self._instructions, question.guide),
+            tools=tools,
+            include=INCLUDE,
+            text={"verbosity": "low"},
+            reasoning={"effort": self._effort} if self._effort else omit,
+            truncation="auto",
+            metadata={"docent_turn": str(question.turn)},
+            safety_identifier=_safety_identifier(question),
         )
-        return RunId(response.id)
+        if self._wants_streams and self._streams.has_room:
+            try:
+                events = cast(Events, await create(stream=True, timeout=stream_timeout()))
+                return RunId((await self._streams.begin(events)).id)
+            except openai.APIStatusError as error:
+                if not refuses_streams(error):
+                    raise
+            log.info("The server has no streams of background responses: runs are looked at")
+            self._wants_streams = False
+        return RunId(usable(Response, await create()).id)
 
-    async def _tools(self) -> list[FileSearchToolParam]:
+    async def _tools(self, guide: Guide) -> list[FileSearchToolParam]:
         store = await self._vector_store()
         if store is None:
             return []
-        return [{"type": "file_search", "vector_store_ids": [store], "max_num_results": PASSAGES}]
+        tool: FileSearchToolParam = {
+            "type": "file_search",
+            "vector_store_ids": [store],
+            "max_num_results": PASSAGES,
+        }
+        if guide.sources:
+            tool["filters"] = only_from(guide.sources)
+        return [tool]
 
     async def _completed(self, reading: Reading) -> RunState:
         if reading.open_call:  # we offer no functions: the model made one up and waits for it

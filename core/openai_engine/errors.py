@@ -64,6 +64,11 @@ def translate_errors(*, in_conversation: bool = False) -> Iterator[None]:
         raise EngineRefused(f"The OpenAI SDK gave up: {kind}.", reason="sdk_error") from error
 
 
+def refuses_streams(error: openai.APIStatusError) -> bool:
+    """Whether a request was refused because it asks for a stream; it had no effect then."""
+    return error.status_code in (400, 422, 501) and "stream" in str(error.body or error).lower()
+
+
 def usable(expected: type[T], reply: object) -> T:
     """Return `reply` if it is what was asked for, else raise EngineUnreachable.
 

@@ -14,11 +14,11 @@ from openai import AsyncOpenAI
 from openai.types import FileDeleted, FileObject
 from openai.types.vector_stores import VectorStoreFile, VectorStoreFileDeleted
 
-from core.domain import Comparison, Document, Page
-from core.errors import EngineBusy, EngineError, EngineUnreachable, IndexRefused
+from core.documents import Comparison, Document, Page
+from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, IndexRefused
 from core.openai_engine.attachment import Attachment, States
 from core.openai_engine.client import POLL_TIMEOUT, UPLOAD_TIMEOUT
-from core.openai_engine.documents import file_content, file_name
+from core.openai_engine.documents import SOURCE, file_attributes, file_content, file_name
 from core.openai_engine.errors import (
     REFUSES_THE_FILE,
     is_missing,
@@ -35,6 +35,7 @@ from core.pacing import RequestBudget
 log = logging.getLogger(__name__)
 
 
+CANNOT_LABEL = (400, 404, 405, 422, 501)  # it is gone, or the server has no such thing
 FIRST_PAUSE = 1.0  # seconds, where OpenAI asks for a pause and does not say how long
 SAVED_UP = 100.0  # uploads that may be made at once after a while without any
 
@@ -60,8 +61,9 @@ class OpenAIIndex:
     ) -> None:
         """Use `client`, which `close` closes.
 
-        `marker` says by which sign our files are known: letters and digits, and the same for ever.
-        Without one, files that are not on record are taken for those of others.
+        `marker` says by which mark our files are known: letters and digits, and the same for ever.
+        Files with any further marks that it gives, after a space, are ours as well. Without a mark,
+        files that are not on record are taken for those of others.
         """
         self._client = client
         self._vector_store = vector_store
@@ -85,7 +87,8 @@ class OpenAIIndex:
         """
         if not pages:
             return []
-        store, marker = await self._vector_store.ensure(), await self._marker()
+        store, marks = await self._vector_store.ensure(), await self._marks()
+        marker = marks[0] if marks else ""
         uploaded: list[str] = []
         attached_to: str | None = None
         states: States = {}
@@ -122,16 +125,53 @@ class OpenAIIndex:
         for store, refs in places.items():
             await patiently(partial(self._remove_all, store, refs), self._timing.pauses)
 
+    async def relabel(self, copies: Sequence[Document]) -> Sequence[bool]:
+        """Change the attributes of files that are there: none is uploaded for that."""
+        store, marks = await self._vector_store.id(), await self._marks()
+        marker = marks[0] if marks else ""
+
+        async def label(copy: Document) -> bool:
+            attributes = file_attributes(copy, marker)
+            return store is not None and await patiently(
+                partial(self._label, store, copy.ref, attributes), self._timing.pauses
+            )
+
+        return await each(copies, label)
+
+    async def tidy(self, changes: int) -> None:
+        """Do nothing: OpenAI does what there is to do."""
+
     async def compare(self, documents: Sequence[Document]) -> Comparison:
         """Compare the files at OpenAI with what is on record; a hundred of them in a request."""
-        store, marker = await self._vector_store.id(), await self._marker()
-        compared = await self._inventory.compare(store, marker, self.name, documents)
+        store, marks = await self._vector_store.id(), await self._marks()
+        compared = await self._inventory.compare(store, marks, self.name, documents)
         self.in_doubt = False
         return compared
 
     async def close(self) -> None:
         """Close the client."""
         await self._client.close()
+
+    async def _label(self, store: str, ref: str, attributes: dict[str, str | float | bool]) -> bool:
+        await self._turn()
+        try:
+            with translate_errors():
+                reply = await self._client.vector_stores.files.update(
+                    ref, vector_store_id=store, attributes=dict(attributes), timeout=POLL_TIMEOUT
+                )
+                file = usable(VectorStoreFile, reply)
+        except EngineBusy as busy:
+            self._spare(busy.retry_after)
+            raise
+        except (EngineRefused, EngineUnreachable) as error:
+            cause = error.__cause__
+            if isinstance(cause, openai.APIStatusError) and cause.status_code in CANNOT_LABEL:
+                return False
+            raise
+        return (file.attributes or {}).get(SOURCE) == attributes.get(SOURCE)
+
+    async def _marks(self) -> Sequence[str]:
+        return (await self._marker()).split()
 
     async def _upload(self, page: Page, marker: str, uploaded: list[str]) -> str | IndexRefused:
         async def upload() -> str | IndexRefused:

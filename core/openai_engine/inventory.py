@@ -1,11 +1,12 @@
 """What of ours is at OpenAI: in the vector store, or uploaded and in none.
 
-A file is ours if it is on record, or bears our marker, in its attributes or (where a server keeps
-no attributes, or the file never came into a vector store) in its name.
+A file is ours if it is on record, or bears a mark of ours, in its attributes or (where a server
+keeps no attributes, or the file never came into a vector store) in its name.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import openai
@@ -14,7 +15,7 @@ from openai.pagination import AsyncCursorPage
 from openai.types import FileObject
 from openai.types.vector_stores import VectorStoreFile
 
-from core.domain import Comparison, Document
+from core.documents import Comparison, Document
 from core.errors import EngineRefused
 from core.openai_engine.client import UPLOAD_TIMEOUT
 from core.openai_engine.documents import MARKER, is_named_so
@@ -38,15 +39,13 @@ class Inventory:
         self._pauses = pauses
 
     async def compare(
-        self, store: str | None, marker: str, index: str, documents: Sequence[Document]
+        self, store: str | None, marks: Collection[str], index: str, documents: Sequence[Document]
     ) -> Comparison:
         """Compare what is there with what is on record; `store` is where it should be."""
         there = await self._in_store(store) if store else None
         held = {file.id: file for file in there or ()}
-        marked = {
-            ref for ref, file in held.items() if (file.attributes or {}).get(MARKER) == marker
-        }
-        ours = {ref for ref in marked if marker} | await self._named(marker)
+        marked = {ref: mark for ref, file in held.items() if (mark := _attribute(file, MARKER))}
+        ours = {ref for ref, mark in marked.items() if mark in marks} | await self._named(marks)
         known = {document.ref for document in documents}
         usable = {ref for ref, file in held.items() if file.status not in UNUSABLE}
         lost: Sequence[Document] = [
@@ -60,10 +59,11 @@ class Inventory:
             place=store or "",
             lost=lost,
             orphans=[
-                Document(index=index, url="", title="", hash="", ref=ref, place=store or "")
+                _orphan(index, ref, store or "", held.get(ref))
                 for ref in sorted((ours - known) | left)
             ],
             foreign=len(held.keys() - ours - known),
+            others=Counter(mark for ref, mark in marked.items() if ref not in ours | known),
         )
 
     async def _in_store(self, store: str) -> Sequence[VectorStoreFile] | None:
@@ -82,9 +82,9 @@ class Inventory:
                 return None
             raise
 
-    async def _named(self, marker: str) -> set[str]:
-        """Ids of all uploaded files that bear our marker in their name, wherever they are."""
-        if not marker:
+    async def _named(self, marks: Collection[str]) -> set[str]:
+        """Ids of all uploaded files that bear one of our marks in their name, wherever they are."""
+        if not marks:
             return set()
 
         async def first() -> AsyncCursorPage[FileObject]:
@@ -98,7 +98,11 @@ class Inventory:
             # What is in no vector store is found by nobody: a server that lists none keeps it.
             log.info("The uploaded files cannot be listed: %s", error)
             return set()
-        return {file.id for file in files if is_named_so(str(file.filename), marker)}
+        return {
+            file.id
+            for file in files
+            if any(is_named_so(str(file.filename), mark) for mark in marks)
+        }
 
     async def _all(
         self, first: Callable[[], Awaitable[AsyncCursorPage[Any]]], kind: type[T]
@@ -146,3 +150,18 @@ class Inventory:
 
         lost = await each(documents, is_lost)
         return [one for one, is_gone in zip(documents, lost, strict=True) if is_gone]
+
+
+def _attribute(file: VectorStoreFile, name: str) -> str:
+    value = (file.attributes or {}).get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _orphan(index: str, ref: str, store: str, file: VectorStoreFile | None) -> Document:
+    """A file that is on no record; of a page where it can be found and says of which."""
+    url, title, hash_ = (
+        (_attribute(file, name) for name in ("url", "title", "hash"))
+        if file and file.status == "completed"
+        else ("", "", "")
+    )
+    return Document(index=index, url=url, title=title, hash=hash_, ref=ref, place=store)

@@ -1,9 +1,11 @@
 """The store: everything Docent knows after a restart. The only package that speaks SQL.
 
-`Store.open` gives access to `turns` (what people ask), `progress` (what becomes of it), `leases`
-(which process works on what), `documents` (pages and their copies in the indexes), `passages`
-(full-text search), `values` (single remembered strings), `people` (what they asked, counted and
-forgotten) and `erasures` (what engines are still to delete).
+`Store.open` gives access to `turns` (what people ask), `standings` (where to keep quiet),
+`progress` (what becomes of it), `leases` (which process works on what), `documents` (pages and
+their copies in the indexes), `passages` (full-text search), `values` (single remembered strings),
+`people` (what they asked, counted and forgotten), `erasures` (what engines are still to delete),
+`feedback` (what people think of replies), `calls` (where people were asked to take over) and `gaps`
+(what went unanswered, looked at).
 """
 
 from collections.abc import AsyncIterator
@@ -11,9 +13,12 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
+from core.store.calls import Calls
 from core.store.database import Database, open_database
 from core.store.documents import Documents
 from core.store.erasures import Erasures
+from core.store.feedback import Feedback
+from core.store.gaps import Gaps
 from core.store.leases import Leases
 from core.store.locks import exclusive
 from core.store.migrations import check_version, migrate
@@ -21,6 +26,7 @@ from core.store.news import listen
 from core.store.passages import Passages
 from core.store.people import People
 from core.store.progress import Progress
+from core.store.standings import Standings
 from core.store.turns import Turns
 from core.store.values import Values
 
@@ -34,12 +40,16 @@ class Store:
         self._database = database
         self.leases = Leases(database)
         self.turns = Turns(database, self.leases)
+        self.standings = Standings(database)
         self.progress = Progress(database, self.leases)
         self.documents = Documents(database)
         self.passages = Passages(database)
         self.values = Values(database)
         self.people = People(database)
         self.erasures = Erasures(database)
+        self.gaps = Gaps(database)
+        self.feedback = Feedback(database)
+        self.calls = Calls(database)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -262,3 +262,90 @@ async def m006_named(connection: AsyncConnection, sqlite: bool) -> None:
     """Find passages by their titles and headings on Postgres; FTS5 can by itself."""
     if not sqlite:
         await _execute(connection, sqlite, *M006)
+
+
+M007 = (
+    # Messages that were deleted before anybody heard what they asked.
+    """CREATE TABLE withdrawals (
+        platform TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        message TEXT NOT NULL,
+        withdrawn_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (platform, tenant, channel, message))""",
+)
+
+
+@migration
+async def m007_withdrawals(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember deletions that come before their question."""
+    await _execute(connection, sqlite, *M007)
+
+
+M008 = (
+    # What people think of a reply: one verdict of each person.
+    """CREATE TABLE feedback (
+        turn_id BIGINT NOT NULL REFERENCES turns (id),
+        person TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (turn_id, person))""",
+    # Threads that people were called to, once each, and how far that is.
+    """CREATE TABLE calls (
+        thread_id BIGINT NOT NULL PRIMARY KEY REFERENCES threads (id),
+        turn_id BIGINT NOT NULL REFERENCES turns (id),
+        person TEXT NOT NULL,
+        called_at DOUBLE PRECISION NOT NULL,
+        tried_at DOUBLE PRECISION,
+        tagged TEXT,
+        ended_at DOUBLE PRECISION)""",
+    "CREATE INDEX calls_open ON calls (called_at) WHERE ended_at IS NULL",
+)
+
+
+@migration
+async def m008_acting(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember what people think of replies, and where they asked for people."""
+    await _execute(connection, sqlite, *M008)
+
+
+M009 = (
+    # A message may be there before its text is final: `message` no longer says that it is.
+    "ALTER TABLE parts ADD COLUMN posted INTEGER NOT NULL DEFAULT 0",
+    "UPDATE parts SET posted = 1 WHERE message IS NOT NULL",
+)
+
+
+@migration
+async def m009_drafts(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember the messages of replies that are being written."""
+    await _execute(connection, sqlite, *M009)
+
+
+M010 = (
+    # When somebody last called us in a thread, and since when and why we are to keep out of it.
+    "ALTER TABLE threads ADD COLUMN called_at DOUBLE PRECISION",
+    "ALTER TABLE threads ADD COLUMN quiet_since DOUBLE PRECISION",
+    "ALTER TABLE threads ADD COLUMN quiet_why TEXT",
+    # Questions of bots since the last one of a person: two bots could go on for ever.
+    "ALTER TABLE threads ADD COLUMN bots_in_a_row INTEGER NOT NULL DEFAULT 0",
+)
+
+
+@migration
+async def m010_manners(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember in which threads to keep quiet."""
+    await _execute(connection, sqlite, *M010)
+
+
+M011 = (
+    # A copy may say from which source its page comes; those of before do not.
+    "ALTER TABLE documents ADD COLUMN source TEXT NOT NULL DEFAULT ''",
+)
+
+
+@migration
+async def m011_labels(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember which source a copy says that its page comes from."""
+    await _execute(connection, sqlite, *M011)

@@ -26,11 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Turn, TurnState
 from core.settings import Limit
+from core.store import calls, feedback
 from core.store.database import Database
 from core.store.erasures import let_go
 from core.store.news import ABANDONED, CHANGED, FREE, announce
 from core.store.rows import IS_OPEN
 from core.store.schema import abandoned_runs, parts, threads, turns
+from core.store.schema import feedback as feedback_rows
 from core.store.turns import UNSETTLED
 
 AT_ONCE = 500  # turns in one transaction: others want to write, too
@@ -61,6 +63,7 @@ class Traces:
     waiting: int  #: of these, for an answer
     threads: int
     conversations: int  #: of these threads, at an engine
+    verdicts: int = 0  #: on replies, to whomever
 
 
 class People:
@@ -98,6 +101,7 @@ class People:
                 await connection.execute(
                     update(turns).where(turns.c.id.in_(ids)).values(**_NO_TEXTS)
                 )
+                await feedback.forget_reasons(connection, ids)
             forgotten += len(ids)
             if len(ids) < AT_ONCE:
                 return forgotten
@@ -129,7 +133,7 @@ class People:
     async def traces(self, platform: str, user: str) -> Traces:
         """What there is of a person, in all workspaces of a platform."""
         async with self._database.read() as connection:
-            return await _traces(connection, _by(platform, user))
+            return await _traces(connection, platform, user)
 
     async def forget(self, platform: str, user: str) -> Traces:
         """Erase a person's texts and id, and let engines delete what they keep of the threads.
@@ -143,13 +147,15 @@ class People:
             # Threads before turns, in order: as every writer, lest two wait for each other.
             lock = select(threads.c.id).where(threads.c.id.in_(theirs)).order_by(threads.c.id)
             await connection.execute(lock.with_for_update(key_share=True))
-            traces = await _traces(connection, mine)
+            traces = await _traces(connection, platform, user)
             await self._begin_anew(connection, theirs)
             await let_go(connection, theirs)
             await _withdraw(connection, mine)
             of_person = parts.c.turn_id.in_(select(turns.c.id).where(mine))
             await connection.execute(update(parts).where(of_person).values(text=""))
             await connection.execute(update(turns).where(mine).values(author="", **_NO_TEXTS))
+            await feedback.forget_person(connection, platform, user)
+            await calls.forget_person(connection, platform, user)
         return traces
 
     async def _begin_anew(self, connection: AsyncConnection, which: Any) -> None:
@@ -237,6 +243,7 @@ def _old(before: float, last: int) -> Any:
         cast(turns.c.unread, Text) != "[]",
         turns.c.answer.is_not(None),
         exists().where(parts.c.turn_id == turns.c.id, parts.c.text != ""),
+        exists().where(feedback_rows.c.turn_id == turns.c.id, feedback_rows.c.reason != ""),
     )
     return (
         select(turns.c.id)
@@ -253,7 +260,8 @@ def _by(platform: str, user: str) -> Any:
     return and_(turns.c.platform == platform, turns.c.tenant.in_(tenants), turns.c.author == user)
 
 
-async def _traces(connection: AsyncConnection, mine: Any) -> Traces:
+async def _traces(connection: AsyncConnection, platform: str, user: str) -> Traces:
+    mine = _by(platform, user)
     counts = select(
         func.count().label("questions"),
         func.count(distinct(turns.c.thread_id)).label("threads"),
@@ -268,6 +276,7 @@ async def _traces(connection: AsyncConnection, mine: Any) -> Traces:
         waiting=row.waiting,
         threads=row.threads,
         conversations=conversations,
+        verdicts=await feedback.count_of_person(connection, platform, user),
     )
 
 

@@ -6,13 +6,13 @@ that the turn is not what the caller thought; reading it again tells what it is.
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Answer, ConversationId, MessageId, RunId, Turn, TurnState
+from core.domain import Answer, ConversationId, Drafted, MessageId, RunId, Turn, TurnState
 from core.errors import NotOurs
 from core.store.database import Database
 from core.store.erasures import erase_later, leave_conversation
@@ -25,6 +25,15 @@ from core.text import storable
 TOGETHER = 10  # messages, at most, that one run answers
 ALONE = 1
 TOGETHER_LENGTH = 8_000  # characters of them, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Unposted:
+    """A part of a reply that is to be posted."""
+
+    number: int
+    text: str  #: "" where the reply has no such part: its message is to be deleted
+    message: MessageId | None  #: where a draft of it stands already
 
 
 class Progress:
@@ -162,22 +171,43 @@ class Progress:
                 return False
             if abandoned:
                 await abandon(connection, self._database, turn)
-            texts = enumerate(map(storable, rendered))
-            await connection.execute(
-                insert(parts),
-                [{"turn_id": turn.id, "part": number, "text": text} for number, text in texts],
-            )
+            await _replace_parts(connection, turn, rendered)
         return True
 
-    async def unposted(self, turn: Turn) -> list[tuple[int, str]]:
-        """Number and text of the reply's parts whose posting is not on record, in order."""
+    async def drafted(self, turn: Turn, part: int, message: MessageId) -> None:
+        """Record a message that shows a part of an answer which is being written.
+
+        It becomes that part of the reply. Raises NotOurs too where the turn has its outcome.
+        """
+        async with self._database.write() as connection:
+            await self._fence(connection, turn)
+            where = select(turns.c.id).where(turns.c.id == turn.id, turns.c.state.in_(UNSETTLED))
+            if (await connection.execute(where)).first() is None:
+                raise NotOurs
+            draft = {"turn_id": turn.id, "part": part, "text": "", "message": message}
+            await connection.execute(insert(parts).values(draft))
+
+    async def drafts(self, turn: Turn) -> dict[int, Drafted]:
+        """The messages of a draft that are on record, by the part's number; not what they say."""
+        query = select(parts.c.part, parts.c.message).where(
+            parts.c.turn_id == turn.id, parts.c.message.is_not(None)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(query)
+            return {row.part: Drafted(MessageId(row.message), None) for row in rows}
+
+    async def unposted(self, turn: Turn) -> list[Unposted]:
+        """The reply's parts that are not on record as posted in their final form, in order."""
         query = (
-            select(parts.c.part, parts.c.text)
-            .where(parts.c.turn_id == turn.id, parts.c.message.is_(None))
+            select(parts.c.part, parts.c.text, parts.c.message)
+            .where(parts.c.turn_id == turn.id, parts.c.posted == 0)
             .order_by(parts.c.part)
         )
         async with self._database.read() as connection:
-            return [(row.part, row.text) for row in await connection.execute(query)]
+            return [
+                Unposted(row.part, row.text, MessageId(row.message) if row.message else None)
+                for row in await connection.execute(query)
+            ]
 
     async def posted(self, turn: Turn, part: int, message: MessageId, *, last: bool) -> None:
         """Record the message that a part became; with the `last` one the turn is delivered."""
@@ -186,7 +216,7 @@ class Progress:
             await connection.execute(
                 update(parts)
                 .where(parts.c.turn_id == turn.id, parts.c.part == part)
-                .values(message=message)
+                .values(message=message, posted=1)
             )
             if last:
                 await _close(connection, turn, TurnState.DELIVERED, {})
@@ -225,6 +255,22 @@ class Progress:
         holder = (await connection.execute(lock_thread(turn.thread_id))).scalar_one()
         if holder != self._leases.process:
             raise NotOurs
+
+
+async def _replace_parts(connection: AsyncConnection, turn: Turn, rendered: Sequence[str]) -> None:
+    """Write the parts of a reply down; messages that a draft has already are to become them."""
+    drafts = select(parts.c.part, parts.c.message).where(parts.c.turn_id == turn.id)
+    messages = {row.part: row.message for row in await connection.execute(drafts)}
+    await connection.execute(delete(parts).where(parts.c.turn_id == turn.id))
+    # A draft may have had more parts than the reply: what says nothing is to be deleted.
+    texts = dict.fromkeys(messages, "") | dict(enumerate(map(storable, rendered)))
+    await connection.execute(
+        insert(parts),
+        [
+            {"turn_id": turn.id, "part": number, "text": text, "message": messages.get(number)}
+            for number, text in sorted(texts.items())
+        ],
+    )
 
 
 def _together(turn: Turn, waiting: Sequence[Any]) -> list[Any]:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, select
+from sqlalchemy import Row, Select, Table, and_, bindparam, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
     OPEN_STATES,
     ConversationId,
     MessageId,
+    MessageRef,
     ProcessId,
     RunId,
     ThreadId,
@@ -47,12 +48,24 @@ IS_OPEN = turns.c.state.in_(
 )
 #: Open, and not answered together with an earlier one: the oldest of these heads its thread.
 IS_LEADING = IS_OPEN & turns.c.leader.is_(None)
+#: Whether a turn that has its outcome still has its texts: a mention alone has no question.
+HAS_TEXTS = or_(turns.c.question != "", turns.c.citations.is_not(null()))
 IS_HEAD = turns.c.id.in_(select(func.min(turns.c.id)).where(IS_LEADING).group_by(turns.c.thread_id))
 
 
 def select_turns() -> Select[Any]:
     """Turns in the order in which they were taken."""
     return select(*_COLUMNS).join(threads).order_by(turns.c.id)
+
+
+def is_message(table: Table, message: MessageRef) -> Any:
+    """Whether a row of a table names this message."""
+    return and_(
+        table.c.platform == message.platform,
+        table.c.tenant == message.tenant,
+        table.c.channel == message.channel,
+        table.c.message == message.message,
+    )
 
 
 async def one_turn(connection: AsyncConnection, *where: Any) -> Turn | None:

@@ -27,6 +27,10 @@ threads = Table(
     Column("conversation", Text),
     Column("holder", Text),
     Column("created_at", Double, nullable=False),
+    Column("called_at", Double),
+    Column("quiet_since", Double),
+    Column("quiet_why", Text),
+    Column("bots_in_a_row", Integer, nullable=False, server_default="0"),
     UniqueConstraint("platform", "tenant", "key"),
 )
 
@@ -63,6 +67,29 @@ parts = Table(
     Column("part", Integer, primary_key=True),
     Column("text", Text, nullable=False),
     Column("message", Text),
+    Column("posted", Integer, nullable=False, server_default="0"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("turn_id", Id, ForeignKey("turns.id"), primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("thread_id", Id, ForeignKey("threads.id"), primary_key=True),
+    Column("turn_id", Id, ForeignKey("turns.id"), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("called_at", Double, nullable=False),
+    Column("tried_at", Double),
+    Column("tagged", Text),
+    Column("ended_at", Double),
 )
 
 processes = Table(
@@ -71,6 +98,16 @@ processes = Table(
     Column("id", Text, primary_key=True),
     Column("works_for", Text, nullable=False),
     Column("seen_at", Double, nullable=False),
+)
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("tenant", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("message", Text, primary_key=True),
+    Column("withdrawn_at", Double, nullable=False),
 )
 
 abandoned_runs = Table(
@@ -113,6 +150,7 @@ documents = Table(
     Column("hash", Text, nullable=False),
     Column("ref", Text, nullable=False),
     Column("place", Text, nullable=False, server_default=""),
+    Column("source", Text, nullable=False, server_default=""),
     UniqueConstraint("index_name", "ref"),
 )
 

@@ -8,20 +8,42 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select, update
+from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Exchange, Mention, MessageRef, ThreadId, ThreadRef, Turn, TurnId, TurnState
+from core.domain import (
+    Exchange,
+    Mention,
+    MessageId,
+    MessageRef,
+    ThreadId,
+    ThreadRef,
+    Turn,
+    TurnId,
+    TurnState,
+)
+from core.store import standings, withdrawals
 from core.store.database import Database
 from core.store.erasures import leave_conversation
 from core.store.leases import Leases, is_free
 from core.store.news import ABANDONED, CHANGED, FREE, announce
-from core.store.rows import IS_HEAD, IS_LEADING, one_turn, select_turns, turn_of
+from core.store.rows import (
+    HAS_TEXTS,
+    IS_HEAD,
+    IS_LEADING,
+    is_message,
+    one_turn,
+    select_turns,
+    turn_of,
+)
 from core.store.schema import abandoned_runs, threads, turns
+from core.store.standings import Kind
 from core.text import storable
 
 RECENT_TURNS = 200  # among which threads count as recent
 UNSETTLED = (TurnState.QUEUED, TurnState.RUNNING)
+STOPPED = "stopped"  #: the outcome of a turn that somebody stopped, even before it is settled
+SILENCED = "silenced"  #: that of one whose thread was to be quiet before it was settled
 
 
 class Turns:
@@ -33,56 +55,107 @@ class Turns:
 
     # --- what people do ---------------------------------------------------------------------------
 
-    async def take(self, mention: Mention, *, claim: bool = True) -> Turn | None:
+    async def take(
+        self, mention: Mention, *, claim: bool = True, kind: Kind = "call"
+    ) -> Turn | None:
         """Write a mention down as a queued turn, in one transaction with its thread.
 
         With `claim`, a thread that nobody holds is ours from now on, as the turn's `holder` tells;
         else the processes that work are woken. Returns None, and changes nothing, where the same
-        message was taken before.
+        message was taken before, or is known to be deleted; where bots have asked
+        `standings.BOTS_IN_A_ROW` times and this is one; and where it is a follow-up in a thread to
+        keep quiet in. A `call` of a person ends that; a `stop` begins it, and ends what waits for
+        an answer there or has a run.
         """
         async with self._database.write() as connection:
-            return await self._take(connection, mention, claim=claim)
+            return await self._take(connection, mention, claim=claim, kind=kind)
 
-    async def edit(self, mention: Mention, *, claim: bool = True) -> Turn | None:
+    async def edit(
+        self, mention: Mention, *, claim: bool = True, kind: Kind = "call", may_take: bool = True
+    ) -> Turn | None:
         """Let the new text of a message count, while it has no outcome; an unknown one is taken.
 
-        A run for the old text is abandoned, and the turn is queued again. Returns the turn that is
-        to be looked at now, that of the run; None where nothing changes.
+        Unless it `may_take`: then only what was taken before counts.
+
+        A run for the old text is abandoned, and the turn is queued again; a `stop` ends what else
+        waits in the thread, as for `take`. Returns the turn that is to be looked at now, that of
+        the run; None where nothing changes.
         """
         async with self._database.write() as connection:
             turn = await self._lock(connection, mention.ref)
             if turn is None:
-                return await self._take(connection, mention, claim=claim)
+                if not may_take:
+                    return None
+                return await self._take(connection, mention, claim=claim, kind=kind)
             text = storable(mention.text)
             leading = await self._leading(connection, turn.id)
             if leading is None or turn.question == text:
                 return None
             await _change(connection, turns.c.id == turn.id, question=text)
+            if kind == "stop":  # which is answered by itself
+                await _change(connection, turns.c.leader == leading.id, leader=None)
+                await self._stop_all(connection, turn.thread_id, before=turn.id)
+                await standings.quieten(connection, turn.thread_id, "stop", mention.at)
+                leading = turn
+            # What was stopped was the answer to something else.
+            await _change(connection, turns.c.id == leading.id, outcome=None)
             return await self._begin_anew(connection, leading)
 
-    async def withdraw(self, message: MessageRef) -> Turn | None:
+    async def withdraw(self, message: MessageRef, *, asked: bool | None = None) -> Turn | None:
         """Let a question that has no outcome have none; its text is forgotten.
 
         A run for it is abandoned; questions that were to be answered together with it are asked
-        anew. Returns the turn that is to be looked at now, None where nothing changes.
+        anew. One that is yet to come is not taken any more, for `withdrawals.KEPT` seconds, where
+        `asked` says that it asks us; None: where somebody asked us something in its channel before.
+        Returns the turn that is to be looked at now, None where nothing changes.
         """
-        async with self._database.read() as connection:  # most deleted messages asked us nothing
-            if await one_turn(connection, _is(message), turns.c.state.in_(UNSETTLED)) is None:
-                return None
+        # Most deleted messages asked us nothing: they cost a look, and no write.
+        async with self._database.read() as connection:
+            turn = await one_turn(connection, is_message(turns, message))
+            if turn is None and asked is None:
+                asked = await withdrawals.may_be_asked(connection, message)
+        if turn is None and not (asked and await self._came_meanwhile(message)):
+            return None
+        if turn is not None and turn.state not in UNSETTLED:
+            return None
+        return await self._withdraw(message)
+
+    async def silence(self, thread: ThreadRef, why: str, at: float, *, end: bool) -> Turn | None:
+        """Keep quiet in a thread from `at` on; `end` what waits there, or has a run, as well.
+
+        Returns a turn of the thread where something was ended, None where there is nothing to do.
+        """
         async with self._database.write() as connection:
-            turn = await self._lock(connection, message)
-            leading = await self._leading(connection, turn.id) if turn else None
-            if turn is None or leading is None:
+            place = standings.is_place(thread)
+            query = select(threads.c.id).where(place).with_for_update(key_share=True)
+            found = (await connection.execute(query)).scalar_one_or_none()
+            if found is None:
                 return None
-            gone = {"question": "", "unread": [], "outcome": "deleted"}
-            if leading.id != turn.id:
-                ended = {"state": TurnState.CANCELLED, "finished_at": time.time()}
-                await _change(connection, turns.c.id == turn.id, leader=None, **gone, **ended)
-                return await self._begin_anew(connection, leading)
-            await self._begin_anew(connection, turn)
-            await _change(connection, turns.c.leader == turn.id, leader=None)
-            await _change(connection, turns.c.id == turn.id, state=TurnState.WITHDRAWN, **gone)
-            return await one_turn(connection, turns.c.id == turn.id)
+            await standings.quieten(connection, found, why, at)
+            last = select(func.max(turns.c.id)).where(turns.c.thread_id == found)
+            newest = (await connection.execute(last)).scalar_one() or 0
+            if not end or not await self._stop_all(connection, found, before=newest + 1):
+                return None
+            return await one_turn(connection, turns.c.id == newest)
+
+    async def stop(self, turn: Turn) -> bool:
+        """Ask whoever has the thread to end the turn's run and reply with what is written.
+
+        Its outcome says so before it has one. Returns False where there is nothing to stop.
+        """
+        async with self._database.write() as connection:
+            await connection.execute(lock_thread(turn.thread_id))
+            is_at_work = and_(turns.c.id == turn.id, turns.c.state.in_(UNSETTLED))
+            stopped = await connection.execute(
+                update(turns).where(is_at_work).values(outcome=STOPPED)
+            )
+            await announce(connection, f"{CHANGED} {turn.thread_id}")
+            return stopped.rowcount > 0
+
+    async def forget_withdrawals(self, before: float) -> None:
+        """Forget which messages were deleted before then without having been taken."""
+        async with self._database.write() as connection:
+            await withdrawals.forget(connection, before)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -115,6 +188,31 @@ class Turns:
             Exchange(question="\n\n".join((row.question, *more[row.id])), answer=row.answer)
             for row in reversed(rows)
         ]
+
+    async def question(self, turn: TurnId) -> str | None:
+        """What a run for the turn is asked, with what was asked together; None once forgotten.
+
+        "" where the turn is a mention alone.
+        """
+        which = or_(turns.c.id == turn, turns.c.leader == turn)
+        query = select(turns.c.question, HAS_TEXTS.label("kept")).where(which).order_by(turns.c.id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        if not any(row.kept for row in rows):
+            return None
+        return "\n\n".join(row.question for row in rows if row.question)
+
+    async def last_asked(self, before: Turn) -> MessageId | None:
+        """The message of the turn before a turn in its thread; None where it is the first."""
+        query = (
+            select(turns.c.message)
+            .where(turns.c.thread_id == before.thread_id, turns.c.id < before.id)
+            .order_by(turns.c.id.desc())
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            message = (await connection.execute(query)).scalar_one_or_none()
+        return None if message is None else MessageId(message)
 
     async def questions(self, turn: TurnId, limit: int = 6) -> list[str]:
         """The thread's last questions up to and including this turn's, oldest first."""
@@ -149,15 +247,44 @@ class Turns:
             }
         return [found[thread] for thread in order]
 
-    # --- steps of a transaction -------------------------------------------------------------------
+    # --- steps of a transaction, and transactions -------------------------------------------------
+
+    async def _came_meanwhile(self, message: MessageRef) -> bool:
+        """Whether a message that was not taken is now; else it is remembered as deleted."""
+        async with self._database.write() as connection:
+            return not await withdrawals.note(connection, self._database, message)
+
+    async def _withdraw(self, message: MessageRef) -> Turn | None:
+        async with self._database.write() as connection:
+            turn = await self._lock(connection, message)
+            leading = await self._leading(connection, turn.id) if turn else None
+            if turn is None or leading is None:
+                return None
+            gone = {"question": "", "unread": [], "outcome": "deleted"}
+            if leading.id != turn.id:
+                ended = {"state": TurnState.CANCELLED, "finished_at": time.time()}
+                await _change(connection, turns.c.id == turn.id, leader=None, **gone, **ended)
+                return await self._begin_anew(connection, leading)
+            await self._begin_anew(connection, turn)
+            await _change(connection, turns.c.leader == turn.id, leader=None)
+            await _change(connection, turns.c.id == turn.id, state=TurnState.WITHDRAWN, **gone)
+            return await one_turn(connection, turns.c.id == turn.id)
 
     async def _take(
-        self, connection: AsyncConnection, mention: Mention, *, claim: bool
+        self, connection: AsyncConnection, mention: Mention, *, claim: bool, kind: Kind = "call"
     ) -> Turn | None:
-        thread_id = await self._thread_id(connection, mention.thread)
+        if await withdrawals.is_noted(connection, self._database, mention.ref):
+            return None
+        thread_id = await standings.enter(connection, self._database, mention, kind)
+        if thread_id is None:
+            return None
         turn_id = await self._insert_turn(connection, thread_id, mention)
         if turn_id is None:
             return None
+        await standings.count_bots(connection, thread_id, mention, kind)
+        if kind == "stop":
+            await self._stop_all(connection, thread_id, before=turn_id)
+            await standings.quieten(connection, thread_id, "stop", mention.at)
         if not (claim and await self._leases.claim_one(connection, thread_id)):
             free = select(threads.c.id).where(threads.c.id == thread_id, is_free())
             if (await connection.execute(free)).first() is not None:
@@ -166,15 +293,6 @@ class Turns:
         before = select(turns.c.id).where(turns.c.thread_id == thread_id, turns.c.id < turn_id)
         waits = (await connection.execute(before.where(IS_LEADING).limit(1))).first() is not None
         return replace(turn, waits=waits) if turn else None
-
-    async def _thread_id(self, connection: AsyncConnection, thread: ThreadRef) -> int:
-        place = {"platform": thread.platform, "tenant": thread.tenant, "key": thread.key}
-        upsert = self._database.insert(threads).values(**place, created_at=time.time())
-        # An update that changes nothing, because DO NOTHING would return no id.
-        upsert = upsert.on_conflict_do_update(
-            index_elements=["platform", "tenant", "key"], set_={"key": thread.key}
-        )
-        return int((await connection.execute(upsert.returning(threads.c.id))).scalar_one())
 
     async def _insert_turn(
         self, connection: AsyncConnection, thread_id: int, mention: Mention
@@ -199,12 +317,27 @@ class Turns:
         turn_id: int | None = inserted.scalar_one_or_none()
         return turn_id
 
+    async def _stop_all(self, connection: AsyncConnection, thread: ThreadId, before: int) -> bool:
+        """Withdraw what waits for an answer in a thread, or has a run; whether there was such."""
+        at_work = and_(
+            turns.c.thread_id == thread, turns.c.id < before, turns.c.state.in_(UNSETTLED)
+        )
+        leading = select_turns().where(at_work, turns.c.leader.is_(None))
+        rows = (await connection.execute(leading)).all()
+        ended = {"state": TurnState.CANCELLED, "finished_at": time.time(), "outcome": SILENCED}
+        await _change(connection, at_work & turns.c.leader.is_not(None), leader=None, **ended)
+        for row in rows:
+            await self._begin_anew(connection, turn_of(row))
+        withdrawn = {"state": TurnState.WITHDRAWN, "outcome": SILENCED}
+        await _change(connection, turns.c.id.in_([row.id for row in rows]), **withdrawn)
+        return bool(rows)
+
     async def _lock(self, connection: AsyncConnection, message: MessageRef) -> Turn | None:
         """The turn of a message; nobody else changes its thread until the transaction ends.
 
         Every writer locks the thread before its turns: else two could wait for each other.
         """
-        turn = await one_turn(connection, _is(message))
+        turn = await one_turn(connection, is_message(turns, message))
         if turn is None:
             return None
         await connection.execute(lock_thread(turn.thread_id))
@@ -251,15 +384,6 @@ def lock_thread(thread: ThreadId) -> Select[Any]:
     """
     query = select(threads.c.holder).where(threads.c.id == thread)
     return query.with_for_update(key_share=True)
-
-
-def _is(message: MessageRef) -> Any:
-    return and_(
-        turns.c.platform == message.platform,
-        turns.c.tenant == message.tenant,
-        turns.c.channel == message.channel,
-        turns.c.message == message.message,
-    )
 
 
 async def _change(connection: AsyncConnection, which: Any, **values: Any) -> None:

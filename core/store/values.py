@@ -47,6 +47,17 @@ class Values:
         async with self._database.write() as connection:
             await connection.execute(delete(values).where(values.c.name == name))
 
+    async def try_out(self) -> None:
+        """Write a string and take it away again, in one transaction.
+
+        Raises StoreError where the database lets itself be read, but not be changed.
+        """
+        row = {"name": "try_out", "value": ""}
+        insert = self._database.insert(values).values(row)
+        async with self._database.write() as connection:
+            await connection.execute(insert.on_conflict_do_nothing())
+            await connection.execute(delete(values).where(values.c.name == row["name"]))
+
     async def claim(self, name: str, now: float, seconds: float) -> bool:
         """Claim `name` for so many seconds; False where a process holds such a claim already.
 

@@ -41,16 +41,20 @@ async def test_the_commands_are_made_known_once(discord):
     memory = Memory()
     for _ in range(2):
         async with connected(discord, memory=memory):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await memory.kept.wait()
     assert len(discord.calls("PUT", COMMANDS)) == 1
-    ask_command, refresh_command = sorted(discord.world.commands, key=lambda one: one["name"])
-    assert (ask_command["name"], refresh_command["name"]) == ("ask", "refresh-docs")
+    ask_command, gaps_command, refresh_command = (
+        next(one for one in discord.world.commands if one["name"] == name)
+        for name in ("ask", "docs-gaps", "refresh-docs")
+    )
+    (since,) = gaps_command["options"]
+    assert (since["name"], since["required"]) == ("since", False)
     (source,) = refresh_command["options"]
     assert (source["name"], source["required"], source["autocomplete"]) == ("source", False, True)
     (option,) = ask_command["options"]
     assert (option["name"], option["type"], option["required"]) == ("question", 3, True)
-    for command in (ask_command, refresh_command):
+    for command in (ask_command, gaps_command, refresh_command):
         assert command["contexts"] == [0, 1]  # servers, and direct messages with the bot
         assert command["integration_types"] == [0]  # not carried into other servers by a person
 
@@ -58,7 +62,7 @@ async def test_the_commands_are_made_known_once(discord):
 async def test_the_commands_are_made_known_to_another_application_too(discord):
     memory = Memory()
     async with connected(discord, memory=memory):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await memory.kept.wait()
     async with DiscordServer() as other, connected(other, memory=memory):
         await other.wait_for(lambda: other.calls("PUT", COMMANDS))

@@ -45,7 +45,7 @@ async def refusal(platform) -> PlatformRefused:
     """Run a platform that will not be let in."""
     try:
         with pytest.raises(PlatformRefused) as caught:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await platform.run(Notebook(), asyncio.Event(), asyncio.Event())
     finally:
         await platform.close()
@@ -129,7 +129,7 @@ async def test_stopping_while_discord_is_away_takes_no_time(discord):
     asked = Fault(until=asyncio.Event())  # never answered
     discord.fail("GET", "/users/@me", asked)
     platform, stop = platform_for(discord), asyncio.Event()
-    async with asyncio.timeout(2), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(platform.run(Notebook(), stop, asyncio.Event()))
         await discord.wait_for(lambda: discord.calls("GET", "/users/@me"))
         stop.set()
@@ -244,7 +244,7 @@ async def test_a_gateway_that_says_nothing_is_left(discord, hasty, monkeypatch):
     monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.1)
     discord.gateway.silent = True
     platform, stop, ready = platform_for(discord), asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(platform.run(Notebook(), stop, ready))
         await discord.wait_for(lambda: discord.gateway.connections == 2)
         stop.set()

@@ -119,6 +119,7 @@ async def test_edits_of_bots_and_own_messages_are_not_told_of(
 ):
     helper = discord.world.user("Helper", bot=True)
     message = await discord.mention(help_channel, helper, "beep")
+    assert (await bench.notebook.next()).bot  # the question itself; core decides
     await discord.edit(message, f"{me} beep beep")
     own = discord.world.write(help_channel, discord.world.bot, f"{me} By starting.")
     await discord.edit(own, f"{me} By stopping.")
@@ -163,6 +164,15 @@ async def test_a_deleted_message_is_withdrawn_by_the_identity_of_its_mention(
         mention = await bench.notebook.next()
         await discord.delete(message)
         assert await bench.notebook.next_deletion() == mention.ref
+
+
+async def test_only_of_a_direct_message_it_is_sure_that_it_asked_the_bot(
+    discord, help_channel, ann, bench
+):
+    for place in (help_channel, discord.world.direct(ann)):
+        await discord.delete(await discord.mention(place, ann, "How?"))
+        await bench.notebook.next_deletion()
+    assert bench.notebook.withdrawn_asked == [None, True]
 
 
 async def test_a_deleted_response_to_a_command_is_withdrawn_by_the_identity_of_its_mention(
@@ -225,8 +235,8 @@ async def test_a_question_that_is_deleted_while_it_waits_for_the_database_is_wit
         order.append("taken")
         return new
 
-    async def noting_withdraw(ref):
-        await withdraw(ref)
+    async def noting_withdraw(ref, *, asked):
+        await withdraw(ref, asked=asked)
         order.append("withdrawn")
 
     monkeypatch.setattr(notebook, "take", noting_take)

@@ -11,6 +11,7 @@ from yarl import URL
 
 from bots.discord_bot.errors import translated
 from core.errors import (
+    MessageGone,
     PlatformBusy,
     PlatformError,
     PlatformRefused,
@@ -91,9 +92,13 @@ def test_a_rate_limit_says_how_long_to_wait():
     assert type(translate(reply(429))) is PlatformBusy
 
 
-@pytest.mark.parametrize("code", [10003, 10004, 10008, 50001, 50007, 50083, 160005])
+@pytest.mark.parametrize("code", [10003, 10004, 50001, 50007, 50083, 160005])
 def test_a_thread_that_is_gone_or_closed_to_the_bot_is_gone(code):
     assert type(translate(reply(404, code))) is ThreadGone
+
+
+def test_a_message_that_is_gone_is_told_apart_from_its_thread():
+    assert type(translate(reply(404, 10008))) is MessageGone
 
 
 def test_a_refusal_says_what_to_do():

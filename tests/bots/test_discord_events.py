@@ -110,8 +110,6 @@ def test_a_direct_message_asks_without_a_mention(parsed):
         "everyone",
         "plain",
         "reply_no_ping",
-        "other_bot",
-        "webhook",
         "own",
         "thread_starter",
         "pin",
@@ -120,6 +118,12 @@ def test_a_direct_message_asks_without_a_mention(parsed):
 )
 def test_what_does_not_ask_the_bot_is_no_mention(parsed, name):
     assert parsed.mention(name) is None
+
+
+@pytest.mark.parametrize("name", ["other_bot", "webhook"])
+def test_another_bot_that_mentions_ours_is_told_from_people(parsed, name):
+    mention = parsed.mention(name)
+    assert mention.bot == (mention.author,)
 
 
 def test_a_reply_to_a_response_is_seen_to_be_hidden(parsed):

@@ -165,9 +165,7 @@ async def test_an_archived_thread_that_is_looked_up_gives_the_same_identity_too(
 async def test_only_what_asks_the_bot_and_can_be_read_is_taken(
     discord, help_channel, ann, notebook
 ):
-    helper = discord.world.user("Helper", bot=True)
     await discord.say(help_channel, ann, "I had soup")
-    await discord.mention(help_channel, helper, "beep")
     response = discord.world.write(help_channel, discord.world.bot, "Ann asks", type=20)
     await discord.reply(response, ann, "And then?")  # Discord keeps its text back
     await discord.mention(help_channel, ann, "How?")

@@ -3,15 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from bots import refresh_order
 from bots.discord_bot import refreshes
-from bots.refresh_text import KEPT
-from core.domain import RefreshProgress, RefreshReport, RefreshUnderWay
+from bots.refresh_text import KEPT, OTHERS
+from core.documents import OnProgress, RefreshProgress, RefreshReport, RefreshUnderWay, removals_key
 from core.errors import RefreshBusy, SourceUnreachable, UnknownSource
-from core.ports import OnProgress
 from servers.discord_bench import REPORT, Bench, Notebook, answer_to, connected
 from servers.discord_http import Fault
 from servers.discord_server import DiscordServer
@@ -292,7 +292,7 @@ async def test_a_refresh_is_stopped_with_the_bot_and_the_admin_is_told(
         interaction = await discord.slash("refresh-docs", ann, help_channel)
         await discord.wait_for(lambda: interaction.acknowledged is not None)
         bench.stop.set()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await bench.running
     assert "stopping" in last(interaction)
 
@@ -331,6 +331,27 @@ async def test_the_button_removes_them_and_its_message_becomes_the_outcome(
 
 async def later(run) -> None:
     """No refresh is over soon."""
+
+
+async def test_where_other_pages_are_gone_by_then_the_message_asks_about_these(
+    discord, help_channel, ann
+):
+    others = replace(WITHHELD, withheld=[f"https://d.example/other/{n}" for n in range(8)])
+
+    async with connected(discord) as bench:
+        message = await question(discord, bench, ann, help_channel)
+
+        async def refresh(user: str, on_progress: OnProgress) -> RefreshReport:
+            shown_first = bench.notebook.confirmed == removals_key(WITHHELD.withheld)
+            return others if shown_first else REMOVED
+
+        bench.notebook.do_refresh = refresh
+        await discord.press(message, "Remove 7 pages", ann)
+        await discord.wait_for(lambda: labels(message) == ["Remove 8 pages", "Keep them"])
+        assert message["content"].startswith(OTHERS)
+        await discord.press(message, "Remove 8 pages", ann)
+        await discord.wait_for(lambda: "7 removed" in message["content"])
+    assert bench.notebook.confirmed == removals_key(others.withheld)
 
 
 async def test_the_button_works_after_a_restart_and_for_the_source_that_was_asked_about(

@@ -112,7 +112,7 @@ async def test_the_bot_is_ready_when_every_shard_is(discord, monkeypatch):
     monkeypatch.setattr(connection, "FIRST_PAUSE", 60.0)
     discord.gateway.close_at_once = [4000]  # one of the four
     platform, ready, stop = platform_for(discord, shards=ALL), asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(platform.run(Notebook(), stop, ready))
         await discord.wait_for(lambda: len(discord.gateway.sessions) == 3)
         stop.set()
@@ -126,7 +126,7 @@ async def test_only_the_process_with_the_first_shard_tells_discord_of_the_comman
         connected(discord, shards=HIGH, memory=Memory()),
         connected(discord, shards=LOW, memory=memory),
     ):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await memory.kept.wait()
     assert len(discord.calls("PUT", COMMANDS)) == 1
 
@@ -217,7 +217,7 @@ async def test_a_shard_that_begins_too_early_is_sent_away_and_comes_again(
 async def test_when_hardly_any_session_may_be_begun_the_bot_waits_and_says_so(discord, caplog):
     discord.gateway.starts_left, discord.gateway.reset_after = 0, 3_600.0
     platform, stop = platform_for(discord, shards=ALL), asyncio.Event()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(platform.run(Notebook(), stop, asyncio.Event()))
         await discord.wait_for(lambda: discord.calls("PUT", COMMANDS))
         stop.set()
@@ -250,7 +250,7 @@ async def test_each_shard_looks_for_what_was_missed_in_its_own_guilds(discord, c
 async def refusal(platform) -> PlatformRefused:
     try:
         with pytest.raises(PlatformRefused) as caught:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await platform.run(Notebook(), asyncio.Event(), asyncio.Event())
     finally:
         await platform.close()

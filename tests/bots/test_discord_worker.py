@@ -245,7 +245,7 @@ async def test_a_platform_that_is_open_can_be_run(discord, help_channel, ann):
     platform, notebook = platform_for(discord), Notebook()
     stop, ready = asyncio.Event(), asyncio.Event()
     await platform.open()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(platform.run(notebook, stop, ready))
         await ready.wait()
         await discord.mention(help_channel, ann, "How?")

@@ -1,7 +1,7 @@
 """`docent refresh` and `docent docs`, as processes of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -75,9 +75,18 @@ async def test_one_source_is_refreshed_by_the_name_that_people_call_it(rig: Rig)
     rig.values["DOCS_SOURCES"] += f",{other}"
     code, output, _ = await rig.docent("refresh", "--source", "https://other.example.com/")
     assert (code, "2 added" in output) == (0, True)
-    code, _, errors = await rig.docent("refresh", "--source", "nothing")
-    assert code == 1
-    assert f"choose one of {BASE_URL}, https://other.example.com/" in errors
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--yes", "--source", BASE_URL)])
+async def test_a_source_that_there_is_not_is_a_wrong_command_which_names_those_that_there_are(
+    rig: Rig, more: Sequence[str]
+) -> None:
+    code, output, errors = await rig.docent("refresh", "--source", "nothing", *more)
+    assert (code, output) == (2, "")
+    assert errors == (
+        f"--source: DOCS_SOURCES has no source 'nothing': choose one of {BASE_URL}.\n"
+    )
+    assert (await rig.docent("docs", "list"))[1] == ""
 
 
 async def test_a_page_that_fails_is_code_1_and_an_empty_one_is_none(rig: Rig) -> None:

@@ -105,6 +105,19 @@ async def test_a_person_is_erased_here_and_at_openai(place: Place) -> None:
     assert kept.question == "private"
 
 
+async def test_who_only_judged_a_reply_is_erased_too(place: Place) -> None:
+    turn = await place.ask("U2", "t1")
+    async with await Store.open(place.values["DATABASE_URL"]) as store:
+        await store.feedback.judge(turn.id, "UGONE", "helpful", 1.0)
+    code, output, _ = await place.forget("--user", "slack:UGONE")
+    assert (code, output) == (2, "")  # it asks first
+    code, output, _ = await place.forget("--user", "slack:UGONE", "--yes")
+    assert code == 0
+    assert "0 questions in 0 threads, 0 conversations, 1 verdict." in output
+    async with await Store.open(place.values["DATABASE_URL"]) as store:
+        assert await store.feedback.of(turn.id) == {}
+
+
 async def test_a_dry_run_counts_and_erases_nothing(place: Place) -> None:
     turn = await place.ask("UGONE", "t1")
     code, output, _ = await place.forget("--user", "slack:UGONE", "--dry-run")

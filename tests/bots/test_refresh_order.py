@@ -3,10 +3,18 @@
 import pytest
 
 from bots import refresh_order
-from bots.refresh_order import Order, Outcome, carry_out, find_source, is_button, key_of, order_of
-from bots.refresh_text import KEPT, question
-from core.domain import RefreshProgress, RefreshReport
-from core.ports import OnProgress
+from bots.refresh_order import (
+    Order,
+    Outcome,
+    asked_by,
+    carry_out,
+    find_source,
+    is_button,
+    key_of,
+    order_of,
+)
+from bots.refresh_text import KEPT, OTHERS, question
+from core.documents import OnProgress, RefreshProgress, RefreshReport, removals_key
 
 SOURCES = ["https://docs.example/", "handbook"]
 
@@ -47,7 +55,8 @@ async def test_a_button_says_all_that_is_needed_in_as_little_as_any_platform_tak
     assert not keep.dangerous
     sources = [*SOURCES, source] if source else SOURCES
     order = order_of(remove.id, "discord", "7", sources)
-    assert order == Order(platform="discord", user="7", source=source, confirm=True)
+    shown = removals_key(report(7).withheld)
+    assert order == Order(platform="discord", user="7", source=source, confirm=shown)
     assert order_of(keep.id, "discord", "7", sources) == Outcome(text=KEPT)
     assert all(is_button(one.id) and len(one.id) <= 100 for one in (remove, keep))
 
@@ -65,7 +74,24 @@ async def test_an_old_button_and_one_for_a_source_that_is_gone_order_nothing(
         assert isinstance(order, Order) is is_order
 
 
-@pytest.mark.parametrize("text", ["", "refresh:remove", "refresh:remove:all:x", "ask:all:1", "x"])
+async def test_both_buttons_belong_to_one_question_and_those_about_other_pages_to_another() -> None:
+    remove, keep = (await asked("handbook")).buttons
+    assert asked_by(remove.id) == asked_by(keep.id)
+    assert asked_by(remove.id) != asked_by((await asked("handbook", withheld=8)).buttons[0].id)
+
+
+async def test_who_confirms_and_is_asked_again_hears_that_other_pages_are_gone() -> None:
+    assert OTHERS not in (await asked(None)).text
+    confirmed = Order(platform="slack", user="U1", confirm="0123456789abcdef")
+    again = await carry_out(Asks(8), confirmed, nobody)  # type: ignore[arg-type]
+    assert again.text.startswith(OTHERS)
+    assert again.buttons[0].label == "Remove 8 pages"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "refresh:remove", "refresh:remove:all:1", "refresh:remove:all:1:x", "ask:all:1", "x"],
+)
 def test_what_is_no_button_of_ours_orders_nothing(text: str) -> None:
     assert not is_button(text)
     assert isinstance(order_of(text, "slack", "U1", SOURCES), Outcome)
@@ -96,7 +122,8 @@ def test_a_source_is_found_by_its_name_and_what_is_unknown_stays_as_it_is(
 def test_a_question_fits_into_a_message_of_any_platform() -> None:
     long = "https://d.example/" + "x" * 900
     text = question(
-        report(0, withheld=[long] * 20, failed=[(long, "y\n" * 900)] * 99, skipped=[(long, "")])
+        report(0, withheld=[long] * 20, failed=[(long, "y\n" * 900)] * 99, skipped=[(long, "")]),
+        again=True,
     )
     assert len(text) <= 1_900
     assert "20 of 20 pages (100%)" in text

@@ -1,7 +1,7 @@
 import pytest
 
 from bots.refresh_text import progress_line, summary
-from core.domain import RefreshProgress, RefreshReport
+from core.documents import RefreshProgress, RefreshReport
 
 
 def report(**changes: object) -> RefreshReport:

@@ -27,7 +27,7 @@ async def start(settings: SlackSettings) -> PlatformError:
     ready = asyncio.Event()
     try:
         with pytest.raises(PlatformError) as raised:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await platform.run(FakeReception(), asyncio.Event(), ready)
     finally:
         await platform.close()
@@ -183,7 +183,7 @@ async def test_a_token_that_is_revoked_ends_the_run() -> None:
                 await server.close_sockets()
 
             tasks.create_task(revoke())
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 with pytest.raises(TokenRefused, match="SLACK_APP_TOKEN"):
                     await platform.run(FakeReception(), stop, ready)
         await platform.close()
@@ -281,7 +281,7 @@ async def test_stopping_does_not_wait_for_a_network_that_is_gone(
 ) -> None:
     monkeypatch.setattr(socket_mode, "GOODBYE_SECONDS", 0.05)
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         SlackServer() as server,
         running(slack_settings(server), FakeReception()),
     ):

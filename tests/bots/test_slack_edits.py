@@ -72,6 +72,37 @@ def test_a_deletion_names_the_message_as_its_mention_does() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ({}, True),
+        ({"text": "no mention"}, False),
+        ({"text": "no mention any more", "edited": {"ts": "1763800190.000000"}}, None),
+        ({"user": BOT, "bot_id": "B9"}, None),  # as `/ask` posts what it was asked
+        ({"bot_id": "B9"}, True),  # core decides which bots may ask
+    ],
+)
+def test_a_deletion_says_whether_the_message_asked_the_bot(
+    before: dict[str, Any], asked: bool | None
+) -> None:
+    body = payload("message_deleted")
+    body["event"]["previous_message"] |= before
+    gone = read_event(body, BOT)
+    assert isinstance(gone, Deleted)
+    assert gone.asked is asked
+
+
+@pytest.mark.parametrize("before", [None, 7, []])
+def test_a_deletion_that_does_not_show_the_message_leaves_open_what_it_asked(
+    before: object,
+) -> None:
+    body = payload("message_deleted")
+    body["event"]["previous_message"] = before
+    gone = read_event(body, BOT)
+    assert isinstance(gone, Deleted)
+    assert gone.asked is None
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"message": None},
@@ -160,7 +191,7 @@ async def test_a_mention_added_by_an_edit_reads_the_same_in_both_its_events() ->
         await server.wait_for(lambda: len(server.deliveries) == 4)
         await all_acknowledged(server)
 
-        assert reception.offered == 2
+        assert reception.offered == 3  # as a remark first, and two edits
         (edit,) = reception.edited
         assert edit.thread.key == f"C0GENERAL:{root}"
         assert reception.taken == []
@@ -190,7 +221,8 @@ async def test_a_preview_a_reply_and_the_bots_own_edits_are_no_edits() -> None:
         await all_acknowledged(server)
 
         assert [mention.message for mention in reception.taken] == [ts]
-        assert reception.offered == 2  # the two deliveries of the mention
+        assert reception.offered == 3  # the two deliveries of the mention, and the remark
+        assert [remark.edited for remark in reception.overheard] == [False]
         assert reception.edited == []
 
 
@@ -215,6 +247,7 @@ async def test_a_deleted_question_is_withdrawn_by_the_name_that_it_was_taken_by(
         await all_acknowledged(server)
 
         assert set(reception.withdrawn) == {mention.ref for mention in reception.taken}
+        assert reception.withdrawn_asked == [True, True]
 
 
 async def test_a_deleted_question_with_replies_is_withdrawn_when_its_tombstone_appears() -> None:
@@ -229,6 +262,7 @@ async def test_a_deleted_question_with_replies_is_withdrawn_when_its_tombstone_a
         server.delete("C0GENERAL", reply)
         await server.wait_for(lambda: len(reception.withdrawn) == 3)
         assert reception.withdrawn[1:] == [ref("C0GENERAL", reply), ref("C0GENERAL", ts)]
+        assert reception.withdrawn_asked == [True, False, False]
         assert server.thread("C0GENERAL", ts) == []
 
 
@@ -267,7 +301,7 @@ async def test_edits_and_deletions_come_over_http_too() -> None:
     async with (
         SlackServer() as server,
         running(http_settings(server), reception) as platform,
-        asyncio.timeout(5),
+        asyncio.timeout(60),
     ):
         server.deliver_to(f"http://127.0.0.1:{platform.port}/slack/events")
         ts = server.dm("U1", "how do I start?")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bots.slack_bot.events import Asked, place, read_event, tenant, thread_ref
+from bots.slack_bot.events import Asked, Overheard, place, read_event, tenant, thread_ref
 from core.domain import Mention, MessageId, ThreadRef
 
 PAYLOADS = Path(__file__).parent.parent / "payloads" / "slack"
@@ -84,14 +84,46 @@ def test_attached_files_are_named_as_unread(name: str, text: str, files: tuple[s
         "message_channel_without_mention",
         "message_im_empty",
         "message_mpim_without_mention",
-        "message_of_an_old_style_bot",
-        "message_of_another_bot",
         "message_of_our_own",
         "reaction_added",
     ],
 )
 def test_what_asks_the_bot_nothing_is_ignored(name: str) -> None:
     assert read_event(payload(name), BOT) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "to_others"),
+    [
+        ("message_in_thread", "and on Windows?", False),
+        ("message_in_thread_to_another", "@U061F7AUS do you know?", True),
+        ("message_in_thread_to_a_group", "@S0614TZR7 can somebody help?", True),
+    ],
+)
+def test_what_is_said_in_a_thread_is_a_remark(name: str, text: str, to_others: bool) -> None:
+    heard = read_event(payload(name), BOT)
+    assert isinstance(heard, Overheard)
+    assert heard.remark.mention.thread == read("app_mention_in_thread").thread
+    assert (heard.remark.to_others, heard.remark.edited) == (to_others, False)
+    assert heard.remark.mention.text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "bot"),
+    [
+        ("message_of_an_old_style_bot", ("B0OTHER02",)),
+        ("message_of_another_bot", ("U0OTHERBOT", "B0OTHER01")),
+    ],
+)
+def test_a_bot_that_mentions_ours_is_told_from_people(name: str, bot: tuple[str, ...]) -> None:
+    mention = read(name)
+    assert (mention.author, mention.bot) == (bot[0], bot)
+
+
+def test_the_event_of_somebody_from_another_workspace_says_so() -> None:
+    assert read("app_mention_from_shared_channel").external
+    assert not read("app_mention_from_organisation").external
+    assert not read("app_mention").external
 
 
 def test_an_own_message_is_ignored_even_without_a_bot_id() -> None:

@@ -79,7 +79,6 @@ async def test_what_does_not_ask_the_bot_is_not_taken() -> None:
     async with SlackServer() as server:
         space = server.workspace
         server.say("C0GENERAL", "U1", "lunch?")
-        server.say("C0GENERAL", "U9", f"{ASK}build failed", bot_id="B9", app_id="A9")
         server.say("C0GENERAL", BOT_USER, f"{ASK}is me", bot_id="B0DOCENT")
         server.say("C0GENERAL", "U1", f"{ASK}has joined", subtype="channel_join")
         space.write(space.direct("U1"), BOT_USER, "an answer", bot_id="B0DOCENT")

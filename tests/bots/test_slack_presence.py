@@ -136,7 +136,7 @@ async def test_an_error_that_nobody_foresaw_harms_only_the_search(
 
 
 async def test_the_search_holds_no_event_up_and_ends_with_the_stop() -> None:
-    async with asyncio.timeout(5), SlackServer() as server:
+    async with asyncio.timeout(60), SlackServer() as server:
         server.fail("users.conversations", Fault(hang=True))
         reception = FakeReception()
         reception.absences = [away()]
@@ -149,7 +149,7 @@ async def test_the_search_holds_no_event_up_and_ends_with_the_stop() -> None:
 
 
 async def test_the_search_ends_with_a_refused_token() -> None:
-    async with asyncio.timeout(5), SlackServer() as server:
+    async with asyncio.timeout(60), SlackServer() as server:
         server.fail("users.conversations", Fault(hang=True))
         reception = FakeReception()
         reception.absences = [away()]

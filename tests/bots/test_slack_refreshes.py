@@ -3,16 +3,16 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bots import refresh_order
-from bots.refresh_text import KEPT
+from bots.refresh_text import KEPT, OTHERS
 from bots.slack_bot import refresh_report, refreshes
-from core.domain import RefreshProgress, RefreshReport, RefreshUnderWay
+from core.documents import OnProgress, RefreshProgress, RefreshReport, RefreshUnderWay, removals_key
 from core.errors import RefreshBusy, SourceUnreachable, UnknownSource
-from core.ports import OnProgress
 from servers.faults import Fault
 from servers.slack_deliveries import Delivery
 from servers.slack_faults import api_error, server_error
@@ -90,7 +90,7 @@ def withheld_until_confirmed(reception: FakeReception) -> None:
 
 async def order(server: SlackServer, text: str = "", user: str = "U1") -> Delivery:
     asked = server.slash("/refresh-docs", text, channel="C0GENERAL", user=user)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asked.done.wait()
     return asked
 
@@ -364,6 +364,29 @@ async def test_the_button_removes_them_and_its_message_becomes_the_outcome(slow:
         assert server.violations == []
 
 
+async def test_where_other_pages_are_gone_by_then_the_message_asks_about_these(slow: None) -> None:
+    reception = FakeReception()
+    others = replace(WITHHELD, withheld=tuple(f"https://d.example/other/{n}" for n in range(8)))
+
+    async def refresh(_: OnProgress) -> RefreshReport:
+        asked = {None: WITHHELD, removals_key(WITHHELD.withheld): others}
+        return asked.get(reception.confirmed, REMOVED)
+
+    reception.refresh_as = refresh
+    async with SlackServer() as server, running(slack_settings(server), reception):
+        message = await question(server)
+        press(server, message, "Remove 7 pages")
+        await server.wait_for(
+            lambda: labels(now(server, message)) == ["Remove 8 pages", "Keep them"]
+        )
+        assert now(server, message)["text"].startswith(OTHERS)
+
+        message = now(server, message) | {"channel": message["channel"]}
+        press(server, message, "Remove 8 pages")
+        await server.wait_for(lambda: "7 removed" in now(server, message)["text"])
+        assert reception.confirmed == removals_key(others.withheld)
+
+
 async def test_the_button_works_after_a_restart_and_for_the_source_that_was_asked_about(
     slow: None,
 ) -> None:
@@ -581,7 +604,7 @@ async def test_a_press_that_cannot_be_read_is_acknowledged(odd: Json) -> None:
         payload = {"type": "block_actions", "actions": [button], **odd}
         delivery = server.interact(payload)
         if odd.get("actions") != [{}]:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await delivery.done.wait()
         server.dm("U1", "still there?")
         await server.wait_for(lambda: reception.taken)

@@ -16,9 +16,9 @@ from bots.app import Docent, assemble
 from bots.commands.chat import answering
 from bots.terminal_bot.adapter import TerminalPlatform
 from bots.terminal_bot.events import Ask, Help, Line, NewThread, Quit, Refresh, read_line
-from core.domain import Citation, Mention, Post, RefreshReport, Reply
+from core.documents import OnProgress, RefreshReport
+from core.domain import Citation, Mention, Post, Reply
 from core.errors import RefreshBusy
-from core.ports import OnProgress
 from core.settings import Settings
 from core.store import Store
 from servers.discord_bench import Notebook
@@ -105,7 +105,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, lines: Sequence[str]) -> None:
 
 async def talk(reception: AnsweringReception, stop: asyncio.Event | None = None) -> None:
     assert reception.platform is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await reception.platform.run(reception, stop or asyncio.Event(), asyncio.Event())
 
 
@@ -197,7 +197,7 @@ async def test_a_reply_shows_its_sources_with_their_addresses() -> None:
     platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
     link = Citation(url="https://docs.example.com/a", title="Page A")
     (text,) = platform.render(Reply(text="**Yes.**", links=(link,)))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(platform.ask(notebook, "a", asyncio.Event()))
         await platform.post(reply_to(await notebook.next(), text))
     shown = screen.getvalue()
@@ -213,7 +213,7 @@ async def test_the_reply_to_a_question_of_a_dead_session_is_neither_shown_nor_ta
     dead = TerminalPlatform(Console(file=io.StringIO()), interactive=False)
     platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
     theirs, ours = Notebook(), Notebook()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(dead.ask(theirs, "old", stop))
         asking = tasks.create_task(platform.ask(ours, "new", stop))
         left_over, mention = await theirs.next(), await ours.next()
@@ -234,7 +234,7 @@ async def test_the_reply_to_a_question_of_a_dead_session_is_neither_shown_nor_ta
 async def test_a_question_on_which_nobody_works_any_more_is_not_waited_for() -> None:
     screen, notebook = io.StringIO(), Notebook()
     platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(platform.ask(notebook, "a", asyncio.Event()))
         mention = await notebook.next()
         await platform.clear_working(mention.thread, mention.message)
@@ -248,11 +248,11 @@ async def test_a_question_left_by_a_dead_session_is_settled_in_silence(
     dead = TerminalPlatform(Console(file=io.StringIO()), interactive=False)
     platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
     async with docent_over(sqlite_store, tmp_path / "docs", platform) as docent:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             leaving = asyncio.Event()
             tasks.create_task(dead.ask(docent.desk, "How to install Acme?", leaving))
             leaving.set()
-        async with asyncio.timeout(5), answering(docent, stop):
+        async with asyncio.timeout(60), answering(docent, stop):
             await platform.ask(docent.desk, QUESTION, stop)
             await docent.loop.idle.wait()
         assert not await sqlite_store.turns.heads()
@@ -266,7 +266,7 @@ async def test_a_reply_that_cannot_be_written_ends_the_wait_for_it(
     screen, stop = FailsOnce(), asyncio.Event()
     platform = TerminalPlatform(Console(file=screen, width=80), interactive=False)
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         docent_over(sqlite_store, tmp_path / "docs", platform) as docent,
         answering(docent, stop),
     ):

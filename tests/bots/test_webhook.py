@@ -51,7 +51,7 @@ async def address(sqlite_store: Store, tmp_path: Path) -> AsyncIterator[str]:
 
 async def reached(address: str) -> None:
     """Wait until the server takes connections."""
-    async with asyncio.timeout(10), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
         while True:
             try:
                 async with session.get(f"{address}/healthz") as reply:
@@ -73,7 +73,7 @@ async def test_a_signed_request_refreshes_the_documentation(
     address: str, sqlite_store: Store
 ) -> None:
     assert await send(address, b"{}", signed(b"{}")) == 202
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await sqlite_store.documents.known() == {}:  # noqa: ASYNC110 (the store has no event)
             await asyncio.sleep(0)
 
@@ -98,5 +98,5 @@ async def test_a_port_that_another_process_has_ends_nothing_else(sqlite_store: S
         taken.bind(("0.0.0.0", 0))
         taken.listen()
         port = int(taken.getsockname()[1])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await webhook.serve(hook, port, asyncio.Event())

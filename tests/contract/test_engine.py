@@ -6,14 +6,13 @@ from functools import partial
 
 import pytest
 
+from core.documents import Document, Page
 from core.domain import (
     Answered,
     ConversationId,
-    Document,
     Exchange,
     Failed,
     NotAnswered,
-    Page,
     Question,
     RunId,
     RunState,

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from core.domain import Document, Page
+from core.documents import Document, Page
 from core.local_engine.index import LocalIndex
 from core.local_engine.words import words_of
 from core.openai_engine.client import make_client
@@ -153,12 +153,31 @@ async def test_what_is_on_record_and_not_there_is_lost(subject: Subject) -> None
     assert list(held.lost) == [one]
 
 
+async def test_a_copy_takes_another_label_and_stays_what_it_is(subject: Subject) -> None:
+    copies = await placed(subject, await put(subject, page("one", "A zebra.")))
+    for source in ("handbook", "handbook", "wiki"):
+        labelled = [replace(copy, source=source) for copy in copies]
+        assert list(await subject.index.relabel(labelled)) == [True]
+    assert await subject.found("zebra") == 1
+    held = await subject.index.compare(copies)
+    assert (list(held.lost), list(held.orphans), held.foreign) == ([], [], 0)
+    assert list(await subject.index.relabel([])) == []
+
+
 async def test_several_batches_may_be_put_at_the_same_time(subject: Subject) -> None:
     pages = [page(f"p{n}", "A zebra.") for n in range(2 * subject.index.lanes)]
     async with asyncio.TaskGroup() as tasks:
         for lane in range(subject.index.lanes):
             tasks.create_task(put(subject, *pages[2 * lane : 2 * lane + 2]))
     assert await subject.found("zebra") == len(pages)
+
+
+@pytest.mark.parametrize("changes", [1, 10_000])
+async def test_tidying_changes_nothing_that_can_be_found(subject: Subject, changes: int) -> None:
+    copies = await placed(subject, await put(subject, page("one", "A zebra.")))
+    await subject.index.tidy(changes)
+    assert await subject.found("zebra") == 1
+    assert list((await subject.index.compare(copies)).orphans) == []
 
 
 async def test_putting_and_removing_nothing_does_nothing(subject: Subject) -> None:

@@ -15,7 +15,8 @@ from bots.slack_bot.adapter import SlackPlatform
 from bots.terminal_bot.adapter import TerminalPlatform
 from core.domain import Citation, Mention, Post, Reply, ThreadRef
 from core.errors import PlatformError, PlatformRefused
-from core.ports import Platform, Reception
+from core.ports import Platform
+from core.reception import Reception
 from core.settings import DiscordSettings, SlackSettings
 from servers.discord_bench import Memory, Notebook, platform_for
 from servers.discord_server import DiscordServer
@@ -123,7 +124,7 @@ async def running(place: Place) -> AsyncIterator[Mention]:
     """Run the platform until the block ends; what somebody asked meanwhile."""
     notebook, stop, ready = Notebook(), asyncio.Event(), asyncio.Event()
     reception: Reception = notebook
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(place.platform.run(reception, stop, ready))
         await ready.wait()
         await place.ask()
@@ -195,7 +196,7 @@ async def test_a_wrong_token_is_refused_and_never_waited_for(messenger: Place) -
     assert messenger.wrong is not None
     reception: Reception = Notebook()
     with pytest.raises(PlatformRefused, match="TOKEN"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await messenger.wrong.run(reception, asyncio.Event(), asyncio.Event())
 
 
@@ -208,3 +209,35 @@ async def test_a_closed_platform_raises_a_platform_error_and_closes_again(
     await messenger.platform.close()
     with pytest.raises(PlatformError):
         await messenger.platform.post(part(mention))
+
+
+async def test_before_a_question_that_begins_its_thread_nothing_was_said(place: Place) -> None:
+    async with running(place) as mention:
+        talk = await place.platform.talk(mention.thread, None, mention.message, 30)
+        assert list(talk) == []
+
+
+async def test_a_part_is_published_outside_any_thread_and_the_same_one_once(
+    messenger: Place,
+) -> None:
+    platform = messenger.platform
+    async with running(messenger) as mention:
+        channel = platform.channel_of(mention.thread)
+        (part_of_ours,) = platform.render(Reply(text="A **digest** & more."))
+        await platform.publish(channel, part_of_ours, marker="1" * 24)
+        await platform.publish(channel, part_of_ours, marker="1" * 24, doubtful=True)
+        assert messenger.shown() == [part_of_ours]
+
+
+async def test_a_question_in_a_channel_can_be_linked_to_and_is_not_direct(
+    messenger: Place,
+) -> None:
+    async with running(messenger) as mention:
+        assert not messenger.platform.is_direct(mention.thread)
+        link = await messenger.platform.link(mention.thread, mention.message)
+        assert link.startswith("https://")
+
+
+async def test_a_thread_hangs_in_the_channel_that_it_was_asked_in(messenger: Place) -> None:
+    async with running(messenger) as mention:
+        assert messenger.platform.channel_of(mention.thread) == mention.channel

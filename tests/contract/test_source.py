@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from core.domain import Listed, Page
+from core.documents import Listed, Page
 from core.errors import PageGone, PageUnreadable, SourceUnreachable
 from core.ports import PageSource
 from core.sources import make_source

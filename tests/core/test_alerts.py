@@ -69,7 +69,7 @@ async def attend(alerts: Alerts) -> None:
     """Let everything be said that is to be said at this time."""
     stop = asyncio.Event()
     stop.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await alerts.run(stop)
 
 
@@ -289,7 +289,7 @@ async def test_what_a_process_that_dies_has_not_said_is_in_its_log(
 @asynccontextmanager
 async def running(alerts: Alerts) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(alerts.run(stop))
         try:
             yield

@@ -132,11 +132,26 @@ def test_what_is_to_be_a_whole_number_is_refused_with_what_to_write(name: str, t
         ("DISCORD_SHARDS", "3-1/4"),
         ("CATCH_UP", "long"),
         ("OPS_CHANNEL", "#ops"),
+        ("DIGEST_CHANNEL", "#docs"),
     ],
 )
 def test_an_unusable_limit_shard_or_channel_is_refused_by_name(name: str, text: str) -> None:
     (problem,) = problems_of({name: text})
     assert problem.startswith(f"{name} is {text!r}: write ")
+
+
+@pytest.mark.parametrize("text", ["7d", "0 8 * * Mondays", "0 8 31 2 *"])
+def test_a_digest_at_no_time_that_comes_is_refused_with_an_example(text: str) -> None:
+    (problem,) = problems_of({"DIGEST_EVERY": text})
+    assert problem.startswith(f"DIGEST_EVERY is {text!r}, and ")
+    assert "write a cron expression such as 0 8 * * 1" in problem
+
+
+def test_a_digest_comes_every_monday_at_eight_unless_told_otherwise() -> None:
+    monday = 1_763_366_400.0  # 17 November 2025, 08:00 UTC
+    assert parse_settings({}).digest_every.after(monday - 1) == monday
+    assert parse_settings({}).digest_every.after(monday) == monday + 7 * 86_400
+    assert parse_settings({"DIGEST_EVERY": "@daily"}).digest_every.after(0.0) == 86_400.0
 
 
 def test_limits_and_catching_up_can_be_switched_off() -> None:
@@ -332,3 +347,40 @@ def test_a_webhook_secret_that_is_short_is_a_problem_and_is_not_shown() -> None:
     settings = parse_settings({"DOCS_WEBHOOK_SECRET": "0123456789abcdef"})
     assert settings.docs_webhook_secret == "0123456789abcdef"
     assert "0123456789abcdef" not in repr(settings)
+
+
+def test_a_file_of_channels_must_be_there_only_where_it_is_named() -> None:
+    unnamed, named = parse_settings({}), parse_settings({"CHANNELS_FILE": "other.toml"})
+    assert (unnamed.channels_file, unnamed.channels_required) == ("docent.toml", False)
+    assert (named.channels_file, named.channels_required) == ("other.toml", True)
+
+
+# --- people to call -------------------------------------------------------------------------------
+
+
+def test_people_to_call_are_groups_people_and_roles_each_once() -> None:
+    people = "slack:S1, S2, U3\ndiscord:&4, &5, 6, slack:S1"
+    settings = parse_settings({"HUMANS": people})
+    assert settings.humans == (
+        "slack:S1",
+        "slack:S2",
+        "slack:U3",
+        "discord:&4",
+        "discord:&5",
+        "discord:6",
+    )
+
+
+@pytest.mark.parametrize("entry", ["@docs-team", "slack:C0123", "discord:@4", "everyone"])
+def test_somebody_who_cannot_be_called_is_named_with_how_to_write_it(entry: str) -> None:
+    with pytest.raises(ConfigError, match=r"HUMANS has .*discord:&123456789 \(a role\)"):
+        parse_settings({"HUMANS": entry})
+
+
+@pytest.mark.parametrize(
+    ("channel", "problem"),
+    [("#docs", "TEAM_CHANNEL is '#docs'"), ("discord:1", "TEAM_CHANNEL is on discord, but")],
+)
+def test_a_team_channel_must_be_one_that_can_be_posted_in(channel: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        parse_settings({**SLACK, "TEAM_CHANNEL": channel})

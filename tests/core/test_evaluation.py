@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from core.cases import Case
+from core.documents import Page
 from core.domain import (
     Answer,
     Answered,
@@ -14,7 +15,6 @@ from core.domain import (
     Exchange,
     Failed,
     NotAnswered,
-    Page,
     Question,
     RunId,
     RunState,

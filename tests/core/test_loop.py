@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -470,7 +470,7 @@ async def test_a_fallback_does_without_its_pages_where_they_cannot_be_found(
     engine: ScriptedEngine,
     platform: RecordingPlatform,
 ) -> None:
-    async def broken(question: str, limit: int) -> tuple[Citation, ...]:
+    async def broken(question: str, limit: int, sources: Sequence[str]) -> tuple[Citation, ...]:
         raise IndexError
 
     engine.script("a", Failed(reason="invalid_prompt", transient=False))
@@ -685,7 +685,7 @@ async def test_a_stop_does_not_wait_for_ever_for_a_step(
         await asyncio.Event().wait()
 
     engine.open_conversation = hangs  # type: ignore[method-assign,assignment]
-    async with asyncio.timeout(5), running() as bench:
+    async with asyncio.timeout(60), running() as bench:
         await bench.ask("a")
         await inside.wait()
     assert len(await sqlite_store.turns.heads()) == 1

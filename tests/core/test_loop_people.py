@@ -52,7 +52,7 @@ def done(text: str) -> Answered:
 
 
 async def cancelled(engine: ScriptedEngine) -> list[RunId]:
-    await asyncio.wait_for(engine.cancelled_one.wait(), 10)
+    await asyncio.wait_for(engine.cancelled_one.wait(), 60)
     return engine.cancelled
 
 

@@ -82,7 +82,7 @@ async def test_what_a_dead_process_had_in_hand_is_answered_once_by_another(world
             victim.kill()
         world.engine.finish("run_1", DONE)
         await world.platform.posted(1)
-        await asyncio.wait_for(survivor.loop.idle.wait(), 10)
+        await asyncio.wait_for(survivor.loop.idle.wait(), 60)
     assert world.platform.threads["t1"] == ["late answer"]
     assert len(world.engine.started) == 1
     assert world.platform.working == set()
@@ -110,7 +110,7 @@ async def test_a_process_that_lost_its_lease_does_nothing_more_about_a_turn(
         await sleeper.desk.take(mention("a", thread="t1"))
         await world.engine.looked.wait()
         monkeypatch.setattr(sleeper.store.leases, "beat", no_reply)
-        await asyncio.wait_for(sleeper.loop.idle.wait(), 10)
+        await asyncio.wait_for(sleeper.loop.idle.wait(), 60)
         world.engine.finish("run_1", DONE)
         await world.platform.posted(1)
     assert world.platform.threads["t1"] == ["late answer"]
@@ -118,8 +118,12 @@ async def test_a_process_that_lost_its_lease_does_nothing_more_about_a_turn(
 
 
 async def test_many_questions_through_several_processes_are_each_answered_once_in_order(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Nobody dies here: on a busy machine a beat is late, and what is taken over is asked twice.
+    monkeypatch.setattr(lease_module, "HEARTBEAT", 10.0)
+    monkeypatch.setattr("core.store.leases.LEASE", 120.0)
+    monkeypatch.setattr(lease_module, "FENCE", 100.0)
     asked = [
         mention(f"{thread}.{number}", thread=f"t{thread}", author=f"{number}")
         for number in range(4)
@@ -144,8 +148,8 @@ async def test_a_deletion_heard_by_another_process_ends_the_run(world: World) ->
         await holder.desk.take(asked)
         await world.engine.looked.wait()
         await other.desk.withdraw(asked.ref)
-        await asyncio.wait_for(holder.loop.idle.wait(), 10)
-        await asyncio.wait_for(world.engine.cancelled_one.wait(), 10)
+        await asyncio.wait_for(holder.loop.idle.wait(), 60)
+        await asyncio.wait_for(world.engine.cancelled_one.wait(), 60)
     assert set(world.engine.cancelled) == {"run_1"}
     assert world.platform.threads == {}
     assert world.platform.working == set()
@@ -181,7 +185,7 @@ async def test_a_question_taken_while_an_ended_turn_is_read_again_does_not_wait(
         await process.ask("first")
         await looked.wait()
         process.loop.scan_soon()
-        await asyncio.wait_for(read.wait(), 10)
+        await asyncio.wait_for(read.wait(), 60)
         world.engine.finish("run_1", DONE)
         await world.platform.posted(1)
         await process.idle()

@@ -2,7 +2,12 @@
 
 import pytest
 
-from core.openai_engine.documents import file_attributes, file_content, file_name
+from core.openai_engine.documents import (
+    file_attributes,
+    file_content,
+    file_name,
+    source_label,
+)
 from servers.openai_rig import page
 
 
@@ -49,6 +54,7 @@ def test_attributes_say_which_page_it_is() -> None:
         "url": "https://docs.example/guide/install",
         "title": "Installing",
         "hash": page().hash,
+        "source": source_label(page().source),
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from openai import AsyncOpenAI
 
-from core.domain import Document
+from core.documents import Document
 from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, IndexRefused
 from core.openai_engine.client import make_client
 from core.openai_engine.documents import file_attributes, file_content, file_name

@@ -222,7 +222,7 @@ async def test_a_request_can_be_held_after_its_effect(
 ) -> None:
     conversation = await opened(client)
     hold = server.hold("POST", "/responses")
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         asked = group.create_task(ask(client, conversation))
         await hold.reached.wait()
         assert [run.turn for run in server.orphans()] == ["7"]
@@ -236,7 +236,7 @@ async def test_a_request_can_be_held_before_its_effect(
 ) -> None:
     conversation = await opened(client)
     hold = server.hold("POST", "/responses", effect=False)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(ask(client, conversation))
         await hold.reached.wait()
         assert server.runs() == []

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from core.domain import Document, Page
+from core.documents import Document, Page
 from core.store import Store
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from core.domain import Answer, Mention, MessageRef, RunId, Turn, TurnState
 from core.store import Store
-from core.store.progress import TOGETHER, TOGETHER_LENGTH
+from core.store.progress import TOGETHER, TOGETHER_LENGTH, Unposted
 from servers.mentions import mention
 
 
@@ -139,7 +139,7 @@ async def test_a_question_with_an_answer_keeps_it_when_it_is_deleted(store: Stor
     turn = await running(store, asked)
     await store.progress.settle(turn, TurnState.ANSWERED, "answered", Answer(text="a"), ["a"])
     assert await store.turns.withdraw(asked.ref) is None
-    assert await store.progress.unposted(turn) == [(0, "a")]
+    assert await store.progress.unposted(turn) == [Unposted(0, "a", None)]
 
 
 # --- answered together ----------------------------------------------------------------------------

@@ -157,7 +157,7 @@ async def test_a_question_that_its_taker_leaves_to_others_wakes_them(
     pair: tuple[Store, Store],
 ) -> None:
     first, second = pair
-    async with asyncio.timeout(10), aclosing(second.news()) as news:  # type: ignore[type-var]
+    async with asyncio.timeout(60), aclosing(second.news()) as news:  # type: ignore[type-var]
         assert await anext(news) == ""
         await taken(first, claim=False)
         assert await anext(news) == "free"
@@ -168,7 +168,7 @@ async def test_an_edit_and_a_deletion_wake_the_holder(pair: tuple[Store, Store])
     asked = mention("q")
     turn = await first.turns.take(asked)
     assert turn is not None
-    async with asyncio.timeout(10), aclosing(first.news()) as news:  # type: ignore[type-var]
+    async with asyncio.timeout(60), aclosing(first.news()) as news:  # type: ignore[type-var]
         assert await anext(news) == ""
         await second.turns.withdraw(asked.ref)
         assert await anext(news) == f"changed {turn.thread_id}"
@@ -187,7 +187,7 @@ async def test_a_heartbeat_does_not_wait_for_the_connections_of_others(
     pair: tuple[Store, Store],
 ) -> None:
     first, _ = pair
-    async with AsyncExitStack() as stack, asyncio.timeout(10):
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
         for _ in range(CONNECTIONS):
             await stack.enter_async_context(first._database.read())
         await first.leases.beat(PLATFORMS)

@@ -27,7 +27,7 @@ from sqlalchemy import delete, select
 from core.domain import Answer, MessageId, RunId, ThreadId, Turn, TurnState
 from core.errors import NotOurs
 from core.store import Store, migrate_database
-from core.store.schema import abandoned_runs, parts, processes, threads, turns
+from core.store.schema import abandoned_runs, parts, processes, threads, turns, withdrawals
 from servers.mentions import mention
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def _empty(self) -> None:
         async with await Store.open(self.url) as store, store._database.write() as connection:
-            for table in (parts, turns, threads, processes, abandoned_runs):
+            for table in (parts, turns, threads, processes, abandoned_runs, withdrawals):
                 if table is turns:  # followers before their leaders
                     await connection.execute(delete(turns).where(turns.c.leader.is_not(None)))
                 await connection.execute(delete(table))
@@ -110,6 +110,15 @@ class StoreMachine(RuleBasedStateMachine):
         message = data.draw(st.sampled_from(self.asked))
         store = self.stores[self.which(process)]
         self.run(store.turns.withdraw(mention("", message=message).ref))
+
+    @rule(process=PROCESS, other=PROCESS, thread=THREAD, edited=st.booleans())
+    def delete_before_it_comes(self, process: int, other: int, thread: str, edited: bool) -> None:
+        """A message that is gone when its question is delivered has no turn."""
+        asked = mention("gone", thread=thread, message=f"m{next(self.numbers)}")
+        withdrawing = self.stores[self.which(process)].turns.withdraw(asked.ref, asked=True)
+        assert self.run(withdrawing) is None
+        turns = self.stores[self.which(other)].turns
+        assert self.run(turns.edit(asked) if edited else turns.take(asked)) is None
 
     # --- processes --------------------------------------------------------------------------------
 
@@ -225,7 +234,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _post(self, store: Store, hand: dict[ThreadId, Turn], turn: Turn) -> None:
         waiting = self.run(store.progress.unposted(turn))
-        number = waiting[0][0] if waiting else 1
+        number = waiting[0].number if waiting else 1
         message = MessageId(f"{turn.id}/{number}")
         self.run(store.progress.posted(turn, number, message, last=len(waiting) <= 1))
         post = (turn.id, number)

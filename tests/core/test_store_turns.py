@@ -8,6 +8,7 @@ from core.errors import StoreBehind, StoreError, StoreTooNew
 from core.store import Store, migrate_database
 from core.store.database import open_database
 from core.store.migrations import MIGRATIONS, current_version
+from core.store.progress import Unposted
 from core.store.schema import metadata
 from servers.mentions import mention
 
@@ -72,7 +73,7 @@ async def test_parts_are_unposted_until_their_message_is_recorded(store: Store) 
     await store.progress.settle(turn, TurnState.ANSWERED, "answered", answer, ["a", "b"])
 
     await store.progress.posted(turn, 0, MessageId("m0"), last=False)
-    assert await store.progress.unposted(turn) == [(1, "b")]
+    assert await store.progress.unposted(turn) == [Unposted(1, "b", None)]
     (open_turn,) = await store.turns.heads()
     assert open_turn.state is TurnState.ANSWERED
 
@@ -105,7 +106,7 @@ async def test_text_that_a_database_does_not_take_is_mended_and_loses_nothing_el
     assert turn.question == "ab ? c"
     answer = Answer(text="\0a", citations=(Citation(url="https://x", title="\udc00"),))
     await store.progress.settle(turn, TurnState.ANSWERED, "answered", answer, ["\0p"])
-    assert await store.progress.unposted(turn) == [(0, "p")]
+    assert await store.progress.unposted(turn) == [Unposted(0, "p", None)]
 
 
 async def test_the_schema_is_what_the_migrations_lead_to(database_url: str) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from servers.discord_server import DiscordServer
-from servers.docent_rig import DocentProcess, write_docs
+from servers.docent_rig import DocentProcess, settings_for, write_docs
 from servers.openai_server import OpenAIServer
-from servers.slack_server import APP_TOKEN, BOT_TOKEN, SlackServer
+from servers.slack_server import SlackServer
 
 ADMIN = "U0ADMIN"
 INVITE = "https://discord.gg/acme"
@@ -43,8 +43,7 @@ def documentation(tmp_path: Path) -> Path:
 def common_values(openai: OpenAIServer, documentation: Path, database_url: str) -> dict[str, str]:
     """Settings of a Docent without a platform; on each kind of database."""
     return {
-        "OPENAI_API_KEY": openai.api_key,
-        "OPENAI_BASE_URL": openai.url,
+        **settings_for(openai),
         "DATABASE_URL": database_url,
         "DOCS_SOURCES": write_docs(documentation),
         "DISCORD_INVITE_URL": INVITE,
@@ -53,23 +52,12 @@ def common_values(openai: OpenAIServer, documentation: Path, database_url: str) 
 
 @pytest.fixture
 def slack_values(common_values: dict[str, str], slack: SlackServer) -> dict[str, str]:
-    return {
-        **common_values,
-        "SLACK_BOT_TOKEN": BOT_TOKEN,
-        "SLACK_APP_TOKEN": APP_TOKEN,
-        "SLACK_API_URL": slack.api_url,
-        "ADMINS": f"slack:{ADMIN}",
-    }
+    return {**common_values, **settings_for(slack), "ADMINS": f"slack:{ADMIN}"}
 
 
 @pytest.fixture
 def discord_values(common_values: dict[str, str], discord: DiscordServer) -> dict[str, str]:
-    return {
-        **common_values,
-        "DISCORD_TOKEN": discord.token,
-        "DISCORD_API_URL": discord.api_url,
-        "DISCORD_GATEWAY_URL": discord.gateway_url,
-    }
+    return {**common_values, **settings_for(discord)}
 
 
 @pytest.fixture(autouse=True)

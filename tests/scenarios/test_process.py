@@ -175,6 +175,11 @@ async def test_the_doctor_finds_what_is_well_and_what_is_not(
 async def test_the_manifests_are_printed(tmp_path: Path) -> None:
     slack_manifest = json.loads(await run(tmp_path, {}, "manifest", "slack"))
     assert "app_mentions:read" in slack_manifest["oauth_config"]["scopes"]["bot"]
+    assert "agent_view" not in slack_manifest["features"]
+    prompts = {"SUGGESTED_PROMPTS": "How much?\nHow long?"}
+    agent = json.loads(await run(tmp_path, prompts, "manifest", "slack", "--agent"))
+    suggested = agent["features"]["agent_view"]["suggested_prompts"]
+    assert [one["message"] for one in suggested] == ["How much?", "How long?"]
     printed = await run(tmp_path, {}, "manifest", "discord", "--application-id", "1234567890")
     assert "client_id=1234567890" in printed
     token = {"DISCORD_TOKEN": "MTIzNDU2Nzg5MA.x.y"}

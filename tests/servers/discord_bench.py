@@ -8,13 +8,25 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bots.discord_bot.adapter import DiscordPlatform
-from core.domain import Absence, Mention, MessageId, MessageRef, Post, RefreshReport, ThreadRef
+from core.documents import OnProgress, RefreshReport
+from core.domain import (
+    Absence,
+    Button,
+    Mention,
+    MessageId,
+    MessageRef,
+    Post,
+    Remark,
+    Reply,
+    ThreadRef,
+)
 from core.errors import NotAdmin, StoreError
-from core.ports import OnProgress, Reception
+from core.press import Press, Pressed
+from core.reception import Reception
 from core.settings import DiscordSettings, Shards
 from servers.discord_server import DiscordServer
 
-WAIT_SECONDS: Final = 5.0
+WAIT_SECONDS: Final = 60.0
 REPORT: Final = RefreshReport(
     added=["a"], changed=[], removed=[], unchanged=2, failed=[], seconds=1.0
 )
@@ -27,6 +39,11 @@ async def nothing_to_do(user: str, on_progress: OnProgress) -> RefreshReport:
     return REPORT
 
 
+async def no_gaps() -> Reply:
+    """A report that is there at once."""
+    return Reply(text="Nothing went unanswered.")
+
+
 class Notebook:
     """A reception: writes down what it hears, and refreshes as it is told to."""
 
@@ -34,15 +51,25 @@ class Notebook:
         self._taken: asyncio.Queue[Mention] = asyncio.Queue()
         self._edited: asyncio.Queue[Mention] = asyncio.Queue()
         self._withdrawn: asyncio.Queue[MessageRef] = asyncio.Queue()
+        self._overheard: asyncio.Queue[Remark] = asyncio.Queue()
+        self.wants_hints = True  #: where text is kept back
+        self.turns_away: dict[str, str] = {}  #: by author, with what they are told
         self.heard_of: asyncio.Queue[str] = asyncio.Queue()  #: listeners that are up to date
         self.asked_for: list[str] = []  #: listeners that asked what they missed
+        self.withdrawn_asked: list[bool | None] = []  #: whether what is deleted asked the bot
         self._asked: asyncio.Queue[str] = asyncio.Queue()
         self.absences: dict[str, Absence] = {}  #: what each of them is told
         self.seen: set[tuple[str, str]] = set()
         self.refuses = False  #: the database cannot be used
+        self.hangs = False  #: nor does it say so, to a press
+        self.presses: list[Press] = []
+        self.pressed: dict[Button, Pressed] = {}  #: what comes of them
         self.do_refresh: Refresh = nothing_to_do
+        self.asked_for_gaps: list[float] = []  #: by admins: of how many seconds
+        self.report_gaps: Callable[[], Awaitable[Reply]] = no_gaps
         self.not_admins: set[str] = set()
         self.asked_to_refresh: list[tuple[str | None, bool]] = []  #: by admins: source, confirm
+        self.confirmed: str | None = None  #: by the last of them: which removals
         self.source_names = ["https://docs.example/", "handbook"]
 
     def was_away(
@@ -62,6 +89,8 @@ class Notebook:
         self._taken.put_nowait(mention)
         if self.refuses:
             raise StoreError
+        if mention.author in self.turns_away:
+            return False
         identity = (mention.channel, mention.message)
         new = identity not in self.seen
         self.seen.add(identity)
@@ -73,11 +102,32 @@ class Notebook:
         if self.refuses:
             raise StoreError
 
-    async def withdraw(self, message: MessageRef) -> None:
-        """See Reception.withdraw."""
-        self._withdrawn.put_nowait(message)
+    async def overhear(self, remark: Remark) -> bool:
+        """See Reception.overhear."""
+        self._overheard.put_nowait(remark)
         if self.refuses:
             raise StoreError
+        return self.wants_hints if remark.hidden else True
+
+    async def turned_away(self, mention: Mention, *, again: bool = False) -> str | None:
+        """See Reception.turned_away."""
+        return self.turns_away.get(mention.author)
+
+    async def withdraw(self, message: MessageRef, *, asked: bool | None = None) -> None:
+        """See Reception.withdraw."""
+        self._withdrawn.put_nowait(message)
+        self.withdrawn_asked.append(asked)
+        if self.refuses:
+            raise StoreError
+
+    async def press(self, press: Press) -> Pressed:
+        """See Reception.press."""
+        self.presses.append(press)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.refuses:
+            raise StoreError
+        return self.pressed.get(press.button, Pressed(said=f"{press.button} it is."))
 
     async def absence(self, listener: str) -> Absence | None:
         """See Reception.absence."""
@@ -102,14 +152,23 @@ class Notebook:
         on_progress: OnProgress,
         *,
         source: str | None = None,
-        confirm: bool = False,
+        confirm: str | None = None,
     ) -> RefreshReport:
         """See Reception.refresh."""
         assert platform == "discord"
         if user in self.not_admins:
             raise NotAdmin
-        self.asked_to_refresh.append((source, confirm))
+        self.asked_to_refresh.append((source, confirm is not None))
+        self.confirmed = confirm
         return await self.do_refresh(user, on_progress)
+
+    async def gaps(self, platform: str, user: str, seconds: float) -> Reply:
+        """See Reception.gaps."""
+        assert platform == "discord"
+        if user in self.not_admins:
+            raise NotAdmin("Only admins may see what went unanswered.")
+        self.asked_for_gaps.append(seconds)
+        return await self.report_gaps()
 
     async def next(self) -> Mention:
         """The next mention that came."""
@@ -120,6 +179,11 @@ class Notebook:
         """The next edited message that was told of."""
         async with asyncio.timeout(WAIT_SECONDS):
             return await self._edited.get()
+
+    async def next_remark(self) -> Remark:
+        """The next message that was overheard."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self._overheard.get()
 
     async def next_deletion(self) -> MessageRef:
         """The next deleted message that was told of."""
@@ -137,8 +201,9 @@ class Notebook:
             return await self.heard_of.get()
 
     def nothing(self) -> bool:
-        """Whether no mention, edit or deletion waits to be looked at."""
-        return self._taken.empty() and self._edited.empty() and self._withdrawn.empty()
+        """Whether no mention, edit, remark or deletion waits to be looked at."""
+        queues = (self._taken, self._edited, self._overheard, self._withdrawn)
+        return all(queue.empty() for queue in queues)
 
 
 @dataclass(kw_only=True)
@@ -178,6 +243,7 @@ def platform_for(
     message_content: bool = False,
     token: str | None = None,
     shards: Shards | None = None,
+    tell_roles: bool = False,
 ) -> DiscordPlatform:
     """An adapter that will connect to the loopback Discord."""
     settings = DiscordSettings(
@@ -186,6 +252,7 @@ def platform_for(
         gateway_url=discord.gateway_url,
         message_content=message_content,
         shards=shards,
+        tell_roles=tell_roles,
     )
     memory = memory or Memory()
     return DiscordPlatform(settings, remembered=memory.get, remember=memory.put)
@@ -199,9 +266,16 @@ async def connected(
     message_content: bool = False,
     shards: Shards | None = None,
     notebook: Notebook | None = None,
+    tell_roles: bool = False,
 ) -> AsyncIterator[Bench]:
     """Connect an adapter, and stop and close it in the end. No field may be one Discord lacks."""
-    platform = platform_for(discord, memory=memory, message_content=message_content, shards=shards)
+    platform = platform_for(
+        discord,
+        memory=memory,
+        message_content=message_content,
+        shards=shards,
+        tell_roles=tell_roles,
+    )
     notebook, stop, ready = notebook or Notebook(), asyncio.Event(), asyncio.Event()
     reception: Reception = notebook
     # Not a TaskGroup: pytest-asyncio runs the two halves of a fixture in two tasks.

@@ -4,15 +4,20 @@ Strict about fields, lengths, permissions and what exists; errors have Discord's
 https://discord.com/developers/docs/reference
 """
 
-import re
 import time
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 
-from servers.discord_components import are_buttons, change, checked_choices
-from servers.discord_gateway import GUILDS, Gateway
+from servers.discord_components import (
+    are_buttons,
+    change,
+    checked_choices,
+    checked_modal,
+    is_command,
+)
+from servers.discord_gateway import GUILDS, Gateway, intent_of
 from servers.discord_http import Answer, Front, Handler
 from servers.discord_world import (
     COMMAND_RESPONSE,
@@ -32,15 +37,15 @@ from servers.discord_world import (
 CONTENT_LENGTH: Final = 2_000
 NONCE_LENGTH: Final = 25
 ACKNOWLEDGE_SECONDS: Final = 3.0
-COMMAND, COMPONENT, AUTOCOMPLETE = 2, 3, 4  #: kinds of interactions
-MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES = 4, 5, 6, 7, 8  #: kinds of callbacks
+COMMAND, COMPONENT, AUTOCOMPLETE, SUBMIT = 2, 3, 4, 5  #: kinds of interactions
+MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9  #: of callbacks
 _CALLBACKS: Final = {
     COMMAND: (MESSAGE, DEFERRED),
-    COMPONENT: (MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE),
+    COMPONENT: (MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, MODAL),
+    SUBMIT: (MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE),
     AUTOCOMPLETE: (CHOICES,),
 }
 
-_COMMAND_NAME: Final = re.compile(r"^[-_'\w]{1,32}$")
 _EDIT_FIELDS: Final = frozenset(
     ("content", "tts", "embeds", "flags", "allowed_mentions", "components", "attachments")
 )
@@ -63,9 +68,11 @@ class Interaction:
     expired: bool = False  #: the token is taken no more
     message: Json | None = None
     texts: list[str] = field(default_factory=list)  #: what the response said, over time
+    follow_ups: list[Json] = field(default_factory=list)  #: messages after the response
     type: int = COMMAND
     pressed: Json | None = None  #: the message of the button
     choices: list[Json] | None = None  #: what was offered to complete with
+    modal: Json | None = None  #: what was opened to be filled in
 
     @property
     def ephemeral(self) -> bool:
@@ -96,16 +103,19 @@ class Rest:
             ("GET", "/applications/{application}/commands", self._get_commands),
             ("PUT", "/applications/{application}/commands", self._put_commands),
             ("GET", "/guilds/{guild}/threads/active", self._get_threads),
+            ("GET", "/guilds/{guild}/members/{user}", self._get_member),
             ("GET", "/channels/{channel}", self._get_channel),
             ("POST", "/channels/{channel}/typing", self._type),
             ("GET", "/channels/{channel}/messages", self._get_messages),
             ("POST", "/channels/{channel}/messages", self._post_message),
             ("GET", "/channels/{channel}/messages/{message}", self._get_message),
             ("PATCH", "/channels/{channel}/messages/{message}", self._patch_message),
+            ("DELETE", "/channels/{channel}/messages/{message}", self._delete_message),
             ("POST", "/channels/{channel}/messages/{message}/threads", self._open_thread),
             ("POST", "/interactions/{interaction}/{token}/callback", self._respond),
             ("GET", "/webhooks/{application}/{token}/messages/@original", self._get_response),
             ("PATCH", "/webhooks/{application}/{token}/messages/@original", self._edit_response),
+            ("POST", "/webhooks/{application}/{token}", self._follow_up),
         ]
         return [self._front.route(*row) for row in table]
 
@@ -148,13 +158,13 @@ class Rest:
 
     async def _put_commands(self, request: web.Request, body: Json) -> Answer:
         for command in body["commands"]:
-            described = 1 <= len(command.get("description", "")) <= 100
-            if not _COMMAND_NAME.match(command["name"]) or not described:
+            if not is_command(command):
                 raise Refusal(400, 50035, "Invalid Form Body")
         application = str(self._world.application)
         made = {"application_id": application, "version": "1", "default_member_permissions": None}
+        made |= {"description": ""}
         self._world.commands = [
-            command | made | {"id": str(self._world.snowflake())} for command in body["commands"]
+            made | command | {"id": str(self._world.snowflake())} for command in body["commands"]
         ]
         return Answer(body=self._world.commands)
 
@@ -173,6 +183,13 @@ class Rest:
 
     async def _get_channel(self, request: web.Request, body: Json) -> Answer:
         return Answer(body=self._world.channel_payload(self._channel(request)))
+
+    async def _get_member(self, request: web.Request, body: Json) -> Answer:
+        user = self._world.users.get(int(request.match_info["user"]))
+        if user is None:
+            raise Refusal(404, 10013, "Unknown User")
+        guild = int(request.match_info["guild"])
+        return Answer(body=self._world.member(user, guild) | {"user": user.payload()})
 
     async def _get_threads(self, request: web.Request, body: Json) -> Answer:
         guild = self._world.guilds.get(int(request.match_info["guild"]))
@@ -273,6 +290,16 @@ class Rest:
         await self._gateway.tell(message, "MESSAGE_UPDATE")
         return Answer(body=message)
 
+    async def _delete_message(self, request: web.Request, _: Json) -> Answer:
+        channel = self._channel(request)
+        message = self._world.find_message(channel, request.match_info["message"])
+        if message["author"]["id"] != str(self._world.bot.id):
+            self._world.need(channel, "manage_messages")
+        del channel.messages[int(message["id"])]
+        gone = {"id": message["id"], "channel_id": message["channel_id"]} | channel.where()
+        await self._gateway.dispatch("MESSAGE_DELETE", gone, intent_of(channel))
+        return Answer(status=204)
+
     async def _open_thread(self, request: web.Request, body: Json) -> Answer:
         world = self._world
         channel = self._channel(request)
@@ -309,6 +336,9 @@ class Rest:
             raise Refusal(400, 50035, "Invalid Form Body")
         if body["type"] == CHOICES:
             interaction.choices = checked_choices(data["choices"])
+            return Answer(status=204)
+        if body["type"] == MODAL:
+            interaction.modal = checked_modal(data)
             return Answer(status=204)
         self._check("POST callback", data, _EDIT_FIELDS)
         if body["type"] in (UPDATE, DEFERRED_UPDATE):
@@ -372,13 +402,28 @@ class Rest:
             await self._gateway.tell(message, "MESSAGE_UPDATE")
         return Answer(body=message)
 
+    async def _follow_up(self, request: web.Request, body: Json) -> Answer:
+        interaction, _ = self._responded(request)
+        self._check("POST follow-up", body, _EDIT_FIELDS)
+        if not body.get("content"):
+            raise Refusal(400, 50006, "Cannot send an empty message")
+        world, channel = self._world, interaction.channel
+        message = world.write(channel, world.bot, body["content"])
+        message["flags"] = body.get("flags", 0)
+        if message["flags"] & EPHEMERAL:
+            del channel.messages[int(message["id"])]
+        else:
+            await self._gateway.tell(message, "MESSAGE_CREATE")
+        interaction.follow_ups.append(message)
+        return Answer(body=message)
+
 
 def _pinged(message: Json, replied: Json | None, allowed: Json | None) -> list[Json]:
     """Whom a message of the bot pings. Without allowed_mentions that is everybody it names."""
     if allowed is None:
         return list(message["mentions"])
     asker = replied["author"]["id"] if replied and allowed.get("replied_user") else None
-    everybody, some = "users" in allowed.get("parse", ()), allowed.get("users", ())
+    everybody, some = "users" in allowed.get("parse", ()), {*map(str, allowed.get("users", ()))}
     return [
         user
         for user in message["mentions"]

@@ -26,10 +26,10 @@ from aiohttp import web
 
 from servers.discord_gateway import GUILDS, Gateway, intent_of
 from servers.discord_http import PREFIX, Call, Fault, Front, Limit
-from servers.discord_rest import AUTOCOMPLETE, COMMAND, COMPONENT, Interaction, Rest
+from servers.discord_rest import AUTOCOMPLETE, COMMAND, COMPONENT, SUBMIT, Interaction, Rest
 from servers.discord_world import PERMISSIONS, Channel, Json, User, World
 
-WAIT_SECONDS: Final = 5.0
+WAIT_SECONDS: Final = 60.0
 EDITED: Final = "2026-11-22T12:34:56.000000+00:00"  #: when messages are edited
 T = TypeVar("T")
 
@@ -124,6 +124,23 @@ class DiscordServer:
         channel = self.world.channels[int(message["channel_id"])]
         data = {"custom_id": button["custom_id"], "component_type": 2, "id": 2}
         return await self._interact(COMPONENT, user, channel, data, age=age, message=message)
+
+    async def submit(self, asked: Interaction, text: str, user: User) -> Interaction:
+        """Fill in the modal with one input that was opened as a response, and send it."""
+        assert asked.modal is not None
+        (row,) = asked.modal["components"]
+        (given,) = row["components"]
+        value = {"type": 4, "id": 2, "custom_id": given["custom_id"], "value": text}
+        rows = [{"type": 1, "id": 1, "components": [value]}]
+        data = {"custom_id": asked.modal["custom_id"], "components": rows}
+        return await self._interact(SUBMIT, user, asked.channel, data, message=asked.pressed)
+
+    async def message_menu(self, command: str, message: Json, user: User) -> Interaction:
+        """Choose a command in the menu of a message, which the bot sees then."""
+        channel = self.world.channels[int(message["channel_id"])]
+        resolved = {"messages": {message["id"]: dict(message)}}
+        data = {"id": "1", "type": 3, "name": command, "target_id": message["id"]}
+        return await self._interact(COMMAND, user, channel, data | {"resolved": resolved})
 
     async def _interact(
         self,
@@ -268,6 +285,10 @@ class DiscordServer:
     def calls(self, method: str, route: str) -> list[Call]:
         """The requests of a route, oldest first."""
         return [call for call in self._front.calls if (call.method, call.route) == (method, route)]
+
+    def all_calls(self) -> list[Call]:
+        """Every request, oldest first."""
+        return list(self._front.calls)
 
     def too_many(self, method: str, route: str) -> int:
         """How many requests of a route were refused for its limit."""

@@ -52,6 +52,7 @@ class User:
     name: str
     bot: bool = False
     takes_messages: bool = True  #: whether the bot may open a direct channel
+    roles: tuple[int, ...] = ()  #: in the first guild
 
     def payload(self) -> Json:
         """As Discord describes a user."""
@@ -121,6 +122,7 @@ class World:
         self.users: dict[int, User] = {self.bot.id: self.bot}
         self.channels: dict[int, Channel] = {}
         self.commands: list[Json] = []
+        self.roles: dict[int, str] = {}  #: of the first guild, beside everyone's and the bot's
 
     def snowflake(self, age: float = 0.0) -> int:
         """An id that no other has; it tells when it was made, `age` seconds ago."""
@@ -132,6 +134,12 @@ class World:
         user = User(id=self.snowflake(), name=name, bot=bot)
         self.users[user.id] = user
         return user
+
+    def role(self, name: str) -> int:
+        """A new role of the first guild; its id."""
+        number = self.snowflake()
+        self.roles[number] = name
+        return number
 
     def add_guild(self, *, shard: int = 0, of: int = 1) -> int:
         """Another guild with the bot, whose events come to a certain shard; its id."""
@@ -268,7 +276,10 @@ class World:
 
     def member(self, user: User, guild: int | None = None) -> Json:
         """Somebody as a member of a guild."""
-        roles = [str(self.guilds[guild or self.guild].bot_role)] if user is self.bot else []
+        numbers = user.roles if guild in (None, self.guild) else ()
+        if user is self.bot:
+            numbers = (self.guilds[guild or self.guild].bot_role,)
+        roles = [str(number) for number in numbers]
         joined = "2026-01-01T00:00:00.000000+00:00"
         voice = {"deaf": False, "mute": False}
         return {"roles": roles, "joined_at": joined, "nick": None, "flags": 0} | voice
@@ -318,6 +329,7 @@ class World:
             "roles": [
                 self._role(guild.id, "@everyone", EVERYTHING),
                 self._role(guild.bot_role, "Docent", 0, {"bot_id": str(self.bot.id)}),
+                *(self._role(*role, 0) for role in self.roles.items() if guild.id == self.guild),
             ],
             "members": [self.member(self.bot, guild.id) | {"user": self.bot.payload()}],
             "channels": [self.channel_payload(one) for one in own if not one.is_thread],

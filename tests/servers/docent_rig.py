@@ -12,8 +12,11 @@ from typing import ClassVar
 from bots.app import Docent, Roles, assemble, make_platforms, open_store
 from bots.serving import serve
 from core.config import parse_settings
-from core.domain import RefreshProgress
+from core.documents import RefreshProgress
 from core.store import migrate_database
+from servers.discord_server import DiscordServer
+from servers.openai_server import OpenAIServer
+from servers.slack_server import APP_TOKEN, BOT_TOKEN, SlackServer
 
 DOCENT = Path(sys.executable).with_name("docent")
 BASE_URL = "https://docs.example.com/"
@@ -43,6 +46,22 @@ def remove_docs(folder: Path, pages: Iterable[str]) -> None:
         (folder / name).unlink()
 
 
+def settings_for(*servers: OpenAIServer | SlackServer | DiscordServer) -> dict[str, str]:
+    """The settings that lead a Docent to these servers, and let it in."""
+    values: dict[str, str] = {}
+    for server in servers:
+        match server:
+            case OpenAIServer():
+                values |= {"OPENAI_API_KEY": server.api_key, "OPENAI_BASE_URL": server.url}
+            case SlackServer():
+                values |= {"SLACK_BOT_TOKEN": BOT_TOKEN, "SLACK_APP_TOKEN": APP_TOKEN}
+                values |= {"SLACK_API_URL": server.api_url}
+            case DiscordServer():
+                values |= {"DISCORD_TOKEN": server.token, "DISCORD_API_URL": server.api_url}
+                values |= {"DISCORD_GATEWAY_URL": server.gateway_url}
+    return values
+
+
 @asynccontextmanager
 async def docent_running(values: Mapping[str, str]) -> AsyncIterator[Docent]:
     """Serve with these settings while the block lasts; then stop, which must take seconds only.
@@ -61,7 +80,7 @@ async def docent_running(values: Mapping[str, str]) -> AsyncIterator[Docent]:
                 yield docent
             finally:
                 stop.set()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await asyncio.wait([serving])
 
 
@@ -114,6 +133,10 @@ class DocentProcess:
     def terminate(self) -> None:
         """Ask it to stop, as a supervisor does."""
         self._process.send_signal(signal.SIGTERM)
+
+    def hang_up(self) -> None:
+        """Ask it to read again what holds in channels."""
+        self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """End it without asking."""

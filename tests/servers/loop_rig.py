@@ -1,31 +1,53 @@
 """A loop and a desk around a scripted engine and platform, as one process has them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from core.abandoned import AbandonedRuns
 from core.answering import Answering
 from core.attendance import Attendance
+from core.calling import Calling
 from core.delivery import Delivery
 from core.desk import Desk
 from core.domain import Citation, Mention, Turn, TurnId
+from core.drafts import Drafts
+from core.gap_report import GapReports
+from core.humans import NOBODY, Humans
 from core.lease import Lease
 from core.limits import Limits
 from core.loop import Loop
+from core.manners import Manners
 from core.pacing import RequestBudget
 from core.refresh import Refresher
 from core.replies import FindPages, Replies
-from core.settings import CatchUp, Limit
+from core.settings import Admission, CatchUp, FollowUps, Limit
 from core.store import Store
+from core.talk import Talk
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
 HELPFUL = (Citation(url="https://docs.example.com/help", title="Help"),)
 
 
-async def helpful_pages(question: str, limit: int) -> tuple[Citation, ...]:
+async def helpful_pages(question: str, limit: int, sources: Sequence[str]) -> tuple[Citation, ...]:
     return HELPFUL
+
+
+def manners(
+    store: Store,
+    *,
+    admission: Admission | None = None,
+    follow_ups: FollowUps = "thread",
+    idle_after: float | None = 86_400.0,
+) -> Manners:
+    """When to speak: as the settings have it where they say nothing."""
+    return Manners(
+        store=store,
+        admission=admission or Admission(),
+        policy_for=lambda _: follow_ups,
+        idle_after=idle_after,
+    )
 
 
 class Bench:
@@ -45,6 +67,10 @@ class Bench:
         catch_up: CatchUp | None = None,
         refreshed_at: float | None = None,
         max_age: float | None = None,
+        streaming: bool = True,
+        humans: Humans = NOBODY,
+        admins: Sequence[str] = (),
+        talk: Talk | None = None,
     ) -> None:
 
         async def last_refresh() -> float | None:
@@ -55,6 +81,9 @@ class Bench:
         self.stop = asyncio.Event()
         self.lease = Lease(store, platforms=[platform.name], is_worker=works)
         abandoned = AbandonedRuns(store=store, engine=engine)
+        drafts = Drafts(
+            store=store, engine=engine, lease=self.lease, is_streaming=lambda _: streaming
+        )
         self.loop = Loop(
             store=store,
             answering=Answering(
@@ -70,23 +99,33 @@ class Bench:
                 deadline=deadline,
                 too_old=catch_up.answer_age if catch_up else None,
                 cancel_soon=abandoned.cancel_soon,
+                end_drafts=drafts.end,
+                talk=talk,
                 on_trouble=self._note_trouble,
             ),
-            delivery=Delivery(store=store, lease=self.lease, on_trouble=self._note_trouble),
+            delivery=Delivery(
+                store=store, lease=self.lease, on_trouble=self._note_trouble, humans=humans
+            ),
+            drafts=drafts,
             lease=self.lease,
             abandoned=abandoned,
             platforms={platform.name: platform},
             budget=budget,
         )
+        self.calling = Calling(store=store, humans=humans, platforms={platform.name: platform})
         self.desk = Desk(
             store=store,
             refresher=Refresher(store=store, sources=[], indexes=[]),
             attendance=Attendance(store=store, catch_up=catch_up),
-            admins=[],
+            manners=manners(store),
+            reports=GapReports(store=store, platforms={platform.name: platform}),
+            admins=admins,
             wants=self.lease.wants,
             on_turn=self.loop.notice,
             on_change=self.loop.changed,
             on_doubt=self.loop.scan_soon,
+            humans=humans,
+            on_call=self.calling.call_soon,
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -115,7 +154,7 @@ class Bench:
 
     async def idle(self) -> None:
         """Wait until every turn has come to its end."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.loop.idle.wait()
 
     async def turn(self, number: int = 1) -> Turn:

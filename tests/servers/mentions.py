@@ -2,8 +2,9 @@
 
 import itertools
 import time
+from typing import Any
 
-from core.domain import Mention, MessageId, ThreadRef
+from core.domain import Mention, MessageId, Remark, ThreadRef
 
 _numbers = itertools.count(1)
 
@@ -18,6 +19,8 @@ def mention(
     channel: str = "C1",
     message: str | None = None,
     unread: tuple[str, ...] = (),
+    at: float | None = None,
+    **more: Any,
 ) -> Mention:
     """A mention with a message id that no other has, unless one is given."""
     return Mention(
@@ -26,6 +29,20 @@ def mention(
         message=MessageId(message or f"m{next(_numbers)}"),
         author=author,
         text=text,
-        at=time.time(),
+        at=time.time() if at is None else at,
         unread=unread,
+        **more,
     )
+
+
+def remark(
+    text: str = "And then?",
+    *,
+    to_others: bool = False,
+    edited: bool = False,
+    hidden: bool = False,
+    **of_mention: Any,
+) -> Remark:
+    """A remark without a mention, with a message id that no other has, unless one is given."""
+    said = mention(text, **of_mention)
+    return Remark(mention=said, to_others=to_others, edited=edited, hidden=hidden)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from servers.openai_conversations import INCLUDABLE
+from servers.openai_filters import check_filter
 from servers.openai_wire import (
     ApiError,
     Json,
@@ -39,7 +40,7 @@ TAKEN = {
     "truncation",
 }
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-SEARCH_FIELDS = {"type", "vector_store_ids", "max_num_results", "ranking_options"}
+SEARCH_FIELDS = {"type", "vector_store_ids", "max_num_results", "ranking_options", "filters"}
 FUNCTION_FIELDS = {"type", "name", "description", "parameters", "strict"}
 FORMATS = ("text", "json_object", "json_schema")
 
@@ -56,8 +57,6 @@ def check_request(body: Json, models: Collection[str]) -> None:
     for name in ("background", "store", "stream", "parallel_tool_calls"):
         if body.get(name) is not None:
             check_type(body[name], bool, name)
-    if body.get("stream"):
-        raise ApiError(400, "This server does not stream yet.", param="stream")
     if body.get("background") and body.get("store") is False:
         raise ApiError(400, "Background mode requires 'store' to be true.", param="store")
     _check_input(body["input"])
@@ -131,5 +130,7 @@ def _check_tool(tool: Any, param: str) -> None:
     stores = tool["vector_store_ids"]
     check_type(stores, list, f"{param}.vector_store_ids")
     check_range(len(stores), 1, 2, f"{param}.vector_store_ids")
+    if tool.get("filters") is not None:
+        check_filter(tool["filters"], f"{param}.filters")
     if tool.get("max_num_results") is not None:
         check_range(tool["max_num_results"], 1, 50, f"{param}.max_num_results")

@@ -1,8 +1,6 @@
-"""The endpoints of the OpenAI server for responses: create, retrieve and cancel.
+"""The endpoints of the OpenAI server for responses: create, retrieve and cancel."""
 
-There are no streams yet: `stream` is refused. A stream would send what `Run` passes through.
-"""
-
+import asyncio
 import time
 from collections import deque
 from collections.abc import Collection
@@ -23,6 +21,7 @@ from servers.openai_runs import (
     message_item,
     search_item,
 )
+from servers.openai_streams import seconds, stream
 from servers.openai_vector_store_routes import VectorStores
 from servers.openai_vector_stores import Hit
 from servers.openai_wire import ApiError, Json, check_choice, check_fields, not_found, read_json
@@ -47,6 +46,8 @@ class Responses:
         self._files = files
         self._stores = stores
         self.deleted: dict[str, Run] = {}
+        self.streams = True  #: whether there are any; some servers have none in the background
+        self.stopping = asyncio.Event()
         self._holders: dict[str, Run] = {}  #: the run at work on each conversation
         conversations.settle = self._settle
 
@@ -69,9 +70,11 @@ class Responses:
             self._move(run, run.due(looked=False))
         return [run.seen() for run in runs]
 
-    async def _create(self, request: web.Request) -> web.Response:
+    async def _create(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request)
         check_request(body, self._models)
+        if body.get("stream") and not self.streams:
+            raise ApiError(400, "Streams are not supported in background mode.", param="stream")
         conversation = self._conversation_of(body)
         given = body["input"]
         entered = items_of(
@@ -94,17 +97,29 @@ class Responses:
         self.all[run.id] = run
         if conversation:
             self._holders[conversation.id] = run
+        if body.get("stream"):
+            run.planned = self._output_of(run, script.statuses[-1])
+            run.ends_at = run.started + (script.seconds or seconds(run))
+            self._settle_run(run)
+            include = body.get("include") or []
+            return await stream(request, run, -1, include, self._settle_run, self.stopping)
         in_background = body.get("background")
         self._move(run, script.statuses[0] if in_background else script.statuses[-1])
         run.is_told = run.is_over
         return web.json_response(run.shape(body.get("include") or []))
 
-    async def _retrieve(self, request: web.Request) -> web.Response:
-        check_fields(request.query, {"include[]"})
+    async def _retrieve(self, request: web.Request) -> web.StreamResponse:
+        check_fields(request.query, {"include[]", "stream", "starting_after"})
         include = request.query.getall("include[]", [])
         for value in include:
             check_choice(value, INCLUDABLE, "include")
         run = self._of(request)
+        if request.query.get("stream") == "true":
+            if run.planned is None:
+                message = "This response cannot be streamed: it was not created with stream=true."
+                raise ApiError(400, message, param="stream")
+            after = int(request.query.get("starting_after", -1))
+            return await stream(request, run, after, include, self._settle_run, self.stopping)
         self._move(run, run.due(looked=True))
         run.looks += 1
         run.is_told = run.is_told or run.is_over
@@ -150,6 +165,9 @@ class Responses:
             )
         return conversation
 
+    def _settle_run(self, run: Run) -> None:
+        self._move(run, run.due(looked=False))
+
     def _settle(self, conversation: Conversation) -> None:
         if holder := self._holders.get(conversation.id):
             self._move(holder, holder.due(looked=False))
@@ -172,14 +190,14 @@ class Responses:
             return
         run.status = status
         if status in ("completed", "incomplete"):
-            run.output = self._output_of(run)
+            run.output = self._output_of(run, status) if run.planned is None else run.planned
         if status == "completed":
             run.completed_at = time.time()
         if run.is_over and run.conversation:
             run.conversation.items += _left_by(run)
             self._holders.pop(run.conversation.id, None)
 
-    def _output_of(self, run: Run) -> list[Json]:
+    def _output_of(self, run: Run, status: str) -> list[Json]:
         script, searches = run.script, list[Json]()
         hits: list[Hit] = []
         tool = search_tool(run.request)
@@ -191,7 +209,7 @@ class Responses:
                 hit
                 for store in stores
                 if store
-                for hit in store.search([question], most, self._files)
+                for hit in store.search([question], most, self._files, tool.get("filters"))
             ]
             searches = [search_item([question], hits)]
         if script.output is not None:
@@ -200,7 +218,7 @@ class Responses:
             said = Said(text=script.text, cites=script.cites)
         else:
             said = self.answerer(run.asked(hits))
-        return [*searches, message_item(said, self._files, run.status)]
+        return [*searches, message_item(said, self._files, status)]
 
 
 def _left_by(run: Run) -> list[Json]:

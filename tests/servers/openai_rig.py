@@ -6,17 +6,8 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
-from core.domain import (
-    Answer,
-    Answered,
-    Citation,
-    Page,
-    Question,
-    RunId,
-    RunState,
-    ThreadRef,
-    TurnId,
-)
+from core.documents import Page
+from core.domain import Answer, Answered, Citation, Question, RunId, RunState, ThreadRef, TurnId
 from core.openai_engine.client import make_client
 from core.openai_engine.engine import OpenAIEngine
 from core.openai_engine.index import OpenAIIndex
@@ -183,7 +174,7 @@ AT_ONCE = Timing(
     patience=5.0,
     uploads_per_second=10_000.0,
 )
-IMPATIENT = Timing(pauses=(), first_look=0.0, patience=0.05, patience_per_file=0.0)
+IMPATIENT = Timing(pauses=(), first_look=0.0, patience=1.0, patience_per_file=0.0)
 
 
 def pages(count: int) -> list[Page]:

@@ -43,6 +43,10 @@ class Script:
     """What the reply to the creation shows, then each look at it; the last stays. A run whose last
     status is `queued` or `in_progress` never ends by itself."""
     seconds: float | None = None  #: the last status comes after this time, however often one looks
+    first_word_seconds: float = 0.0  #: of a stream, until its first word
+    word_seconds: float = 0.0  #: of a stream, for each word; the end comes with the last of them
+    breaks_after: int | None = None  #: events, after which the first stream of a run is cut off
+    silent_after: int | None = None  #: events, after which the first stream of a run hangs
     text: str | None = None  #: what is said; None: the answerer says something
     cites: Sequence[str] = ()  #: ids of files that `text` cites
     output: Sequence[Json] | None = None  #: these items in place of a message
@@ -98,6 +102,9 @@ class Run:
     output: list[Json] = field(default_factory=list)
     completed_at: float | None = None
     looks: int = 0  #: how often it was retrieved
+    planned: list[Json] | None = None  #: what will be said, where it is streamed
+    ends_at: float = 0.0  #: when the last word of a stream is due, by the monotonic clock
+    streams: int = 0  #: how often it was streamed
     is_told: bool = False  #: whether somebody was told how it ended
     is_deleted: bool = False
 
@@ -122,6 +129,8 @@ class Run:
     def due(self, *, looked: bool) -> str:
         """The status that the run should have by now; each look brings it one step further."""
         statuses = self.script.statuses
+        if self.planned is not None:
+            return statuses[-1] if time.monotonic() >= self.ends_at else "in_progress"
         last = len(statuses) - 1
         if self.script.seconds is None:
             self.position = min(self.position + int(looked), last)

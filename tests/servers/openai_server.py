@@ -72,7 +72,7 @@ class OpenAIServer:
         self._faults: list[tuple[str, str, Fault]] = []
         self._outages: list[tuple[str, str, Fault]] = []
         self._holds: list[Hold] = []
-        self._stopping = asyncio.Event()
+        self._stopping = self.responses.stopping
         self._arrived = asyncio.Condition()
         self._runner: web.AppRunner | None = None
         self._address = ""
@@ -181,7 +181,7 @@ class OpenAIServer:
         """The runs that are still at work."""
         return [run for run in self.runs() if run.is_at_work]
 
-    async def wait_for(self, method: str, path: str, count: int = 1, within: float = 5.0) -> None:
+    async def wait_for(self, method: str, path: str, count: int = 1, within: float = 60.0) -> None:
         """Wait until that many requests to `path` have come in; TimeoutError after `within` s."""
         async with asyncio.timeout(within), self._arrived:
             await self._arrived.wait_for(lambda: len(self.sent(method, path)) >= count)

@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from servers.openai_files import Files
+from servers.openai_filters import check_filter
 from servers.openai_vector_stores import STATUSES, Indexing, StoredFile, VectorStore, counts_of
 from servers.openai_wire import (
     ApiError,
@@ -46,6 +47,7 @@ class VectorStores:
             web.post(f"{one}/files", self._attach),
             web.get(f"{one}/files", self._list_files),
             web.get(f"{one}/files/{{file}}", self._retrieve_file),
+            web.post(f"{one}/files/{{file}}", self._relabel),
             web.delete(f"{one}/files/{{file}}", self._detach),
             web.post(f"{one}/file_batches", self._attach_batch),
             web.get(f"{one}/file_batches/{{batch}}", self._retrieve_batch),
@@ -103,15 +105,17 @@ class VectorStores:
     async def _search(self, request: web.Request) -> web.Response:
         store = self.usable(request.match_info["store"])
         body = await read_json(request)
-        known = {"query", "max_num_results", "ranking_options", "rewrite_query"}
+        known = {"query", "max_num_results", "ranking_options", "rewrite_query", "filters"}
         check_fields(body, known, {"query"})
         query = body["query"]
         check_type(query, (str, list), "query")
         queries = [query] if isinstance(query, str) else query
         most = body.get("max_num_results", 10)
         check_range(most, 1, 50, "max_num_results")
+        if body.get("filters") is not None:
+            check_filter(body["filters"])
         data = []
-        for hit in store.search(queries, most, self._files):
+        for hit in store.search(queries, most, self._files, body.get("filters")):
             shape = hit.shape()
             data.append({**shape, "content": [{"type": "text", "text": shape.pop("text")}]})
         return web.json_response(
@@ -139,6 +143,18 @@ class VectorStores:
     async def _retrieve_file(self, request: web.Request) -> web.Response:
         held = self._of(request).held(request.match_info["file"])
         held.look(self._indexing)
+        return web.json_response(held.shape())
+
+    async def _relabel(self, request: web.Request) -> web.Response:
+        """Change the attributes of a file, all of them at once."""
+        store = self.usable(request.match_info["store"])
+        held = store.held(request.match_info["file"])
+        body = await read_json(request)
+        check_fields(body, {"attributes"}, {"attributes"})
+        check_attributes(body["attributes"])
+        if not self._indexing.keeps_labels:
+            raise not_found("Invalid URL (POST /v1/vector_stores/files).")
+        held.attributes = body["attributes"] or {}
         return web.json_response(held.shape())
 
     async def _detach(self, request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from servers.openai_files import File, Files, not_in_store
+from servers.openai_filters import lets_through
 from servers.openai_wire import ApiError, Json, check_choice, check_fields, check_range, new_id, now
 
 # fmt: off
@@ -45,6 +46,7 @@ class Indexing:
     stuck: set[str] = field(default_factory=set)  #: these stay in progress for ever
     lose: set[str] = field(default_factory=set)  #: these are left out, without a word
     lose_in_batches: set[str] = field(default_factory=set)  #: these too, but not one by one
+    keeps_labels: bool = True  #: whether attributes of a file can be changed
     poll_after_ms: int | None = None  #: what the header says while a batch is in progress
 
     def failure_of(self, name: str) -> str | None:
@@ -166,13 +168,16 @@ class VectorStore:
             raise not_in_store(file_id, self.id)
         return self.files[file_id]
 
-    def search(self, questions: Sequence[str], most: int, files: Files) -> list[Hit]:
-        """The files that share words with a question, the best first."""
+    def search(
+        self, questions: Sequence[str], most: int, files: Files, filters: Json | None = None
+    ) -> list[Hit]:
+        """The files that share words with a question and that filters let through, best first."""
         asked = words(" ".join(questions))
         hits = [
             Hit(file=held.file, attributes=held.attributes, score=score, text=text)
             for held in self.files.values()
             if held.status == "completed" and held.file.id in files.all
+            if lets_through(filters, held.attributes)
             for score, text in [_match(asked, held.file.content.decode("utf-8", "replace"))]
             if score > 0
         ]

@@ -6,7 +6,8 @@ remembers markers, as Discord and Slack do.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 
 from core.domain import (
     Answer,
@@ -19,11 +20,13 @@ from core.domain import (
     Reply,
     RunId,
     RunState,
+    Said,
     ThreadRef,
     Working,
 )
 from core.errors import ConversationGone, ConversationLocked
-from core.ports import Reception
+from core.ports import Render, Written
+from core.reception import Reception
 
 Script = Sequence[RunState | Exception]
 
@@ -51,6 +54,8 @@ class ScriptedEngine:
         self._looked_at: set[RunId] = set()
         self._look = asyncio.Condition()
         self.gone: set[ConversationId] = set()
+        self.speaks = False  #: whether answers are heard while they are written
+        self._written: dict[RunId, asyncio.Queue[str | None]] = defaultdict(asyncio.Queue)
         self._runs: dict[RunId, tuple[ConversationId, list[RunState | Exception]]] = {}
         self._busy: dict[ConversationId, RunId] = {}
 
@@ -62,9 +67,14 @@ class ScriptedEngine:
         """Let all further looks at a run find this."""
         self._runs[RunId(run)] = (self._runs[RunId(run)][0], [state])
 
+    async def has_started(self, run: str) -> None:
+        """Wait until there is a run of that name."""
+        async with asyncio.timeout(60), self._look:
+            await self._look.wait_for(lambda: run in self._runs)
+
     async def looked_at(self, count: int) -> None:
         """Wait until so many runs were looked at: they are on record then."""
-        async with asyncio.timeout(20), self._look:
+        async with asyncio.timeout(60), self._look:
             await self._look.wait_for(lambda: len(self._looked_at) >= count)
 
     async def open_conversation(
@@ -89,6 +99,8 @@ class ScriptedEngine:
             states = self.scripts[question.text].pop(0)
         self._runs[run] = (conversation, list(states))
         self._busy[conversation] = run
+        async with self._look:
+            self._look.notify_all()
         if self.before_reply:
             await self.before_reply()
         return run
@@ -106,6 +118,20 @@ class ScriptedEngine:
         if not isinstance(state, Working):
             self._busy.pop(conversation, None)
         return state
+
+    def write(self, run: str, text: str) -> None:
+        """Let those who listen to a run hear that there is more of its answer."""
+        self._written[RunId(run)].put_nowait(text)
+
+    def end_words(self, run: str) -> None:
+        """Let those who listen to a run hear that there is no more."""
+        self._written[RunId(run)].put_nowait(None)
+
+    async def listen(self, run: RunId) -> AsyncIterator[Written]:
+        if not self.speaks:
+            return
+        while (text := await self._written[run].get()) is not None:
+            yield partial(str, text)
 
     async def cancel(self, run: RunId) -> None:
         if self.cancel_errors:
@@ -138,22 +164,68 @@ class RecordingPlatform:
         self.threads: dict[str, list[str]] = defaultdict(list)
         self.replies: list[Reply] = []
         self.announced: list[tuple[str, str]] = []
+        self._announced: set[str] = set()  # markers
+        self.announce_errors: list[Exception] = []
+        self.posts: list[Post] = []  # as they came last, the edited ones too
         self.errors: list[Exception] = []  # raised by the next posts, before they take effect
         self.errors_after: list[Exception] = []  # the same, after they took effect
         self.render_errors: list[Exception] = []
         self.find_errors: list[Exception] = []
         self.finds = 0
+        self.said: list[Said] = []  # by people, beside the questions
+        self.asked_for_talk: list[tuple[MessageId | None, MessageId]] = []  # after, before
+        self.talk_errors: list[Exception] = []
         self.working: set[str] = set()
         self.signs = 0
         self._parts = parts
+        self.draft_seconds: float | None = 0.0
+        self.drafts: list[str] = []  # every state of every draft
+        self.draft_errors: list[Exception] = []
+        self.refused = asyncio.Event()  # a draft was
+        self.draft_errors_after: list[Exception] = []
+        self.before_draft: Callable[[], Awaitable[None]] | None = None
+        self.edits: list[tuple[MessageId, str]] = []
+        self.edit_errors: list[Exception] = []
         self._by_marker: dict[str, MessageId] = {}
+        self._places: dict[MessageId, tuple[str, int]] = {}
         self._posted = asyncio.Condition()
 
     async def open(self) -> None:
         """Always open."""
 
-    async def announce(self, channel: str, text: str) -> None:
-        self.announced.append((channel, text))
+    def channel_of(self, thread: ThreadRef) -> str:
+        return "c1"
+
+    async def talk(
+        self, thread: ThreadRef, after: MessageId | None, before: MessageId, limit: int
+    ) -> Sequence[Said]:
+        self.asked_for_talk.append((after, before))
+        if self.talk_errors:
+            raise self.talk_errors.pop(0)
+        return self.said
+
+    async def announce(
+        self, channel: str, text: str, *, quote: str = "", marker: str = "", doubtful: bool = False
+    ) -> None:
+        if self.announce_errors:
+            raise self.announce_errors.pop(0)
+        if marker and doubtful and marker in self._announced:
+            return
+        self._announced.add(marker)
+        async with self._posted:
+            self.announced.append((channel, "\n> ".join(filter(None, (text, quote)))))
+            self._posted.notify_all()
+
+    async def publish(
+        self, channel: str, part: str, *, marker: str, doubtful: bool = False
+    ) -> None:
+        await self.announce(channel, part, marker=marker, doubtful=doubtful)
+
+    def is_direct(self, thread: ThreadRef) -> bool:
+        return thread.key.startswith("D")
+
+    async def link(self, thread: ThreadRef, message: MessageId) -> str:
+        return f"https://chat.example.com/{thread.key}/{message}"
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         ready.set()
@@ -173,11 +245,60 @@ class RecordingPlatform:
             raise self.errors.pop(0)
         async with self._posted:
             self.threads[post.thread.key].append(post.text)
-            self._by_marker[post.marker] = MessageId(f"p{len(self._by_marker)}")
+            self.posts.append(post)
+            message = self._by_marker[post.marker] = MessageId(f"p{len(self._by_marker)}")
+            self._places[message] = (post.thread.key, len(self.threads[post.thread.key]) - 1)
             self._posted.notify_all()
         if self.errors_after:
             raise self.errors_after.pop(0)
         return self._by_marker[post.marker]
+
+    async def edit(self, post: Post, message: MessageId) -> None:
+        if self.edit_errors:
+            raise self.edit_errors.pop(0)
+        self.edits.append((message, post.text))
+        self.posts.append(post)
+        self._rewrite(message, post.text)
+
+    async def delete(self, thread: ThreadRef, message: MessageId) -> None:
+        if self.edit_errors:
+            raise self.edit_errors.pop(0)
+        key, place = self._places.pop(message)
+        self.threads[key][place] = ""
+
+    def draft_renderer(self) -> Render:
+        return lambda text: [part for part in text.split("|") if part]
+
+    async def draft(self, post: Post, message: MessageId | None) -> MessageId:
+        if self.before_draft:
+            await self.before_draft()
+        if self.draft_errors:
+            self.refused.set()
+            raise self.draft_errors.pop(0)
+        if message is None:
+            message = await self.post(post)
+        else:
+            self._rewrite(message, post.text)
+        async with self._posted:
+            self.drafts.append(post.text)
+            self._posted.notify_all()
+        if self.draft_errors_after:
+            raise self.draft_errors_after.pop(0)
+        return message
+
+    async def told(self, count: int) -> None:
+        """Wait until so much was announced."""
+        async with asyncio.timeout(60), self._posted:
+            await self._posted.wait_for(lambda: len(self.announced) >= count)
+
+    async def drafted(self, text: str) -> None:
+        """Wait until a draft that says this was shown."""
+        async with asyncio.timeout(60), self._posted:
+            await self._posted.wait_for(lambda: text in self.drafts)
+
+    def _rewrite(self, message: MessageId, text: str) -> None:
+        key, place = self._places[message]
+        self.threads[key][place] = text
 
     async def find(self, post: Post) -> MessageId | None:
         self.finds += 1
@@ -194,5 +315,5 @@ class RecordingPlatform:
 
     async def posted(self, count: int) -> None:
         """Wait until so many parts were posted in all."""
-        async with asyncio.timeout(10), self._posted:
+        async with asyncio.timeout(60), self._posted:
             await self._posted.wait_for(lambda: sum(map(len, self.threads.values())) >= count)

@@ -5,7 +5,7 @@ Each calls its `hook` at every point at which a process might be killed.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from core.domain import Comparison, Document, Listed, Page
+from core.documents import Comparison, Document, Listed, Page
 from core.errors import (
     EngineUnreachable,
     IndexRefused,
@@ -89,11 +89,13 @@ class ScriptedIndex:
         self.batch_size = batch_size
         self.lanes = lanes
         self.in_doubt = False
+        self.keeps_labels = True
         self.place = "here"
         self.copies: dict[str, Page] = {}
         self.theirs: set[str] = set()  # refs of what others have put there
         self.puts = 0
         self.compared = 0
+        self.tidied: list[int] = []
         self.refused: set[str] = set()
         self.fail_after: int | None = None
         self.urls_at_removal: list[set[str]] = []
@@ -125,6 +127,15 @@ class ScriptedIndex:
             self.copies.pop(document.ref, None)
         self.urls_at_removal.append({page.url for page in self.copies.values()})
         await self.hook("was removed")
+
+    async def relabel(self, copies: Sequence[Document]) -> Sequence[bool]:
+        for copy in copies:
+            await self.hook(f"relabel {copy.ref}")
+        return [copy.ref in self.copies and self.keeps_labels for copy in copies]
+
+    async def tidy(self, changes: int) -> None:
+        await self.hook("tidy")
+        self.tidied.append(changes)
 
     async def compare(self, documents: Sequence[Document]) -> Comparison:
         await self.hook("compare")

@@ -45,6 +45,12 @@ class Delivery:
         return event
 
     @property
+    def takes_reply(self) -> bool:
+        """Whether the acknowledgement may say something: to a command, or in a modal."""
+        is_view = self.payload.get("type") == "view_submission"
+        return is_view or self.kind == "slash_commands"
+
+    @property
     def latency(self) -> float:
         """Seconds from sending to the acknowledgement."""
         assert self.sent_at is not None
@@ -126,7 +132,7 @@ class Deliveries:
         envelope = {
             "envelope_id": delivery.envelope,
             "type": delivery.kind,
-            "accepts_response_payload": delivery.kind == "slash_commands",
+            "accepts_response_payload": delivery.takes_reply,
             "payload": delivery.payload,
         }
         if delivery.kind == "events_api":
@@ -236,7 +242,7 @@ class Deliveries:
             self.violations.append("an acknowledgement of an unknown envelope")
         elif delivery.acked_at is not None:
             self.violations.append("a second acknowledgement of an envelope")
-        elif reply is not None and delivery.kind != "slash_commands":
+        elif reply is not None and not delivery.takes_reply:
             self.violations.append("an acknowledgement with a payload that is not accepted")
         else:
             self._acknowledge(delivery, reply)

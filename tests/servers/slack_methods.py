@@ -2,11 +2,15 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from servers import slack_pages
+from servers import slack_agent, slack_pages
+from servers.slack_agent import AgentView
+from servers.slack_blocks import checked_blocks, checked_view
+from servers.slack_streams import Streams
 from servers.slack_workspace import (
     APP,
     BOT_ID,
@@ -21,16 +25,13 @@ from servers.slack_workspace import (
 
 LONGEST_TEXT = 40_000
 LONGEST_UPDATE = 4_000
-MOST_BLOCKS = 50
-LONGEST_SECTION = 3_000
 LONGEST_METADATA = 8_000
-LONGEST_LABEL, LONGEST_ACTION, LONGEST_VALUE = 75, 255, 2_000  #: of a button
 
 Emit = Callable[[Json], None]
 Change = Callable[[str, Json, Json], None]
 
 #: What the app was installed with; all that the server knows of.
-SCOPES = {"chat:write"} | {
+SCOPES = {"chat:write", "users:read"} | {
     f"{what}:{right}"
     for what in ("channels", "groups", "im", "mpim")
     for right in ("read", "history")
@@ -74,9 +75,14 @@ class Methods:
         self.changed = changed
         self.deleted = deleted
         self.socket_url = socket_url
+        self.streams = Streams()
         self.statuses: list[Status] = []
         self.shown: dict[tuple[str, str], str] = {}
         self.whispers: list[Json] = []
+        self.refused_blocks: set[str] = set()  #: types of blocks that the workspace does not take
+        self.triggers: dict[str, float] = {}  #: by which a modal may be opened, and until when
+        self.views: list[Json] = []  #: the modals that were opened
+        self.agent_view = AgentView()
 
     def auth_test(self, _: Mapping[str, Any]) -> Json:
         return {
@@ -99,7 +105,7 @@ class Methods:
         more = {"bot_id": BOT_ID, "app_id": APP}
         for name in ("blocks", "metadata"):
             if args.get(name) is not None:
-                more[name] = _CHECKS[name](_decoded(args[name]))
+                more[name] = self._checked(name, args[name])
         thread_ts = args.get("thread_ts")
         message = self.workspace.write(channel, BOT_USER, text, thread_ts=thread_ts, **more)
         if thread_ts is not None:
@@ -109,15 +115,45 @@ class Methods:
 
     def update(self, args: Mapping[str, Any]) -> Json:
         channel, message = self._own(args, "cant_update_message")
-        text = _text(args, LONGEST_UPDATE)
+        self.streams.check_closed(message["ts"])
+        markdown = args.get("markdown_text")
+        if markdown and (args.get("text") or args.get("blocks")):
+            raise SlackError("markdown_text_conflict")
+        text = markdown or _text(args, LONGEST_UPDATE)
+        if args.get("metadata") is not None:
+            message["metadata"] = _metadata(_decoded(args["metadata"]))
         blocks = args.get("blocks")
-        checked = None if blocks is None else checked_blocks(_decoded(blocks))
+        checked = None if blocks is None else self._checked("blocks", blocks)
         before, after = self.workspace.edit(channel, message["ts"], text, checked)
         self.changed(channel.id, after, before)
         return {"channel": channel.id, "ts": message["ts"], "text": text}
 
+    def start_stream(self, args: Mapping[str, Any]) -> Json:
+        channel = self._writable(args["channel"])
+        text = self.streams.check_start(channel, args)
+        more = {"bot_id": BOT_ID, "app_id": APP}
+        message = self.workspace.write(channel, BOT_USER, text, thread_ts=args["thread_ts"], **more)
+        self.streams.begin(message["ts"])
+        self.shown.pop((channel.id, args["thread_ts"]), None)
+        self.emit({**message, "channel": channel.id, "channel_type": channel.kind})
+        return {"channel": channel.id, "ts": message["ts"]}
+
+    def append_stream(self, args: Mapping[str, Any]) -> Json:
+        channel, message = self._own(args, "message_not_owned_by_app")
+        message["text"] = self.streams.append(message, args)
+        return {"channel": channel.id, "ts": message["ts"]}
+
+    def stop_stream(self, args: Mapping[str, Any]) -> Json:
+        channel, message = self._own(args, "message_not_owned_by_app")
+        message["text"] = self.streams.stop(message, args)
+        for name in ("blocks", "metadata"):
+            if args.get(name) is not None:
+                message[name] = self._checked(name, args[name])
+        return {"channel": channel.id, "ts": message["ts"], "message": message}
+
     def delete(self, args: Mapping[str, Any]) -> Json:
         channel, message = self._own(args, "cant_delete_message")
+        self.streams.check_closed(message["ts"])
         self.deleted(channel.id, message["ts"])
         return {"channel": channel.id, "ts": message["ts"]}
 
@@ -128,8 +164,36 @@ class Methods:
         text = _text(args, LONGEST_TEXT)
         blocks = checked_blocks(_decoded(args["blocks"])) if args.get("blocks") else []
         whisper = {"channel": channel.id, "user": args["user"], "text": text}
+        if args.get("thread_ts") is not None:
+            self.workspace.root(channel, args["thread_ts"])
+            whisper["thread_ts"] = args["thread_ts"]
         self.whispers.append(whisper | ({"blocks": blocks} if blocks else {}))
         return {"message_ts": "1.000000"}
+
+    def open_view(self, args: Mapping[str, Any]) -> Json:
+        until = self.triggers.pop(args["trigger_id"], None)
+        if until is None:
+            raise SlackError("invalid_trigger_id")
+        if time.monotonic() > until:
+            raise SlackError("expired_trigger_id")
+        view = checked_view(_decoded(args["view"]))
+        self.views.append({"id": f"V{len(self.views)}", "state": {"values": {}}, **view})
+        return {"view": self.views[-1]}
+
+    def permalink(self, args: Mapping[str, Any]) -> Json:
+        channel = self.workspace.visible(args["channel"])
+        message = channel.find(args["message_ts"])
+        if message is None:
+            raise SlackError("message_not_found")
+        link = f"https://docs.slack.example/archives/{channel.id}/p{message['ts'].replace('.', '')}"
+        if "thread_ts" in message:
+            link += f"?thread_ts={message['thread_ts']}&cid={channel.id}"
+        return {"channel": channel.id, "permalink": link}
+
+    def _checked(self, name: str, value: Any) -> Any:
+        if name == "blocks":
+            return checked_blocks(_decoded(value), self.refused_blocks)
+        return _metadata(_decoded(value))
 
     def replies(self, args: Mapping[str, Any]) -> Json:
         channel = self._readable(args["channel"])
@@ -145,7 +209,7 @@ class Methods:
         return slack_pages.channels(list(self.workspace.channels.values()), args)
 
     def info(self, args: Mapping[str, Any]) -> Json:
-        return {"channel": slack_pages.describe(self.workspace.visible(args["channel"]))}
+        return {"channel": slack_pages.describe(self.workspace.known(args["channel"]))}
 
     def open_direct(self, args: Mapping[str, Any]) -> Json:
         if args["users"] not in self.workspace.users:
@@ -160,6 +224,19 @@ class Methods:
         self.shown[channel.id, thread_ts] = args["status"]
         return {}
 
+    def suggest_prompts(self, args: Mapping[str, Any]) -> Json:
+        channel = self._writable(args["channel_id"])
+        slack_agent.checked_thread(self.scopes, channel, args.get("thread_ts"))
+        prompts = slack_agent.checked_prompts(_decoded(args["prompts"]))
+        self.agent_view.prompts[channel.id] = prompts
+        return {}
+
+    def set_title(self, args: Mapping[str, Any]) -> Json:
+        channel = self._writable(args["channel_id"])
+        slack_agent.checked_thread(self.scopes, channel, args["thread_ts"])
+        self.agent_view.titles[channel.id, args["thread_ts"]] = slack_agent.checked_title(args)
+        return {}
+
     def add_reaction(self, args: Mapping[str, Any]) -> Json:
         message = self._writable(args["channel"]).find(args["timestamp"])
         if message is None:
@@ -171,9 +248,14 @@ class Methods:
         return {}
 
     def user_info(self, args: Mapping[str, Any]) -> Json:
-        if args["user"] not in self.workspace.users:
+        if "users:read" not in self.scopes:
+            raise SlackError("missing_scope", needed="users:read")
+        user = args["user"]
+        if user not in self.workspace.users:
             raise SlackError("user_not_found")
-        return {"user": {"id": args["user"], "team_id": TEAM, "is_bot": args["user"] == BOT_USER}}
+        guest = {"is_restricted": False, "is_ultra_restricted": False}
+        shape = {"id": user, "team_id": TEAM, "is_bot": user == BOT_USER, **guest}
+        return {"user": shape | self.workspace.profiles.get(user, {})}
 
     def _readable(self, channel_id: str) -> Channel:
         channel = self.workspace.visible(channel_id)
@@ -209,10 +291,25 @@ METHODS = {
         knows=(*_POST, *_UNFURL, "reply_broadcast", "link_names", "parse", "username"),
     ),
     "chat.update": Method(run=Methods.update, needs=("channel", "ts"), knows=_POST),
+    "chat.startStream": Method(
+        run=Methods.start_stream,
+        needs=("channel", "thread_ts"),
+        knows=("markdown_text", "recipient_team_id", "recipient_user_id", "task_display_mode"),
+    ),
+    "chat.appendStream": Method(
+        run=Methods.append_stream, needs=("channel", "ts"), knows=("markdown_text",)
+    ),
+    "chat.stopStream": Method(
+        run=Methods.stop_stream,
+        needs=("channel", "ts"),
+        knows=("markdown_text", "blocks", "metadata", "session_status"),
+    ),
     "chat.delete": Method(run=Methods.delete, needs=("channel", "ts")),
     "chat.postEphemeral": Method(
         run=Methods.post_ephemeral, needs=("channel", "user"), knows=_POST
     ),
+    "chat.getPermalink": Method(run=Methods.permalink, needs=("channel", "message_ts")),
+    "views.open": Method(run=Methods.open_view, needs=("trigger_id", "view")),
     "conversations.replies": Method(run=Methods.replies, needs=("channel", "ts"), knows=_PAGE),
     "conversations.history": Method(run=Methods.history, needs=("channel",), knows=_PAGE),
     "users.conversations": Method(
@@ -225,6 +322,12 @@ METHODS = {
         run=Methods.set_status,
         needs=("channel_id", "thread_ts", "status"),
         knows=("loading_messages", "icon_emoji", "icon_url", "username"),
+    ),
+    "assistant.threads.setSuggestedPrompts": Method(
+        run=Methods.suggest_prompts, needs=("channel_id", "prompts"), knows=("thread_ts", "title")
+    ),
+    "assistant.threads.setTitle": Method(
+        run=Methods.set_title, needs=("channel_id", "thread_ts", "title")
     ),
     "reactions.add": Method(run=Methods.add_reaction, needs=("channel", "name", "timestamp")),
     "users.info": Method(run=Methods.user_info, needs=("user",)),
@@ -250,42 +353,6 @@ def _decoded(value: Any) -> Any:
         raise SlackError("invalid_arguments") from None
 
 
-def checked_blocks(blocks: Any) -> Any:
-    """Blocks as Slack takes them, of the kinds that are in use here."""
-    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise SlackError("invalid_blocks_format")
-    too_long = any(len(str(_section(block))) > LONGEST_SECTION for block in blocks)
-    if len(blocks) > MOST_BLOCKS or too_long or not all("type" in block for block in blocks):
-        raise SlackError("invalid_blocks")
-    elements = [one for block in blocks for one in block.get("elements", ())]
-    ids = [one.get("action_id") for one in elements]
-    if not all(map(_is_button, elements)) or len(set(ids)) < len(ids):
-        raise SlackError("invalid_blocks")
-    if any(block["type"] == "actions" and not block.get("elements") for block in blocks):
-        raise SlackError("invalid_blocks")
-    return blocks
-
-
-def _is_button(element: Json) -> bool:
-    """Whether it is a button that Slack takes; there are no other elements here."""
-    text, action = element.get("text") or {}, element.get("action_id")
-    known = {"type", "action_id", "text", "value", "style", "confirm", "url"}
-    return (
-        element.get("type") == "button"
-        and not set(element) - known
-        and text.get("type") == "plain_text"
-        and 0 < len(text.get("text", "")) <= LONGEST_LABEL
-        and (action is None or 0 < len(action) <= LONGEST_ACTION)
-        and len(element.get("value", "")) <= LONGEST_VALUE
-        and element.get("style") in (None, "primary", "danger")
-    )
-
-
-def _section(block: Json) -> object:
-    text = block.get("text")
-    return text.get("text", "") if isinstance(text, dict) else ""
-
-
 def _metadata(metadata: Any) -> Any:
     if not isinstance(metadata, dict) or set(metadata) - {"event_type", "event_payload"}:
         raise SlackError("invalid_metadata_format")
@@ -297,6 +364,3 @@ def _metadata(metadata: Any) -> Any:
     if len(json.dumps(metadata)) > LONGEST_METADATA:
         raise SlackError("metadata_too_large")
     return metadata
-
-
-_CHECKS = {"blocks": checked_blocks, "metadata": _metadata}

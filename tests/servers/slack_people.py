@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from servers.slack_deliveries import Deliveries, Delivery
+from servers.slack_methods import Methods
 from servers.slack_workspace import APP, BOT_USER, ENTERPRISE, TEAM, Json, Workspace
 
 RESPONSE_SECONDS = 30 * 60
+TRIGGER_SECONDS = 3.0
 
 
 @dataclass(kw_only=True)
@@ -28,6 +30,7 @@ class People:
     base_url: str
     response_urls: dict[str, ResponseUrl]
     _deliveries: Deliveries
+    _methods: Methods
     _numbers: "itertools.count[int]"
     _copies: int
 
@@ -74,6 +77,17 @@ class People:
         """Write to the bot directly, in the channel `workspace.direct(user).id`."""
         channel = self.workspace.direct(user).id
         return self.say(channel, user, text, thread_ts=thread_ts, files=files)
+
+    def open_home(self, user: str, tab: str = "messages") -> Delivery:
+        """Open the app at one of its tabs; the bot hears of it where it subscribed to that."""
+        event: Json = {
+            "type": "app_home_opened",
+            "user": user,
+            "channel": self.workspace.direct(user).id,
+            "tab": tab,
+            "event_ts": self.workspace.next_ts(),
+        }
+        return self.event(event)
 
     def edit(self, channel: str, ts: str, text: str) -> None:
         """Let the author of a message change its text, as it travels.
@@ -152,6 +166,10 @@ class People:
             self._deliveries.send("events_api", payload, repeated=True)
         return first
 
+    def deliver(self, kind: str, payload: Json) -> Delivery:
+        """Deliver a request as it was recorded; `kind` is that of the envelope."""
+        return self._deliveries.send(kind, payload)
+
     def interact(self, payload: Json) -> Delivery:
         """Deliver an interaction, such as a click on a button."""
         who = {"user": {"id": "U0ALICE", "team_id": TEAM}, "team": {"id": TEAM}}
@@ -162,8 +180,8 @@ class People:
 
         There must be such a button.
         """
-        buttons = [one for block in shown["blocks"] for one in block.get("elements", ())]
-        (button,) = [one for one in buttons if one["text"]["text"] == label]
+        elements = [one for block in shown["blocks"] for one in block.get("elements", ())]
+        (action,) = [act for one in elements for act in _actions(one) if act["label"] == label]
         whispered = "ts" not in shown
         number = shown.setdefault("shown_as", self.workspace.next_ts())
         container = {
@@ -172,21 +190,66 @@ class People:
             "channel_id": channel,
             "is_ephemeral": whispered,
         }
-        action = {name: button[name] for name in ("type", "action_id", "text")}
-        action |= {"block_id": "b1", "action_ts": self.workspace.next_ts()}
+        if shown.get("thread_ts"):
+            container["thread_ts"] = shown["thread_ts"]
+        sent = {name: value for name, value in action.items() if name != "label"}
+        sent |= {"block_id": "b1", "action_ts": self.workspace.next_ts()}
         payload = {
             "type": "block_actions",
             "user": {"id": user, "username": "someone", "team_id": TEAM},
             "token": "verification",
             "container": container,
             "channel": {"id": channel, "name": "directmessage"},
-            "trigger_id": f"{next(self._numbers)}.trigger",
+            "trigger_id": self.trigger(),
             "is_enterprise_install": False,
             "state": {"values": {}},
             "response_url": self._response_url(shown),
-            "actions": [action],
+            "actions": [sent],
         }
         return self.interact(payload if whispered else payload | {"message": dict(shown)})
+
+    def submit(self, view: Json, text: str | None, *, user: str) -> Delivery:
+        """Fill a modal with one input in, and send it."""
+        (block,) = view["blocks"]
+        value = {"type": "plain_text_input", "value": text}
+        state = {"values": {block["block_id"]: {block["element"]["action_id"]: value}}}
+        filled = {**view, "state": state}
+        return self.interact(
+            {
+                "type": "view_submission",
+                "user": {"id": user, "username": "someone", "team_id": TEAM},
+                "token": "verification",
+                "trigger_id": self.trigger(),
+                "view": filled,
+                "response_urls": [],
+                "is_enterprise_install": False,
+            }
+        )
+
+    def message_menu(self, callback: str, channel: str, ts: str, *, user: str) -> Delivery:
+        """Choose a shortcut in the menu of a message."""
+        place = self.workspace.channels[channel]
+        return self.interact(
+            {
+                "type": "message_action",
+                "callback_id": callback,
+                "user": {"id": user, "username": "someone", "team_id": TEAM},
+                "token": "verification",
+                "action_ts": self.workspace.next_ts(),
+                "trigger_id": self.trigger(),
+                "response_url": self._response_url(),
+                "message_ts": ts,
+                "channel": {"id": channel, "name": "general"},
+                "message": dict(place.get(ts)),
+                "is_enterprise_install": False,
+            }
+        )
+
+    def trigger(self) -> str:
+        """An id by which a modal may be opened, soon and once."""
+        trigger = f"{next(self._numbers)}.trigger"
+        self._methods.triggers[trigger] = time.monotonic() + TRIGGER_SECONDS
+        return trigger
 
     def _response_url(self, replaces: Json | None = None) -> str:
         kind = "commands" if replaces is None else "actions"
@@ -223,5 +286,18 @@ class People:
             "event_id": f"Ev{next(self._numbers):09d}",
             "event_time": int(time.time()),
             "authorizations": [installed],
-            "is_ext_shared_channel": False,
+            "is_ext_shared_channel": event.get("channel") in self.workspace.shared,
         }
+
+
+def _actions(element: Json) -> list[Json]:
+    """What pressing an element sends, by its label; feedback buttons are two in one."""
+    sent = {"type": element["type"], "action_id": element["action_id"]}
+    if element["type"] == "feedback_buttons":
+        both = (element["positive_button"], element["negative_button"])
+        return [
+            sent | {"label": one["text"]["text"], "text": one["text"], "value": one["value"]}
+            for one in both
+        ]
+    value = {"value": element["value"]} if "value" in element else {}
+    return [sent | {"label": element["text"]["text"], "text": element["text"]} | value]

@@ -20,9 +20,12 @@ from typing import Any, Self, TypeVar
 from aiohttp import web
 
 from servers.faults import Fault
+from servers.slack_agent import AgentView
+from servers.slack_blocks import checked_blocks
 from servers.slack_deliveries import Deliveries, Delivery
-from servers.slack_methods import METHODS, Method, Methods, checked_blocks
+from servers.slack_methods import METHODS, Method, Methods
 from servers.slack_people import People, ResponseUrl
+from servers.slack_streams import Streams
 from servers.slack_workspace import BOT_USER as BOT_USER
 from servers.slack_workspace import Json, SlackError, Workspace
 
@@ -139,6 +142,26 @@ class SlackServer(People):
         return self._methods.scopes
 
     @property
+    def refused_blocks(self) -> set[str]:
+        """Types of blocks that the workspace does not take."""
+        return self._methods.refused_blocks
+
+    @property
+    def views(self) -> list[Json]:
+        """Every modal that was opened."""
+        return self._methods.views
+
+    @property
+    def agent_view(self) -> AgentView:
+        """What people see in the agent view, for apps that have the scope for it."""
+        return self._methods.agent_view
+
+    @property
+    def streams(self) -> Streams:
+        """Which messages grow, and for how long they may."""
+        return self._methods.streams
+
+    @property
     def whispers(self) -> list[Json]:
         """Every ephemeral message, as channel, user and text."""
         return self._methods.whispers
@@ -159,7 +182,7 @@ class SlackServer(People):
         """What was sent to the response URL of a slash command, or of the press of a button."""
         return self.response_urls[command.payload["response_url"]].answers
 
-    async def wait_for(self, predicate: Callable[[], T], seconds: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[], T], seconds: float = 60.0) -> T:
         """Wait until something holds, looking whenever anything happens here; what it returns."""
         async with asyncio.timeout(seconds):
             while not (value := predicate()):

@@ -77,6 +77,9 @@ class Workspace:
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
         self.users = {BOT_USER}
+        #: What users.info says of people beyond the usual: guests, members of other workspaces.
+        self.profiles: dict[str, Json] = {}
+        self.shared: set[str] = set()  #: channels that another organisation is in, too
         self._numbers = itertools.count(1)
         self.add_channel("C0GENERAL")
 
@@ -108,11 +111,16 @@ class Workspace:
         """The channel as the bot gets at it; by a person's id, the direct messages with them."""
         if channel_id in self.users:
             return self.direct(channel_id)
+        channel = self.known(channel_id)
+        if BOT_USER not in channel.members:
+            raise SlackError("not_in_channel")
+        return channel
+
+    def known(self, channel_id: str) -> Channel:
+        """The channel as the bot may know of it: a public one also from outside."""
         channel = self.channels.get(channel_id)
         if channel is None or (channel.kind != "channel" and BOT_USER not in channel.members):
             raise SlackError("channel_not_found")
-        if BOT_USER not in channel.members:
-            raise SlackError("not_in_channel")
         return channel
 
     def root(self, channel: Channel, thread_ts: str) -> Json:

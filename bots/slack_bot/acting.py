@@ -1,0 +1,47 @@
+"""The calls to Slack that acting on a reply needs: modals, whispers in a thread, links."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bots.slack_bot.api import METADATA_TYPE, Bot, SlackApi
+from bots.slack_bot.errors import translated
+
+SEARCHED: Final = (
+    200  #: messages of a channel, the newest ones, among which one of ours is looked for
+)
+
+
+async def open_view(api: SlackApi, trigger: str, view: Mapping[str, Any]) -> None:
+    """Open a modal for the person of a trigger, which Slack takes for 3 s."""
+    with translated():
+        await api.client.views_open(trigger_id=trigger, view=dict(view))
+
+
+async def whisper(api: SlackApi, channel: str, user: str, text: str, *, root: str | None) -> None:
+    """Post a message in a thread, or a channel, that only one member of the channel sees."""
+    with translated():
+        await api.client.chat_postEphemeral(channel=channel, user=user, text=text, thread_ts=root)
+
+
+async def permalink(api: SlackApi, channel: str, ts: str) -> str:
+    """Ask for the address at which people find a message."""
+    with translated():
+        reply = await api.client.chat_getPermalink(channel=channel, message_ts=ts)
+        return str(reply.get("permalink") or "")
+
+
+async def is_announced(api: SlackApi, channel: str, marker: str, bot: Bot) -> bool:
+    """Whether a message of ours with this marker is among the newest ones of a channel."""
+    with translated():
+        reply = await api.client.conversations_history(
+            channel=channel, limit=SEARCHED, include_all_metadata=True
+        )
+        return any(_is_marked(message, marker, bot) for message in reply["messages"])
+
+
+def _is_marked(message: Mapping[str, Any], marker: str, bot: Bot) -> bool:
+    metadata = message.get("metadata") or {}
+    payload = metadata.get("event_payload") or {}
+    ours = message.get("user") == bot.user or (bot.bot_id and message.get("bot_id") == bot.bot_id)
+    is_kept = metadata.get("event_type") == METADATA_TYPE and payload.get("marker") == marker
+    return bool(ours) and is_kept

@@ -1,0 +1,121 @@
+"""What a press of a button under a reply does.
+
+A button says which turn it is about, and whoever can send a press can write anything there. So the
+turn must be one of the place that the button is in, and who may press what is decided here.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from core.domain import Button, Mention, ThreadId, ThreadRef, Turn
+from core.humans import Humans
+from core.press import Press, Pressed
+from core.store import Store
+from core.store.turns import UNSETTLED
+from core.talk import CALLED as CALLED_IN
+
+log = logging.getLogger(__name__)
+
+LONGEST_REASON: Final = 2_000  # characters
+
+THANKS: Final = "Thank you for your feedback."
+REASON_TAKEN: Final = "Thank you. That helps to mend the documentation."
+UNKNOWN: Final = "I do not know this reply any more."
+NOT_YOURS: Final = "Only the person who asked can do that."
+AT_IT: Final = "I am at it."
+FORGOTTEN: Final = "I do not have this question any more. Please ask it again."
+CALLED: Final = "I have called for a human. I stay quiet here until somebody mentions me."
+CALLED_BEFORE: Final = "People have been called to this thread already."
+NOBODY: Final = "There is nobody whom I could call."
+TOO_LATE: Final = "There is nothing to stop any more."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Presses:
+    """Carries presses out."""
+
+    store: Store
+    admins: Collection[str]  #: written `platform:user`
+    humans: Humans
+    take: Callable[[Mention], Awaitable[bool]]  #: what asks a question anew
+    #: keeps quiet in a thread: why, and since when
+    silence: Callable[[ThreadRef, str, float], Awaitable[None]]
+    on_change: Callable[[ThreadId], None]  #: hears of a thread where a run is to be stopped
+    on_call: Callable[[], None]  #: hears that there are people to call
+
+    async def press(self, press: Press) -> Pressed:
+        """See `Reception.press`."""
+        turn = await self.store.turns.get(press.turn)
+        if turn is None or not _is_there(turn, press):
+            log.warning("A press that fits no reply", extra={"platform": press.platform})
+            return Pressed(said=UNKNOWN)
+        log.info("Button pressed", extra={"turn": turn.id, "button": str(press.button)})
+        match press.button:
+            case Button.HELPFUL:
+                return await self._judge(turn, press)
+            case Button.UNHELPFUL:
+                return await self._judge(turn, press)
+            case Button.AGAIN:
+                return await self._again(turn, press)
+            case Button.HUMAN:
+                return await self._call(turn, press)
+            case Button.STOP:
+                return await self._stop(turn, press)
+
+    async def _judge(self, turn: Turn, press: Press) -> Pressed:
+        feedback = self.store.feedback
+        if reason := press.reason.strip():
+            await feedback.explain(turn.id, press.user, reason[:LONGEST_REASON], press.at)
+            return Pressed(said=REASON_TAKEN)
+        helped = press.button is Button.HELPFUL
+        await feedback.judge(turn.id, press.user, "helpful" if helped else "unhelpful", press.at)
+        return Pressed(said=THANKS, asks_why=not helped)
+
+    async def _again(self, turn: Turn, press: Press) -> Pressed:
+        """Ask the same anew. The message of the button names the new turn: once for each reply."""
+        if turn.author != press.user:
+            return Pressed(said=NOT_YOURS)
+        if turn.state in UNSETTLED:  # one whose reply is just being posted may be pressed already
+            return Pressed(said=AT_IT)
+        question = await self.store.turns.question(turn.id)
+        if question is None:
+            return Pressed(said=FORGOTTEN)
+        mention = Mention(
+            thread=turn.thread,
+            channel=press.channel,
+            message=press.message,
+            author=turn.author,
+            text=question or CALLED_IN,  # to what was said before, which is in the conversation
+            at=press.at,
+        )
+        await self.take(mention)
+        return Pressed(said=AT_IT)
+
+    async def _call(self, turn: Turn, press: Press) -> Pressed:
+        if not self.humans.can_be_called(turn):
+            return Pressed(said=NOBODY)
+        is_first = await self.store.calls.add(turn, press.user, press.at)
+        await self.silence(turn.thread, "human", press.at)
+        if not is_first:
+            return Pressed(said=CALLED_BEFORE)
+        self.on_call()
+        return Pressed(said=CALLED)
+
+    async def _stop(self, turn: Turn, press: Press) -> Pressed:
+        is_admin = f"{press.platform}:{press.user}" in self.admins
+        if turn.author != press.user and not is_admin:
+            return Pressed(said=NOT_YOURS)
+        if not await self.store.turns.stop(turn):
+            return Pressed(said=TOO_LATE)
+        self.on_change(turn.thread_id)
+        return Pressed(said="")
+
+
+def _is_there(turn: Turn, press: Press) -> bool:
+    """Whether the turn is one of the place where the button is."""
+    thread = turn.thread
+    if (thread.platform, thread.tenant) != (press.platform, press.tenant):
+        return False
+    return press.thread == thread if press.thread is not None else press.channel == turn.channel

@@ -1,0 +1,192 @@
+"""Responses as they are written: OpenAI's streams of events, and the text that is read out of them.
+
+A stream tells sooner what a look tells later, and is never needed: one that breaks or falls silent
+is taken up again where it was, and one that OpenAI does not offer is done without.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import openai
+from openai import AsyncOpenAI, AsyncStream, Timeout, omit
+from openai.types.responses import Response, ResponseStreamEvent
+
+from core.domain import RunId
+from core.errors import EngineUnreachable
+from core.openai_engine.answers import clean_text, says_not_in_docs
+from core.openai_engine.client import CONNECT_SECONDS
+from core.openai_engine.errors import usable
+from core.openai_engine.transcript import INCLUDE
+from core.ports import Written
+
+log = logging.getLogger(__name__)
+
+MOST = 300  # streams at once; the client has 1,000 connections, for everything
+TROUBLES = 5  # in a row, after which a run is only looked at
+FIRST_PAUSE = 0.5  # seconds before a stream is taken up again, doubled with each trouble
+SILENCE = 20.0  # seconds after which a stream counts as broken
+LEFT = 60.0  # seconds after which a stream that nobody listens to is closed
+KEPT = 1_000  # ends of runs that nobody has looked at yet
+
+# What may yet become a mark of another program, or ours for "not in the documentation".
+_UNFINISHED = re.compile(
+    r"(?:\uE200[^\uE201]*|【[^】\n]*|[`*_]*\[\[?[\w\s-]{0,16}\]?|(?:file)?cite)\Z"
+)
+_OVER = ("response.completed", "response.failed", "response.incomplete")
+
+Events = AsyncStream[ResponseStreamEvent]
+
+
+class Streams:
+    """The open streams of one process."""
+
+    def __init__(self, client: AsyncOpenAI) -> None:
+        self._client = client
+        # Nobody listens to them yet; and since when they were begun, by the monotonic clock.
+        self._begun: dict[RunId, tuple[Events, float]] = {}
+        self._listened = 0
+        self._ended: dict[RunId, Response] = {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more stream may be opened."""
+        return len(self._begun) - len(self._left()) + self._listened < MOST
+
+    async def begin(self, stream: Events) -> Response:
+        """Keep the stream of a response that was just created; the response as it begins.
+
+        Raises as the SDK does, and EngineUnreachable where the stream does not say what it is of.
+        """
+        for run in self._left():
+            await self.forget(run)
+        try:
+            async for event in stream:
+                begun = getattr(event, "response", None)
+                if begun is not None:
+                    response = usable(Response, begun)
+                    self._begun[RunId(response.id)] = stream, time.monotonic()
+                    return response
+        except BaseException:
+            await stream.close()
+            raise
+        await stream.close()
+        raise EngineUnreachable
+
+    async def listen(self, run: RunId) -> AsyncIterator[Written]:
+        """See `AnswerEngine.listen`."""
+        if run not in self._begun and not self.has_room:
+            return  # after a restart there may be thousands of runs
+        heard, troubles = _Heard(), 0
+        self._listened += 1
+        try:
+            while troubles < TROUBLES and heard.end is None:
+                position = heard.position
+                try:
+                    begun, _ = self._begun.pop(run, (None, 0.0))
+                    stream = begun or await self._resume(run, position)
+                    async with stream:
+                        async for event in stream:
+                            if heard.hear(event):
+                                yield heard.written
+                except (openai.APIConnectionError, openai.InternalServerError) as error:
+                    log.debug("A stream broke", extra={"run": run, "error": type(error).__name__})
+                except (openai.OpenAIError, EngineUnreachable, ValueError) as error:  # no JSON
+                    log.debug("No stream", extra={"run": run, "error": type(error).__name__})
+                    break
+                troubles = 0 if heard.position != position else troubles + 1
+                if heard.end is None:
+                    await asyncio.sleep(FIRST_PAUSE * 2**troubles if troubles else 0.0)
+        finally:
+            self._listened -= 1
+        if heard.end is not None:
+            self._keep(run, heard.end)
+
+    def ended(self, run: RunId) -> Response | None:
+        """The response of a run whose end was heard; each is told once."""
+        return self._ended.pop(run, None)
+
+    async def forget(self, run: RunId) -> None:
+        """Close the stream of a run that nobody waits for."""
+        self._ended.pop(run, None)
+        stream, _ = self._begun.pop(run, (None, 0.0))
+        if stream is not None:
+            await stream.close()
+
+    async def close(self) -> None:
+        """Close the streams that nobody listens to."""
+        for run in list(self._begun):
+            await self.forget(run)
+
+    def _left(self) -> list[RunId]:
+        """The runs that nobody has come to listen to: their turns are in other hands, or over."""
+        before = time.monotonic() - LEFT
+        return [run for run, (_, at) in self._begun.items() if at <= before]
+
+    async def _resume(self, run: RunId, position: int | None) -> Events:
+        return await self._client.responses.retrieve(
+            run,
+            stream=True,
+            starting_after=omit if position is None else position,
+            include=INCLUDE,
+            timeout=stream_timeout(),
+        )
+
+    def _keep(self, run: RunId, end: Response) -> None:
+        self._ended[run] = end
+        if len(self._ended) > KEPT:
+            del self._ended[next(iter(self._ended))]
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What was read of one response."""
+
+    position: int | None = None  #: of the last event
+    end: Response | None = None
+    _texts: dict[tuple[int, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    _asides: set[int] = field(default_factory=set)  # what the model says to itself on the way
+
+    def hear(self, event: ResponseStreamEvent) -> bool:
+        """Take an event in; whether there is more of the answer now."""
+        number = getattr(event, "sequence_number", None)
+        if isinstance(number, int):
+            if self.position is not None and number <= self.position:
+                return False  # told again when the stream was taken up
+            self.position = number
+        if event.type in _OVER:
+            self.end = usable(Response, getattr(event, "response", None))
+            return True
+        if event.type == "response.output_item.added":
+            if getattr(event.item, "phase", None) == "commentary":
+                self._asides.add(event.output_index)
+            return False
+        if event.type not in ("response.output_text.delta", "response.refusal.delta"):
+            return False
+        self._texts[event.output_index, event.content_index].append(event.delta)
+        return event.output_index not in self._asides
+
+    def written(self) -> str:
+        """The answer so far, as it can be shown: without marks, whole or half."""
+        messages: dict[int, list[str]] = defaultdict(list)
+        for (output, _), deltas in sorted(self._texts.items()):
+            if output not in self._asides:
+                messages[output] += deltas
+        text = "\n\n".join("".join(deltas) for deltas in messages.values())
+        return "" if says_not_in_docs(text) else clean_text(_UNFINISHED.sub("", text))
+
+
+def stream_timeout() -> Timeout:
+    """How long to wait for the next event."""
+    return Timeout(SILENCE, connect=CONNECT_SECONDS)
+
+
+async def no_stream() -> AsyncIterator[Written]:
+    """Say nothing."""
+    nothing: tuple[Written, ...] = ()
+    for written in nothing:
+        yield written

@@ -1,0 +1,158 @@
+"""How Docent stands in a thread: whether it was called there, and whether it is to keep quiet.
+
+It is quiet where something silenced it after the last call. Both are times of messages, and only
+grow: events that come late, or twice, change nothing.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.domain import Mention, ThreadId, ThreadRef
+from core.store.database import Database
+from core.store.schema import threads, turns
+
+#: How a message comes to be taken: it calls us, it follows what we said, it tells us to stop.
+Kind = Literal["call", "follow_up", "stop"]
+
+BOTS_IN_A_ROW = 3  # questions of bots in a thread without one of a person between
+
+_IS_QUIET = and_(
+    threads.c.quiet_since.is_not(None),
+    or_(threads.c.called_at.is_(None), threads.c.quiet_since >= threads.c.called_at),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """How Docent stands in a thread where somebody says something."""
+
+    thread: ThreadId
+    quiet: bool
+    last_at: float  #: when the last turn was asked, or answered
+    has_asked: bool  #: whether whoever speaks has asked something in the thread
+    quiet_since: float | None  #: when it was to keep quiet last, though it was called since
+    called_at: float | None
+
+    def was_quiet(self, at: float) -> bool:
+        """Whether it was to keep quiet then, though it was called since: said to nobody of us."""
+        if self.quiet_since is None or self.called_at is None:
+            return False
+        return self.quiet_since <= at < self.called_at
+
+
+class Standings:
+    """Where Docent takes part."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, thread: ThreadRef, speaker: str) -> Standing | None:
+        """How it stands for somebody who speaks in a thread; None where nobody asked there.
+
+        One read, of an index where the thread is not known.
+        """
+        of_thread = turns.c.thread_id == threads.c.id
+        last = (
+            select(func.coalesce(turns.c.finished_at, turns.c.asked_at))
+            .where(of_thread)
+            .order_by(turns.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        asked = exists().where(of_thread, turns.c.author == speaker)
+        query = select(
+            threads.c.id,
+            _IS_QUIET.label("quiet"),
+            threads.c.quiet_since,
+            threads.c.called_at,
+            last.label("last_at"),
+            asked.label("asked"),
+        ).where(is_place(thread))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None or row.last_at is None:
+            return None
+        return Standing(
+            thread=ThreadId(row.id),
+            quiet=bool(row.quiet),
+            last_at=row.last_at,
+            has_asked=bool(row.asked),
+            quiet_since=row.quiet_since,
+            called_at=row.called_at,
+        )
+
+    async def quieten(self, thread: ThreadId, why: str, at: float) -> None:
+        """Keep quiet in a thread from `at` on, until the next call. Raises StoreError."""
+        async with self._database.write() as connection:
+            await quieten(connection, thread, why, at)
+
+
+# --- steps of a transaction -----------------------------------------------------------------------
+
+
+def is_place(thread: ThreadRef) -> Any:
+    """Whether a row is that of the thread."""
+    return and_(
+        threads.c.platform == thread.platform,
+        threads.c.tenant == thread.tenant,
+        threads.c.key == thread.key,
+    )
+
+
+async def enter(
+    connection: AsyncConnection,
+    database: Database,
+    mention: Mention,
+    kind: Kind,
+) -> ThreadId | None:
+    """The row of a mention's thread, made where there is none; None where it is not to be taken.
+
+    The thread is locked until the transaction ends.
+    """
+    if kind == "follow_up":
+        query = select(threads.c.id).where(is_place(mention.thread), ~_IS_QUIET)
+        followed = await connection.execute(query.with_for_update(key_share=True))
+        return followed.scalar_one_or_none()
+    thread = mention.thread
+    row = {"platform": thread.platform, "tenant": thread.tenant, "key": thread.key}
+    # An update that changes nothing else, because DO NOTHING would return no id.
+    change: dict[str, Any] = {"key": thread.key}
+    calls = kind == "call" and not mention.bot
+    if calls:
+        earlier = case((threads.c.called_at > mention.at, threads.c.called_at), else_=mention.at)
+        change = {"called_at": earlier, "bots_in_a_row": 0}
+    made = database.insert(threads).values(
+        **row, created_at=time.time(), called_at=mention.at if calls else None
+    )
+    upsert = made.on_conflict_do_update(index_elements=list(row), set_=change)
+    returned = upsert.returning(threads.c.id, threads.c.bots_in_a_row)
+    found = (await connection.execute(returned)).one()
+    if mention.bot and found.bots_in_a_row >= BOTS_IN_A_ROW:
+        return None
+    return ThreadId(found.id)
+
+
+async def count_bots(
+    connection: AsyncConnection, thread: ThreadId, mention: Mention, kind: Kind
+) -> None:
+    """Count a question that was taken, if it is a bot's; a person's begins the count anew."""
+    count = update(threads).where(threads.c.id == thread)
+    if mention.bot:
+        more = {"bots_in_a_row": threads.c.bots_in_a_row + 1}
+        await connection.execute(count.values(more))
+    elif kind == "follow_up":  # a call has begun it anew
+        await connection.execute(count.where(threads.c.bots_in_a_row > 0).values(bots_in_a_row=0))
+
+
+async def quieten(connection: AsyncConnection, thread: ThreadId, why: str, at: float) -> None:
+    """Keep quiet in a thread from `at` on, until the next call."""
+    is_earlier = or_(threads.c.quiet_since.is_(None), threads.c.quiet_since < at)
+    await connection.execute(
+        update(threads)
+        .where(threads.c.id == thread, is_earlier)
+        .values(quiet_since=at, quiet_why=why)
+    )

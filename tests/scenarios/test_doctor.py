@@ -1,0 +1,54 @@
+"""`docent doctor` on what `docent run` would stumble over later."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+
+from core.store import migrate_database
+from servers.docent_rig import DocentProcess
+
+
+def refuse_writes(url: str) -> None:
+    """Let a database be read, and nothing more."""
+    if url.startswith("sqlite"):
+        # No right on the file would do: it holds for everybody but root.
+        refusal = "SELECT RAISE(ABORT, 'attempt to write a readonly database')"
+        with closing(sqlite3.connect(url.partition("///")[2])) as connection:
+            connection.execute(
+                f"CREATE TRIGGER refuse BEFORE INSERT ON kept_values BEGIN {refusal}; END"
+            )
+        return
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+
+
+async def findings(folder: Path, values: dict[str, str]) -> tuple[int | None, dict[str, str]]:
+    """The exit code, and the line of each thing that was looked at."""
+    process = await DocentProcess.start(folder, values, "doctor")
+    code, output, _ = await process.end()
+    return code, {line[6:20].strip(): line for line in output.splitlines()}
+
+
+async def test_a_database_that_cannot_be_written_is_to_be_mended(
+    slack_values: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    await migrate_database(database_url)
+    code, found = await findings(tmp_path, slack_values)
+    assert code == 0
+    assert found["database"].startswith("ok")
+    assert found["ops channel"].startswith("- ")
+
+    refuse_writes(database_url)
+    code, found = await findings(
+        tmp_path,
+        {**slack_values, **dict.fromkeys(("OPS_CHANNEL", "DIGEST_CHANNEL"), "slack:C0NOWHERE")},
+    )
+    assert code == 1
+    assert found["database"].startswith("MEND")
+    assert "nothing can be written" in found["database"]
+    assert found["ops channel"].startswith("MEND")
+    assert found["digest channel"].startswith("MEND")
+    assert found["slack"].startswith("ok")
