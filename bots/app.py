@@ -1,6 +1,8 @@
 """The composition root: the one place where stores, engines, indexes and platforms are made.
 
-A third platform adds a line to `make_platforms`, a second engine a line to `_make_engine`.
+A third platform adds a line to `make_platforms`, a second engine a line to `_make_engine`. What
+needs an SDK is imported where it is made: each takes a third of a second, and most commands need
+none.
 """
 
 import logging
@@ -10,9 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from bots import webhook
-from bots.discord_bot.adapter import DiscordPlatform
-from bots.slack_bot.adapter import SlackPlatform
 from bots.terminal_bot.adapter import USER
 from core.abandoned import AbandonedRuns
 from core.alerts import Alerts, announcer
@@ -37,11 +36,6 @@ from core.local_engine.index import LocalIndex
 from core.local_engine.sections import Sections
 from core.loop import Loop
 from core.manners import Manners
-from core.openai_engine.client import make_client
-from core.openai_engine.engine import OpenAIEngine
-from core.openai_engine.index import OpenAIIndex
-from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
-from core.openai_engine.vector_store import VectorStore
 from core.ports import AnswerEngine, DocumentIndex, PageSource, Platform
 from core.refresh import MARKS, Refresher
 from core.refresh.names import by_any_name
@@ -108,8 +102,12 @@ def make_platforms(settings: Settings, store: Store, roles: Roles) -> list[Platf
     told = (settings.ops_channel, settings.team_channel, settings.digest_channel)
     needed = roles.listens | {channel.partition(":")[0] for channel in told if channel}
     if settings.slack and (roles.works or "slack" in needed):
+        from bots.slack_bot.adapter import SlackPlatform
+
         platforms.append(SlackPlatform(settings.slack))
     if settings.discord and (roles.works or "discord" in needed):
+        from bots.discord_bot.adapter import DiscordPlatform
+
         platforms.append(
             DiscordPlatform(
                 settings.discord,
@@ -277,9 +275,13 @@ def _make_hook(
         return None
     deployed = DeployHook(secret=settings.docs_webhook_secret, refresher=refresher)
     port: int | None = settings.port
-    for platform in platforms:
-        if isinstance(platform, SlackPlatform) and platform.serves_http:
-            platform.routes, port = webhook.routes(deployed), None
+    if any(platform.name == "slack" for platform in platforms):
+        from bots import webhook
+        from bots.slack_bot.adapter import SlackPlatform
+
+        for platform in platforms:
+            if isinstance(platform, SlackPlatform) and platform.serves_http:
+                platform.routes, port = webhook.routes(deployed), None
     return Hook(deployed=deployed, port=port)
 
 
@@ -349,6 +351,12 @@ def _make_engine(
 def _make_openai(
     all_settings: Settings, settings: OpenAISettings, store: Store
 ) -> tuple[AnswerEngine, DocumentIndex]:
+    from core.openai_engine.client import make_client
+    from core.openai_engine.engine import OpenAIEngine
+    from core.openai_engine.index import OpenAIIndex
+    from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
+    from core.openai_engine.vector_store import VectorStore
+
     client = make_client(settings)
     vector_store = VectorStore(
         client,
