@@ -201,7 +201,10 @@ class DiscordPlatform:
                 else:
                     looked = True
             if unknown and not looked:
-                raise unknown
+                in_line = await places.in_line(post.thread, post.reply_to)
+                if in_line is None:
+                    raise unknown
+                return await _look(places.client, in_line, post)
         return None
 
     async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:

@@ -94,6 +94,22 @@ class Places:
         elif parent is not None and question == str(number):
             yield Place(channel=parent, in_line=True)
 
+    async def in_line(self, thread: ThreadRef, question: MessageId) -> Place | None:
+        """The channel, where a later question of a thread that was never opened stands in it.
+
+        Such is one that is asked again by a button under a reply in line.
+        """
+        parent, _ = place_of(thread)
+        if parent is None:
+            return None
+        try:
+            await self.client.get_partial_messageable(parent).fetch_message(int(question))
+        except discord.NotFound:
+            return None
+        place = Place(channel=parent, in_line=True)
+        _keep(self._known, thread.key, place)
+        return place
+
     def may_read(self, channel: discord.abc.Snowflake) -> bool:
         """Whether the bot may read what was written there, as far as is known."""
         granted = self._permissions(channel)

@@ -333,6 +333,20 @@ async def test_after_a_restart_a_reply_in_line_is_found(discord, help_channel, a
         assert await bench.platform.find(same_text) is None
 
 
+async def test_after_a_restart_what_is_asked_again_in_line_is_found(discord, help_channel, ann):
+    await discord.deny(help_channel, "create_public_threads")
+    async with connected(discord) as bench:
+        await discord.mention(help_channel, ann, "How do I start?")
+        mention = await bench.notebook.next()
+        first = await bench.platform.post(answer_to(mention))
+        again = Post(thread=mention.thread, reply_to=first, marker="1" * 24, text="By trying.")
+    async with connected(discord) as bench:
+        assert await bench.platform.find(again) is None
+        message = await bench.platform.post(again)
+    async with connected(discord) as bench:
+        assert await bench.platform.find(again) == message
+
+
 async def test_looking_for_a_post_opens_no_thread(discord, help_channel, ann):
     async with connected(discord) as bench:
         question = await discord.mention(help_channel, ann, "How do I start?")

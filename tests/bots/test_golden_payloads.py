@@ -1,4 +1,4 @@
-"""The exact calls of Slack's and Discord's API for each kind of reply: the files in `golden_payloads`.
+"""The exact calls of both APIs for each kind of reply: the files in `golden_payloads`.
 
 After a change that is meant, write the files anew and read the difference:
 

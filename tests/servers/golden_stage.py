@@ -1,6 +1,6 @@
 """What Docent sends to a platform's API for each kind of reply, as golden files hold it.
 
-The real adapters send it over their SDKs to the loopback servers, which note the calls as they come.
+The real adapters send it over their SDKs to the loopback servers, which note the calls they get.
 Ids and times, which differ each time, are given numbers in the order in which they appear.
 """
 
