@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from core.breaker import OnTrouble
@@ -97,7 +98,7 @@ class Delivery:
             if message is None:
                 message = await self._post(work, post)
             elif part.text:
-                await work.platform.edit(post, message)
+                message = await self._rewrite(work, post, message)
             else:
                 await work.platform.delete(turn.thread, message)
             await self._note(work, part, message, waiting)
@@ -136,6 +137,21 @@ class Delivery:
         except PlatformBusy:
             work.doubtful = False  # ... unless it was refused at the door
             raise
+
+    async def _rewrite(self, work: Work, post: Post, message: MessageId) -> MessageId:
+        """Let a draft be this part; where the platform does not take that, post it anew."""
+        try:
+            await work.platform.edit(post, message)
+        except TokenRefused:
+            raise
+        except PlatformRefused as error:
+            # As in workspaces where messages cannot be edited, or only for a while.
+            log.warning("Draft gives way to its reply: %s", error, extra={"turn": work.turn.id})
+            posted = await self._post(work, post)
+            with suppress(PlatformError):  # one that stays says less, and nothing wrong
+                await work.platform.delete(work.turn.thread, message)
+            return posted
+        return message
 
     async def abandon(self, work: Work, outcome: str) -> None:
         """End a turn whose reply cannot be posted."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from core.buttons import draft_buttons
 from core.domain import Drafted, Post, RunId, Turn, post_marker
-from core.errors import NotOurs, PlatformBusy, PlatformError, StoreError
+from core.errors import DraftStopped, NotOurs, PlatformBusy, PlatformError, StoreError
 from core.lease import Lease
 from core.mishaps import log_mishap
 from core.ports import AnswerEngine, Written
@@ -34,9 +34,10 @@ IsStreaming = Callable[[Turn], bool]
 class Listening:
     """What a process hears of one run, and the drafts that it shows of it."""
 
-    def __init__(self, run: RunId, work: Work) -> None:
+    def __init__(self, run: RunId, work: Work, ended: Callable[[Work], None]) -> None:
         self.run = run
         self.work = work
+        self.ended = ended  #: hears when there is no more to be heard
         self.written: Written | None = None
         self.render = work.platform.draft_renderer()
         self.heard_at = float("-inf")  #: by the monotonic clock
@@ -79,8 +80,8 @@ class Drafts:
             return
         if before is not None:
             before.cancel()
-        listening = self._listening[work.turn.id] = Listening(work.turn.run, work)
-        listening.task = tasks.create_task(self._listen(listening, ended))
+        listening = self._listening[work.turn.id] = Listening(work.turn.run, work, ended)
+        listening.task = tasks.create_task(self._listen(listening))
 
     def is_heard(self, work: Work) -> bool:
         """Whether the turn's run is heard just now."""
@@ -119,7 +120,7 @@ class Drafts:
             listening.cancel()
         self._listening.clear()
 
-    async def _listen(self, listening: Listening, ended: Callable[[Work], None]) -> None:
+    async def _listen(self, listening: Listening) -> None:
         work = listening.work
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -134,7 +135,7 @@ class Drafts:
             log_mishap(log, "Unforeseen error in a draft", error, turn=work.turn.id)
         if listening.written is not None and self._listening.get(work.turn.id) is listening:
             listening.heard_at = float("-inf")
-            ended(work)
+            listening.ended(work)
 
     async def _show_all(self, listening: Listening) -> None:
         work, pause = listening.work, FIRST_WORDS
@@ -152,12 +153,24 @@ class Drafts:
                 listening.news.set()  # it is still to be shown
                 asked = error.retry_after
                 pause = work.platform.draft_seconds if asked is None else asked
+            except DraftStopped:
+                await self._stop(listening)
+                return
             except (NotOurs, StoreError, PlatformError) as error:
                 extra = {"turn": work.turn.id, "reason": type(error).__name__}
                 log.info("No more drafts of this answer", extra=extra)
                 return
             else:
                 pause = work.platform.draft_seconds if shown else FIRST_WORDS
+
+    async def _stop(self, listening: Listening) -> None:
+        """End the run of an answer that the asker stopped by the platform's own means."""
+        work = listening.work
+        log.info("Answer was stopped", extra={"turn": work.turn.id})
+        with contextlib.suppress(StoreError):
+            if await self.store.turns.stop(work.turn):
+                work.stale = True
+                listening.ended(work)
 
     async def _show(self, listening: Listening, parts: Sequence[str]) -> bool:
         """Bring the messages of the draft in line with what is written; whether any was not."""

@@ -19,7 +19,8 @@
     │   ├── PlatformBusy       asked too often; try again after `retry_after`
     │   ├── PlatformUnreachable  no usable reply: whether the message was posted is not known
     │   ├── PlatformRefused    asking again will not help; `hint` says what would
-    │   │   └── TokenRefused   the bot is let in nowhere, until an operator mends it
+    │   │   ├── TokenRefused   the bot is let in nowhere, until an operator mends it
+    │   │   └── DraftStopped   the asker stopped it by the platform's own means
     │   └── ThreadGone         the thread or its channel was deleted or closed to the bot
     │       └── MessageGone    only the message is gone
     └── DocumentsError
@@ -148,6 +149,10 @@ class PlatformRefused(PlatformError):
 
 class TokenRefused(PlatformRefused):
     """The platform no longer lets the bot in."""
+
+
+class DraftStopped(PlatformRefused):
+    """The asker stopped the answer while it was being written."""
 
 
 class ThreadGone(PlatformError):

@@ -17,6 +17,7 @@ from bots.slack_bot.events import place
 from bots.slack_bot.render import growing, growing_stream
 from core.domain import MessageId, Post, ThreadRef
 from core.errors import (
+    DraftStopped,
     MessageGone,
     PlatformBusy,
     PlatformError,
@@ -178,5 +179,5 @@ class Drafts:
     async def _stop(self, channel: str, ts: str) -> None:
         try:
             await self._api().stop_stream(channel, ts)
-        except (NotStreaming, MessageGone):
+        except (NotStreaming, DraftStopped, MessageGone):
             log.debug("A stream had ended by itself")

@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from core.errors import (
+    DraftStopped,
     MessageGone,
     PlatformBusy,
     PlatformError,
@@ -85,7 +86,7 @@ class NotStreaming(PlatformRefused):
 _REFUSALS: Final[Mapping[str, type[PlatformRefused]]] = {
     "streaming_state_conflict": StillStreaming,
     "message_not_in_streaming_state": NotStreaming,
-    "stopped_by_user": NotStreaming,
+    "stopped_by_user": DraftStopped,  # Slack itself offers that while an answer is streamed
     "invalid_blocks": BlocksRefused,
     "invalid_blocks_format": BlocksRefused,
     "msg_blocks_too_long": BlocksRefused,

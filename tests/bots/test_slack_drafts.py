@@ -9,9 +9,9 @@ from bots.slack_bot import drafts
 from bots.slack_bot.adapter import SlackPlatform
 from bots.slack_bot.drafts import Budget
 from core.domain import Button, MessageId, Post, ThreadRef, TurnId
-from core.errors import PlatformBusy, PlatformRefused, PlatformUnreachable
+from core.errors import DraftStopped, PlatformBusy, PlatformRefused, PlatformUnreachable
 from servers.faults import Fault
-from servers.slack_faults import rate_limited
+from servers.slack_faults import api_error, rate_limited
 from servers.slack_rig import slack_settings
 from servers.slack_server import SlackServer
 from servers.slack_workspace import TEAM
@@ -244,3 +244,16 @@ def test_a_budget_fills_evenly_and_keeps_no_more_than_half_a_minute() -> None:
         budget.take()
     with pytest.raises(PlatformBusy):
         budget.take()
+
+
+async def test_who_stops_a_stream_in_slack_is_heard(
+    server: SlackServer, platform: SlackPlatform, post: Post
+) -> None:
+    message = await write(platform, post, "One.\n\n")
+    server.fail("chat.appendStream", api_error("stopped_by_user"))
+    with pytest.raises(DraftStopped):
+        await write_more(platform, post, message, "One.\n\nTwo.\n\n")
+    server.fail("chat.stopStream", api_error("stopped_by_user"))
+    server.streams.seconds = 0.0
+    await platform.edit(replace(post, text="One. Stopped."), message)
+    assert shown(server, post) == ["One. Stopped."]

@@ -52,7 +52,12 @@ INSIDE: Final = (
     Step.ANSWER_STORED,
     Step.FINISHING,
 )
-RARE: Final = (Step.CONVERSATION_OPENED, Step.PART_POSTED)  # few of a wave's questions pass
+OF_DRAFTS: Final = ("stream", "rewritten", "edit", "post", "history")  # in the names of faults
+RARE: Final = (
+    Step.CONVERSATION_OPENED,
+    Step.PART_POSTED,
+    Step.GROWING,
+)  # few of a wave's questions pass
 NAMED: Final = tuple(step for step in Step if step not in (Step.RANDOM, Step.ALL_AT_ONCE))
 
 
@@ -148,7 +153,7 @@ def make_plan(seed: int, size: Size) -> Plan:
     kills = _kills(dice, size)
     count = len(kills) + 1  # the last wave ends in peace
     asked = _askings(dice, size, count)
-    orders = _orders(dice, size, count)
+    orders = _without_troubled_drafts(kills, _orders(dice, size, count))
     waves = [
         Wave(
             kill=kills[number] if number < len(kills) else None,
@@ -224,8 +229,22 @@ def _slowed(askings: Sequence[Asking], kills: Sequence[Kill]) -> Iterator[Asking
     """Let runs take long enough for a draft to grow, where somebody is to die of that."""
     dying = {kill.platform for kill in kills if kill.step is Step.GROWING}
     for one in askings:
-        is_slow = one.platform in dying and one.fate is not Fate.DELETED
-        yield replace(one, run_seconds=GROWING_RUN_SECONDS) if is_slow else one
+        if one.platform in dying and one.fate is not Fate.DELETED:
+            yield replace(one, run_seconds=GROWING_RUN_SECONDS, fails_first=False)
+        else:
+            yield one
+
+
+def _without_troubled_drafts(
+    kills: Sequence[Kill], orders: dict[int, list[Order]]
+) -> dict[int, list[Order]]:
+    """Put what keeps drafts from growing off, where somebody is to die of one that grows."""
+    for number, kill in enumerate(kills):
+        if kill.step is Step.GROWING:
+            troubles = [one for one in orders[number] if any(t in one.kind for t in OF_DRAFTS)]
+            orders[number] = [one for one in orders[number] if one not in troubles]
+            orders[number + 1] += troubles
+    return orders
 
 
 def _places(dice: random.Random, size: Size, waves: int) -> list[tuple[int, int, int]]:

@@ -139,12 +139,13 @@ class ChaosOpenAI(OpenAIServer):
     def _script(self, tokens: list[str]) -> tuple[Script, set[str]]:
         """How a run for these tokens goes, and whose planned failure it is.
 
-        Questions that are asked together fail together: two failures in a row end in the fallback.
+        Questions that are asked together fail together, and one that joins another in its second
+        run does not fail: two failures in a row end in the fallback.
         """
         askings = [self._askings[token.split()[0]] for token in tokens]
         seconds = max((one.run_seconds for one in askings), default=0.2)
-        planned = {asking.token for asking in askings if asking.fails_first} - self.failed
-        if planned:
+        planned = {asking.token for asking in askings if asking.fails_first}
+        if planned and not planned & self.failed:
             statuses = ("queued", "in_progress", "failed")
             return Script(statuses=statuses, seconds=seconds), planned
         lines = max((one.lines for one in askings), default=1)

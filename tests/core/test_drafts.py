@@ -10,7 +10,7 @@ import pytest
 
 from core import drafts, pacing
 from core.domain import Answer, Answered, Failed, MessageId, TurnState, Working
-from core.errors import PlatformBusy, PlatformRefused, PlatformUnreachable, StoreError
+from core.errors import DraftStopped, PlatformBusy, PlatformRefused, PlatformUnreachable, StoreError
 from core.lease import Lease
 from core.store import Store
 from servers.loop_rig import Bench
@@ -560,3 +560,21 @@ async def test_a_process_that_may_have_lost_its_threads_changes_no_draft(
             await finish(engine, "It is blue.")
             await bench.idle()
     assert platform.drafts == ["It is"]
+
+
+async def test_an_answer_that_the_asker_stops_on_the_platform_ends_with_what_is_written(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("q", Working())
+    async with running() as bench:
+        await bench.ask("q")
+        engine.write("run_1", "It is")
+        await platform.drafted("It is")
+        platform.draft_errors = [DraftStopped("stopped")]
+        engine.write("run_1", "It is blue")
+        await bench.idle()
+        await asyncio.wait_for(engine.cancelled_one.wait(), 60)
+    (reply,) = platform.threads["t1"]
+    assert reply.startswith("It is")
+    assert (await bench.turn()).outcome == "stopped"
+    assert engine.cancelled == ["run_1"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain import ThreadRef, TurnState
+from core.domain import Remark, ThreadRef, TurnState
 from core.manners import Manners, Refusal
 from core.settings import Admission
 from core.store import Store
@@ -100,6 +100,24 @@ async def test_what_was_said_before_the_last_call_and_comes_again_changes_nothin
     await polite.overhear(between, claim=True)
     assert await polite.take(call, claim=True) is None
     assert await polite.overhear(remark(at=150.0), claim=True)
+
+
+async def test_what_was_left_to_people_is_not_taken_when_it_comes_again_after_a_call(
+    store: Store,
+) -> None:
+    polite = await called(store)
+    await polite.overhear(remark(author="U2", at=110.0), claim=True)
+    between = remark("See you at lunch, Ben.", at=120.0)
+    assert await polite.overhear(between, claim=True) is None
+    await polite.take(mention(at=130.0), claim=True)
+    assert await polite.overhear(between, claim=True) is None  # found in the history
+    assert await polite.overhear(remark(at=140.0), claim=True)
+
+
+async def test_a_follow_up_that_is_found_after_a_later_call_is_taken(store: Store) -> None:
+    polite = await called(store)
+    await polite.take(mention(at=130.0), claim=True)
+    assert await polite.overhear(remark(at=120.0), claim=True)
 
 
 async def test_a_call_that_comes_after_what_followed_it_does_not_give_the_thread_back(
@@ -233,6 +251,39 @@ async def test_who_asked_may_stop_it_without_a_mention(store: Store) -> None:
     polite = await called(store)
     assert await polite.overhear(remark("stop", at=110.0), claim=True)
     assert await polite.overhear(remark(at=120.0), claim=True) is None
+
+
+async def test_an_edit_that_makes_a_message_a_stop_silences_the_thread(store: Store) -> None:
+    polite = await called(store)
+    turn = await polite.edit(mention("stop", at=110.0), claim=True)
+    assert turn is not None
+    assert turn.question == "stop"
+    assert await polite.overhear(remark(at=120.0), claim=True) is None
+
+
+@pytest.mark.parametrize("follows", [True, False])
+async def test_a_question_that_becomes_a_stop_ends_what_waits_before_it(
+    store: Store, follows: bool
+) -> None:
+    polite = await called(store)
+    said = mention("And on Windows?", at=110.0)
+    await polite.take(said, claim=True)
+    (head,) = await store.turns.heads()
+    await store.progress.gather(head)  # the two are to be answered together
+    later = await polite.take(mention("And on a Mac?", author="U2", at=115.0), claim=True)
+    now = replace(said, text="stop", at=120.0)
+    edited = Remark(mention=now, edited=True) if follows else None
+    turn = await (polite.overhear(edited, claim=True) if edited else polite.edit(now, claim=True))
+    assert turn is not None
+    assert (turn.question, turn.state) == ("stop", TurnState.QUEUED)
+    withdrawn = await store.turns.get(head.id)
+    assert withdrawn is not None
+    assert withdrawn.state is TurnState.WITHDRAWN
+    assert later is not None
+    waiting = await store.turns.get(later.id)
+    assert waiting is not None
+    assert waiting.state is TurnState.QUEUED
+    assert await polite.overhear(remark(at=130.0), claim=True) is None
 
 
 async def test_a_mention_wakes_it(store: Store) -> None:
