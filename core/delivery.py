@@ -148,8 +148,9 @@ class Delivery:
             # As in workspaces where messages cannot be edited, or only for a while.
             log.warning("Draft gives way to its reply: %s", error, extra={"turn": work.turn.id})
             posted = await self._post(work, post)
-            with suppress(PlatformError):  # one that stays says less, and nothing wrong
-                await work.platform.delete(work.turn.thread, message)
+            if posted != message:  # Discord may give the draft for the marker
+                with suppress(PlatformError):  # one that stays says less, and nothing wrong
+                    await work.platform.delete(work.turn.thread, message)
             return posted
         return message
 

@@ -60,7 +60,7 @@ class Desk:
             store=store,
             admins=self._admins,
             humans=humans,
-            take=self.enter,
+            take=self.again,
             silence=self.silence,
             on_change=on_change,
             on_call=on_call,
@@ -68,13 +68,18 @@ class Desk:
 
     async def take(self, mention: Mention) -> bool:
         """See `Reception.take`."""
-        return not self._is_refused(mention) and await self.enter(mention)
-
-    async def enter(self, mention: Mention) -> bool:
-        """Take what is asked for somebody who was let in before, as `take` does."""
+        if self._is_refused(mention):
+            return False
         platform = mention.thread.platform
         with self._in_doubt():
             turn = await self._manners.take(mention, claim=self._wants(platform))
+        return self._note(turn, mention)
+
+    async def again(self, mention: Mention) -> bool:
+        """Take what somebody who was let in before asks once more, by a button. As `take` does."""
+        platform = mention.thread.platform
+        with self._in_doubt():
+            turn = await self._manners.again(mention, claim=self._wants(platform))
         return self._note(turn, mention)
 
     async def overhear(self, remark: Remark) -> bool:

@@ -108,6 +108,10 @@ class Manners:
         """Take what calls us: see `Turns.take`. A word that tells us to be quiet makes us so."""
         return await self.store.turns.take(mention, claim=claim, kind=_kind(mention, "call"))
 
+    async def again(self, mention: Mention, *, claim: bool) -> Turn | None:
+        """Take what is asked once more by a button. Where we are quiet, we stay so."""
+        return await self.store.turns.take(mention, claim=claim, kind="again")
+
     async def edit(self, mention: Mention, *, claim: bool) -> Turn | None:
         """Let the new text of what calls us count: see `Turns.edit`."""
         return await self.store.turns.edit(mention, claim=claim, kind=_kind(mention, "call"))

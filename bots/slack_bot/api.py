@@ -236,9 +236,9 @@ class SlackApi:
             )
             with translated():
                 for message in page.items:
-                    if not _is_ours(message, bot):
+                    if not is_ours(message, bot):
                         continue
-                    if _marker(message) == marker:
+                    if marker_of(message) == marker:
                         return _text(message["ts"])
                     if streams and _is_unmarked(message, root, since):
                         unmarked = _text(message["ts"])
@@ -355,7 +355,8 @@ def _page(data: Any, items: str) -> Page:
     return Page(items=[item for item in data[items] if isinstance(item, Mapping)], cursor=cursor)
 
 
-def _is_ours(message: _Json, bot: Bot) -> bool:
+def is_ours(message: _Json, bot: Bot) -> bool:
+    """Whether the bot itself wrote a message."""
     return message.get("user") == bot.user or (
         bot.bot_id is not None and message.get("bot_id") == bot.bot_id
     )
@@ -371,7 +372,8 @@ def _is_unmarked(message: _Json, root: str, since: str) -> bool:
     return in_thread and not message.get("metadata") and not message.get("subtype")
 
 
-def _marker(message: _Json) -> object:
+def marker_of(message: _Json) -> object:
+    """What is kept with a message of ours; see `SlackApi.find`."""
     metadata = message.get("metadata")
     payload = metadata.get("event_payload") if isinstance(metadata, Mapping) else None
     return payload.get("marker") if isinstance(payload, Mapping) else None

@@ -10,10 +10,12 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
+from bots.press_order import LABELS, WHY
 from bots.slack_bot.api import Blocks, Look, SlackApi
 from bots.slack_bot.errors import BlocksRefused
 from bots.slack_bot.events import PLATFORM, place, seconds, thread_ref
 from core.domain import Button, MessageId, Post, TurnId
+from core.feedback import LONGEST_REASON
 from core.press import Press
 
 ACTIONS: Final = re.compile(r"docent:\w+")
@@ -22,15 +24,7 @@ REASON: Final = "docent:reason"  #: the callback id of the modal that asks why
 LONGEST_SECTION: Final = 3_000  #: characters, as Slack takes them
 _FENCE: Final = "```"
 _ROOM: Final = LONGEST_SECTION - len(_FENCE) - 1
-_LONGEST_REASON: Final = 2_000
 
-_LABELS: Final = {
-    Button.HELPFUL: "Helpful",
-    Button.UNHELPFUL: "Not helpful",
-    Button.AGAIN: "Try again",
-    Button.HUMAN: "Ask a human",
-    Button.STOP: "Stop",
-}
 _VERDICTS: Final = (Button.HELPFUL, Button.UNHELPFUL)
 _VALUE: Final = re.compile(r"(\w+):(\d{1,18})")
 
@@ -153,7 +147,7 @@ def reason_view(press: Press) -> dict[str, Any]:
         "type": "modal",
         "callback_id": REASON,
         "private_metadata": json.dumps(kept),
-        "title": _plain("Not helpful"),
+        "title": _plain(LABELS[Button.UNHELPFUL]),
         "submit": _plain("Send"),
         "close": _plain("Skip"),
         "blocks": [
@@ -161,12 +155,12 @@ def reason_view(press: Press) -> dict[str, Any]:
                 "type": "input",
                 "block_id": "why",
                 "optional": True,
-                "label": _plain("What was wrong, or missing?"),
+                "label": _plain(WHY),
                 "element": {
                     "type": "plain_text_input",
                     "action_id": "reason",
                     "multiline": True,
-                    "max_length": _LONGEST_REASON,
+                    "max_length": LONGEST_REASON,
                 },
             }
         ],
@@ -217,7 +211,7 @@ def _feedback(turn: TurnId) -> dict[str, Any]:
 
 
 def _verdict(button: Button, turn: TurnId, spoken: str) -> dict[str, Any]:
-    value = {"text": _plain(_LABELS[button]), "value": f"{button}:{turn}"}
+    value = {"text": _plain(LABELS[button]), "value": f"{button}:{turn}"}
     return value | {"accessibility_label": spoken}
 
 
@@ -225,7 +219,7 @@ def _button(button: Button, turn: TurnId) -> dict[str, Any]:
     made = {
         "type": "button",
         "action_id": f"docent:{button}",
-        "text": _plain(_LABELS[button]),
+        "text": _plain(LABELS[button]),
         "value": f"{button}:{turn}",
     }
     return made | ({"style": "danger"} if button is Button.STOP else {})

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck
 
+from bots.press_order import TRY_AGAIN, hand_over
 from bots.slack_bot import acting
 from bots.slack_bot.api import Bot, SlackApi
 from bots.slack_bot.buttons import press_of, reason_of, reason_view
@@ -21,17 +22,15 @@ from bots.slack_bot.events import mention_about, place
 from core.clock import now
 from core.errors import PlatformError, StoreError, ThreadGone
 from core.mishaps import log_mishap
-from core.press import Press, Pressed
+from core.press import Press
 from core.reception import Reception
 
 log = logging.getLogger(__name__)
 
 ASK_ABOUT: Final = "ask_docent"  #: the callback id of the message shortcut
 
-STORE_SECONDS: Final = 2.0  #: for the database, of the 3 s in which a modal can be opened
 CALL_SECONDS: Final = 5.0
 
-TRY_AGAIN: Final = "That did not work. Please try again in a moment."
 NOT_TAKEN: Final = "I could not take this question. Please try again in a moment."
 NO_TEXT: Final = "This message has no text that I could answer."
 TAKEN: Final = "I answer in the thread of that message."
@@ -62,7 +61,7 @@ class Presses:
     async def reason(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Somebody says why a reply did not help; acknowledged when it is written down."""
         press = reason_of(body, self._bot.tenant, now())
-        pressed = None if press is None else await self._hand_over(press)
+        pressed = None if press is None else await hand_over(self._reception, press)
         if press is not None and pressed is None:
             await ack(response_action="errors", errors={"why": TRY_AGAIN})
             return
@@ -77,23 +76,11 @@ class Presses:
         self._tasks.create_task(self._ask_about(body), name="slack shortcut")
 
     async def _press(self, press: Press, body: _Json) -> None:
-        pressed = await self._hand_over(press)
+        pressed = await hand_over(self._reception, press)
         said = TRY_AGAIN if pressed is None else pressed.said
         if pressed is not None and pressed.asks_why and await self._ask_why(press, body):
             return
         await self._tell(press, said, body.get("response_url"))
-
-    async def _hand_over(self, press: Press) -> Pressed | None:
-        """Tell core; None where that did not work."""
-        try:
-            async with asyncio.timeout(STORE_SECONDS):
-                return await self._reception.press(press)
-        except (StoreError, TimeoutError) as error:
-            reason = str(error) or "the database does not reply in time"
-            log.error("a press was not written down", extra={"reason": reason})
-        except Exception as error:  # noqa: BLE001 (one odd press must not end the intake)
-            log_mishap(log, "A press could not be handed over", error)
-        return None
 
     async def _ask_why(self, press: Press, body: _Json) -> bool:
         try:

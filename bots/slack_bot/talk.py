@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bots.slack_bot.api import LARGEST_PAGE, Bot, SlackApi
+from bots.slack_bot.api import LARGEST_PAGE, Bot, SlackApi, is_ours
 from bots.slack_bot.events import place, seconds
 from bots.slack_bot.mrkdwn import plain, text_of_blocks, without_mention
 from core.domain import MessageId, Said, ThreadRef
@@ -59,10 +59,7 @@ def _counts(message: _Json, bot: Bot) -> bool:
     """Whether somebody else than we said something."""
     if message.get("subtype") not in _SPOKEN or message.get("hidden"):
         return False
-    ours = message.get("user") == bot.user or (
-        bot.bot_id is not None and message.get("bot_id") == bot.bot_id
-    )
-    return not ours and bool(_text(message, bot))
+    return not is_ours(message, bot) and bool(_text(message, bot))
 
 
 def _said(message: _Json, bot: Bot) -> Said:

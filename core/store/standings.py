@@ -15,8 +15,9 @@ from core.domain import Mention, ThreadId, ThreadRef
 from core.store.database import Database
 from core.store.schema import threads, turns
 
-#: How a message comes to be taken: it calls us, it follows what we said, it tells us to stop.
-Kind = Literal["call", "follow_up", "stop"]
+#: How a message comes to be taken: it calls us, it follows what we said, it tells us to stop, or it
+#: is asked again by a button, which calls nobody: where we are to keep quiet, that goes on.
+Kind = Literal["call", "follow_up", "stop", "again"]
 
 BOTS_IN_A_ROW = 3  # questions of bots in a thread without one of a person between
 

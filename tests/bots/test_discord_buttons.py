@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from bots.discord_bot import about, presses
+from bots import press_order
+from bots.discord_bot import about
 from bots.discord_bot.about import ASK_ABOUT
 from core.domain import Button, Mention, Post, ThreadRef, TurnId
 from core.press import Press, Pressed
@@ -264,15 +265,15 @@ async def test_a_press_that_could_not_be_written_down_is_said_so(discord, help_c
     async with replied(discord, help_channel, ann) as (bench, _, message):
         bench.notebook.refuses = True
         interaction = await discord.press(message, "Helpful", ann)
-        assert await responded(discord, interaction) == presses.TRY_AGAIN
+        assert await responded(discord, interaction) == press_order.TRY_AGAIN
 
 
 async def test_a_database_that_hangs_holds_no_response_up(discord, help_channel, ann, monkeypatch):
-    monkeypatch.setattr(presses, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr(press_order, "STORE_SECONDS", 0.05)
     async with replied(discord, help_channel, ann) as (bench, _, message):
         bench.notebook.hangs = True
         interaction = await discord.press(message, "Not helpful", ann)
-        assert await responded(discord, interaction) == presses.TRY_AGAIN
+        assert await responded(discord, interaction) == press_order.TRY_AGAIN
 
 
 async def test_a_press_that_says_nothing_is_acknowledged(discord, help_channel, ann):

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bots import press_order
 from bots.slack_bot import presses
 from bots.slack_bot.adapter import SlackPlatform
 from bots.slack_bot.buttons import (
@@ -393,7 +394,7 @@ async def test_a_reason_that_could_not_be_kept_stays_in_the_form() -> None:
             await sent.done.wait()
         assert sent.reply == {
             "response_action": "errors",
-            "errors": {"why": presses.TRY_AGAIN},
+            "errors": {"why": press_order.TRY_AGAIN},
         }
 
 
@@ -411,18 +412,18 @@ async def test_a_press_that_could_not_be_written_down_is_acknowledged_and_said_s
         reception.failures.append(StoreError())
         await pressed(server, shown, "Helpful")
         (whisper,) = await server.wait_for(lambda: server.whispers, 60)
-        assert whisper["text"] == presses.TRY_AGAIN
+        assert whisper["text"] == press_order.TRY_AGAIN
 
 
 async def test_a_database_that_hangs_holds_no_acknowledgement_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(presses, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr(press_order, "STORE_SECONDS", 0.05)
     async with replied() as (server, reception, shown):
         reception.may_take.clear()
         await pressed(server, shown, "Helpful")
         (whisper,) = await server.wait_for(lambda: server.whispers, 60)
-        assert whisper["text"] == presses.TRY_AGAIN
+        assert whisper["text"] == press_order.TRY_AGAIN
 
 
 @pytest.mark.parametrize("fault", [api_error("user_not_in_channel"), server_error()])

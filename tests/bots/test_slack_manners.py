@@ -120,6 +120,8 @@ async def test_follow_ups_that_were_missed_are_found_in_their_order() -> None:
             said = [(one.mention.text, one.edited) for one in reception.overheard]
     # The edited one may have been taken before, or not.
     assert said == [("and then?", False), ("and after that?", False), ("and after that?", True)]
+    # An edit does not make it later than what was said since.
+    assert reception.overheard[1].mention.at == float(ts)
 
 
 # --- bots -----------------------------------------------------------------------------------------

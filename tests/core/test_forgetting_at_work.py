@@ -18,9 +18,9 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def operator(store: Store, database_url: str) -> AsyncIterator[Store]:
+async def operator(store: Store, migrated_url: str) -> AsyncIterator[Store]:
     """The store as another process has it, that of `docent forget`."""
-    async with await Store.open(database_url) as opened:
+    async with await Store.open(migrated_url) as opened:
         yield opened
 
 

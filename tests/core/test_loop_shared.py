@@ -10,7 +10,7 @@ from core import lease as lease_module
 from core import pacing
 from core.domain import Answer, Answered, Turn, TurnId, Working
 from core.errors import StoreError
-from core.store import Store, migrate_database
+from core.store import Store
 from core.store.leases import Beat
 from servers.loop_rig import Bench
 from servers.mentions import mention
@@ -42,14 +42,13 @@ async def no_reply(works_for: object) -> Beat:
 
 
 @pytest.fixture
-async def world(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
+async def world(migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
     monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
     monkeypatch.setattr(lease_module, "HEARTBEAT", 0.05)
     monkeypatch.setattr("core.store.leases.LEASE", 0.5)
     monkeypatch.setattr(lease_module, "FENCE", 0.3)
-    await migrate_database(postgres_url)
-    return World(postgres_url)
+    return World(migrated_postgres_url)
 
 
 async def test_a_worker_answers_what_a_process_without_that_role_hears(world: World) -> None:

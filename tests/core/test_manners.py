@@ -78,11 +78,11 @@ async def test_a_word_to_somebody_else_makes_the_thread_the_peoples(store: Store
 
 
 async def test_that_people_took_over_is_known_to_other_processes(
-    store: Store, database_url: str
+    store: Store, migrated_url: str
 ) -> None:
     polite = await called(store)
     await polite.overhear(remark(author="U2", at=110.0), claim=True)
-    async with await Store.open(database_url) as other:
+    async with await Store.open(migrated_url) as other:
         assert await manners(other).overhear(remark(at=120.0), claim=True) is None
 
 

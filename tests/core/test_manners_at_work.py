@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,20 @@ async def test_a_stop_cancels_the_run_and_what_waits_and_is_acknowledged(
     assert engine.cancelled == ["run_1"]
     assert [(turn.state, turn.outcome) for turn in ends] == [(TurnState.CANCELLED, "silenced")] * 3
     assert platform.working == set()
+
+
+async def test_a_question_that_is_edited_into_a_stop_ends_and_is_acknowledged(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("a", Working())
+    async with running() as bench:
+        (asked,) = await bench.ask("a", author="U1")
+        await engine.looked_at(1)
+        await bench.desk.edit(replace(asked, text="stop", at=asked.at + 1))
+        await bench.idle()
+        assert not await bench.desk.overhear(remark("b", author="U1", at=asked.at + 2))
+    assert platform.threads["t1"] == [QUIET]
+    assert engine.cancelled == ["run_1"]
 
 
 async def test_the_loop_hears_of_a_stop_at_once(store: Store) -> None:

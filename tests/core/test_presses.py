@@ -28,6 +28,7 @@ from core.humans import Humans, everywhere
 from core.press import Press, Pressed
 from core.store import Store
 from servers.loop_rig import Bench
+from servers.mentions import remark
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
 ASKER, OTHER, ADMIN = "U1", "U2", "U9"
@@ -352,6 +353,19 @@ async def test_docent_is_quiet_after_a_call_until_it_is_mentioned(store: Store) 
         standing = await store.standings.of(mention.thread, ASKER)
         assert standing is not None
         assert not standing.quiet
+
+
+async def test_what_is_asked_again_gives_no_thread_back_that_people_were_called_to(
+    store: Store,
+) -> None:
+    async with bench(store) as (made, _, engine):
+        mention = await asked(made)
+        await made.desk.press(press(mention, Button.HUMAN, at=mention.at + 1))
+        await made.desk.press(press(mention, Button.AGAIN, user=ASKER, at=mention.at + 2))
+        await made.idle()
+        assert len(engine.started) == 2
+        later = remark("Can you look at it, please?", author=ASKER, at=mention.at + 3)
+        assert not await made.desk.overhear(later)
 
 
 async def test_without_people_the_team_alone_hears_of_it(store: Store) -> None:

@@ -6,7 +6,7 @@ import pytest
 from core.documents import RefreshProgress, RefreshReport
 from core.errors import NoSources, RefreshBusy
 from core.refresh import Refresher
-from core.store import Store, migrate_database
+from core.store import Store
 from servers.scripted_docs import ScriptedIndex, ScriptedSource
 
 
@@ -286,17 +286,15 @@ async def test_an_index_hears_when_it_was_changed_and_how_much(
     assert index.tidied == [3, 2]
 
 
-async def test_as_soon_as_a_refresh_has_ended_another_process_may_begin(database_url: str) -> None:
-    await migrate_database(database_url)
-    async with await Store.open(database_url) as first, await Store.open(database_url) as second:
+async def test_as_soon_as_a_refresh_has_ended_another_process_may_begin(migrated_url: str) -> None:
+    async with await Store.open(migrated_url) as first, await Store.open(migrated_url) as second:
         for number in range(40):
             async with (first, second)[number % 2].exclusive("refresh") as held:
                 assert held
 
 
-async def test_two_processes_do_not_refresh_at_once(database_url: str) -> None:
-    await migrate_database(database_url)
-    async with await Store.open(database_url) as first, await Store.open(database_url) as second:
+async def test_two_processes_do_not_refresh_at_once(migrated_url: str) -> None:
+    async with await Store.open(migrated_url) as first, await Store.open(migrated_url) as second:
         async with first.exclusive("refresh") as held:
             assert held
             refresher = Refresher(store=second, sources=[ScriptedSource({"a": "A"})], indexes=[])

@@ -210,7 +210,7 @@ steps = st.lists(st.tuples(page_sets, st.none() | st.integers(0, 60)), min_size=
 
 
 @pytest.mark.parametrize(
-    ("worlds", "examples"), [("sqlite", 60), ("postgres", 20)], indirect=["worlds"]
+    ("worlds", "examples"), [("sqlite", 40), ("postgres", 10)], indirect=["worlds"]
 )
 def test_after_any_page_sets_and_kills_a_completed_refresh_leaves_index_and_pages_alike(
     worlds: Worlds, examples: int

@@ -9,7 +9,7 @@ from core.errors import RefreshBusy, UnknownSource
 from core.refresh import ANY_REMOVALS, Refresher
 from core.refresh.refresher import unseen
 from core.refresh.under_way import alone, look
-from core.store import Store, migrate_database
+from core.store import Store
 from servers.scripted_docs import ScriptedIndex, ScriptedSource
 
 
@@ -258,16 +258,15 @@ async def test_sources_are_called_by_what_people_know_of_them(
 
 
 async def test_who_asks_during_a_refresh_hears_whose_it_is_and_how_far(
-    database_url: str, source: ScriptedSource, index: ScriptedIndex
+    migrated_url: str, source: ScriptedSource, index: ScriptedIndex
 ) -> None:
-    await migrate_database(database_url)
     inside, go_on = asyncio.Event(), asyncio.Event()
 
     async def holds(progress: RefreshProgress) -> None:
         inside.set()
         await go_on.wait()
 
-    async with await Store.open(database_url) as first, await Store.open(database_url) as second:
+    async with await Store.open(migrated_url) as first, await Store.open(migrated_url) as second:
         at_work = Refresher(store=first, sources=[source], indexes=[index])
         waiting = Refresher(store=second, sources=[source], indexes=[index])
         async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:

@@ -47,6 +47,14 @@ async def test_while_a_question_waits_its_new_text_counts(store: Store) -> None:
     assert (await read(store, turn)).question == "new"
 
 
+async def test_an_edit_of_what_was_stopped_is_a_question_of_its_own(store: Store) -> None:
+    turn = await running(store, mention("old", message="1"))
+    assert await store.turns.stop(turn)
+    edited = await store.turns.edit(mention("new", message="1"))
+    assert edited is not None
+    assert (edited.state, edited.outcome) == (TurnState.QUEUED, None)
+
+
 async def test_an_edit_to_the_same_text_changes_nothing(store: Store) -> None:
     turn = await taken(store, mention("same", message="1"))
     assert await store.turns.edit(mention("same", message="1")) is None

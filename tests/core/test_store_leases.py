@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from core.domain import ConversationId, MessageId, RunId, Turn, TurnState
 from core.errors import NotOurs, StoreInUse
-from core.store import Store, migrate_database
+from core.store import Store
 from core.store.database import CONNECTIONS
 from core.store.leases import CLAIMED_AT_ONCE, LEASE
 from core.store.schema import processes
@@ -21,12 +21,12 @@ PLATFORMS = ["slack", "discord"]
 
 
 @pytest.fixture
-async def pair(postgres_url: str) -> AsyncIterator[tuple[Store, Store]]:
+async def pair(migrated_postgres_url: str) -> AsyncIterator[tuple[Store, Store]]:
     """Two processes' stores on one Postgres, both alive."""
-    await migrate_database(postgres_url)
     async with AsyncExitStack() as stack:
         first, second = [
-            await stack.enter_async_context(await Store.open(postgres_url)) for _ in range(2)
+            await stack.enter_async_context(await Store.open(migrated_postgres_url))
+            for _ in range(2)
         ]
         for store in (first, second):
             await store.leases.beat(PLATFORMS)

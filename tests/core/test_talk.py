@@ -8,8 +8,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from core import talk as talk_module
-from core.domain import Exchange, Failed, Said
-from core.errors import PlatformUnreachable
+from core.domain import (
+    Button,
+    Exchange,
+    Failed,
+    Mention,
+    MessageId,
+    Question,
+    Said,
+    TurnId,
+)
+from core.errors import EngineBusy, PlatformUnreachable
+from core.feedback import AT_IT
+from core.press import Press
 from core.store import Store
 from core.talk import CALLED, CHARACTERS, MESSAGES, OF_ONE, Talk, bounded
 from servers.loop_rig import Bench
@@ -88,6 +99,34 @@ async def test_a_conversation_that_is_built_anew_gets_the_talk_anew_without_its_
     assert engine.started[-1][1].talk == (said("It is broken."), said("Still."))
 
 
+async def test_a_new_conversation_gets_all_of_the_talk_also_at_the_second_try(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    platform.said = [said("It is broken.")]
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+        engine.script("b", Failed(reason="server_error", transient=True))
+        engine.start_hook = _busy_at_the_second(engine)
+        await bench.ask("b")
+        await bench.idle()
+    assert len(engine.opened) == 2
+    assert [after for after, _ in platform.asked_for_talk[-2:]] == [None, None]
+    assert engine.started[-1][1].talk == (said("It is broken."),)
+
+
+def _busy_at_the_second(engine: ScriptedEngine) -> Callable[[Question], None]:
+    """Refuse the second start from now on, once."""
+    starts: list[Question] = []
+
+    def hook(question: Question) -> None:
+        starts.append(question)
+        if len(starts) == 2:
+            engine.start_errors.append(EngineBusy(0.001))
+
+    return hook
+
+
 async def test_a_greeting_costs_no_look_at_what_was_said(
     running: Running, platform: RecordingPlatform
 ) -> None:
@@ -107,6 +146,41 @@ async def test_a_mention_alone_asks_what_the_talk_before_it_asks(
     assert engine.started[0][1].text == CALLED
     assert engine.started[0][1].talk == (said("How do I renew a token?"),)
     assert platform.threads["t1"] == [f"answer to {CALLED}"]
+
+
+async def test_the_reply_to_a_mention_alone_can_be_judged_and_asked_for_again(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform, store: Store
+) -> None:
+    platform.said = [said("How do I renew a token?")]
+    async with running() as bench:
+        (asked,) = await bench.ask("", author="U1")
+        await bench.idle()
+        wrong = press(asked, Button.UNHELPFUL, reason="It is about keys.")
+        await bench.desk.press(wrong)
+        assert (await bench.desk.press(press(asked, Button.AGAIN))).said == AT_IT
+        await bench.idle()
+        assert await store.feedback.of(TurnId(1)) == {"U1": ("unhelpful", "It is about keys.")}
+        await store.people.forget("slack", "U1")
+        await bench.desk.press(wrong)
+        assert (await bench.desk.press(press(asked, Button.AGAIN))).said != AT_IT
+    assert [question.text for _, question in engine.started] == [CALLED, CALLED]
+    assert await store.feedback.of(TurnId(1)) == {}
+
+
+def press(mention: Mention, button: Button, *, reason: str = "") -> Press:
+    """A press of the asker below the first reply."""
+    return Press(
+        platform="slack",
+        tenant="T1",
+        channel=mention.channel,
+        thread=mention.thread,
+        message=MessageId("p0"),
+        user="U1",
+        turn=TurnId(1),
+        button=button,
+        at=mention.at + 1,
+        reason=reason,
+    )
 
 
 async def test_a_mention_alone_without_any_talk_is_greeted(

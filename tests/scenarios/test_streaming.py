@@ -14,9 +14,12 @@ from servers.slack_server import BOT_USER, SlackServer
 CHANNEL = "C0GENERAL"
 ASKER = "U0ALICE"
 QUESTION = "When does an access token expire?"
-WORDS = [f"word{number}" for number in range(60)]
+WORDS = [f"word{number}" for number in range(40)]
 TEXT = "An answer of many words: " + " ".join(WORDS) + ". That is all."
 SLOWLY = Script(statuses=["queued", "completed"], text=TEXT, word_seconds=0.08)
+
+#: For tests with processes that die; how others take over on Postgres, `test_store_leases` shows.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def said(slack: SlackServer, root: str) -> list[str]:
@@ -99,6 +102,7 @@ async def test_a_stream_of_openai_that_breaks_is_no_loss(
     assert len(openai.sent("POST", "/responses")) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize("refusal", [None, "not_allowed_for_team"])
 async def test_after_a_kill_in_the_middle_the_next_process_ends_the_same_message(
     slack_values: dict[str, str],
@@ -127,6 +131,7 @@ async def test_after_a_kill_in_the_middle_the_next_process_ends_the_same_message
     assert len(openai.sent("POST", "/responses")) == 1
 
 
+@on_sqlite
 async def test_in_discord_after_a_kill_the_next_process_ends_the_same_message(
     discord_values: dict[str, str], discord: DiscordServer, openai: OpenAIServer, tmp_path: Path
 ) -> None:
