@@ -20,7 +20,6 @@ AUTHORS: Final = 8  # of each platform
 LONG_LINES: Final = {"slack": 100, "discord": 48}  # of an answer that takes three parts
 SHORT_LINES: Final = 2
 THOUGHT_SECONDS: Final = 1.0  # until somebody has second thoughts, at most
-GROWING_RUN_SECONDS: Final = 4.0  # enough for some states of a draft on each platform
 DELETED_RUN_SECONDS: Final = 20.0  # enough to hear that nobody wants to know any more
 
 
@@ -52,12 +51,10 @@ INSIDE: Final = (
     Step.ANSWER_STORED,
     Step.FINISHING,
 )
-OF_DRAFTS: Final = ("stream", "rewritten", "edit", "post", "history")  # in the names of faults
-RARE: Final = (
-    Step.CONVERSATION_OPENED,
-    Step.PART_POSTED,
-    Step.GROWING,
-)  # few of a wave's questions pass
+TROUBLES: Final = ("stream", "rewritten", "edit", "post", "history")  # of drafts: names of faults
+#: Steps that only a question with a draft passes, and seconds of a run that make sure of one.
+OF_DRAFTS: Final = {Step.DRAFTED: 1.0, Step.GROWING: 4.0, Step.FINISHING: 1.5}
+RARE: Final = (Step.CONVERSATION_OPENED, Step.PART_POSTED, *OF_DRAFTS)  # few pass these
 NAMED: Final = tuple(step for step in Step if step not in (Step.RANDOM, Step.ALL_AT_ONCE))
 
 
@@ -226,11 +223,12 @@ def _askings(dice: random.Random, size: Size, waves: int) -> dict[int, list[Aski
 
 
 def _slowed(askings: Sequence[Asking], kills: Sequence[Kill]) -> Iterator[Asking]:
-    """Let runs take long enough for a draft to grow, where somebody is to die of that."""
-    dying = {kill.platform for kill in kills if kill.step is Step.GROWING}
+    """Let runs take long enough for a draft, where somebody is to die of one."""
     for one in askings:
-        if one.platform in dying and one.fate is not Fate.DELETED:
-            yield replace(one, run_seconds=GROWING_RUN_SECONDS, fails_first=False)
+        (least,) = [OF_DRAFTS.get(k.step, 0.0) for k in kills if k.platform == one.platform] or [0]
+        if least:
+            seconds = max(one.run_seconds, least)
+            yield replace(one, run_seconds=seconds, fails_first=False)
         else:
             yield one
 
@@ -238,10 +236,10 @@ def _slowed(askings: Sequence[Asking], kills: Sequence[Kill]) -> Iterator[Asking
 def _without_troubled_drafts(
     kills: Sequence[Kill], orders: dict[int, list[Order]]
 ) -> dict[int, list[Order]]:
-    """Put what keeps drafts from growing off, where somebody is to die of one that grows."""
+    """Put what keeps drafts from being shown off, where somebody is to die of one."""
     for number, kill in enumerate(kills):
-        if kill.step is Step.GROWING:
-            troubles = [one for one in orders[number] if any(t in one.kind for t in OF_DRAFTS)]
+        if kill.step in OF_DRAFTS:
+            troubles = [one for one in orders[number] if any(t in one.kind for t in TROUBLES)]
             orders[number] = [one for one in orders[number] if one not in troubles]
             orders[number + 1] += troubles
     return orders

@@ -16,7 +16,18 @@ from chaos.drafts import drafts_left
 from chaos.fleet import Death
 from chaos.kills import Trap
 from chaos.mischief import DISTURBANCES, ORDERS
-from chaos.plan import AUTHORS, NAMED, PLATFORMS, Fate, Kill, Plan, Size, Step, make_plan
+from chaos.plan import (
+    AUTHORS,
+    NAMED,
+    OF_DRAFTS,
+    PLATFORMS,
+    Fate,
+    Kill,
+    Plan,
+    Size,
+    Step,
+    make_plan,
+)
 from chaos.stage import (
     ChaosDiscord,
     ChaosOpenAI,
@@ -86,11 +97,13 @@ def test_threads_and_long_answers_begin_before_every_death_that_needs_them(seed:
 
 
 @given(seeds)
-def test_runs_take_long_where_somebody_is_to_die_of_a_draft_that_grows(seed: int) -> None:
+def test_runs_take_long_where_somebody_is_to_die_of_a_draft(seed: int) -> None:
     for wave in make_plan(seed, Size()).waves:
-        if wave.kill and wave.kill.step is Step.GROWING:
-            slow = [one for one in wave.askings if one.run_seconds >= 4.0]
-            assert wave.kill.platform in {one.platform for one in slow}
+        if wave.kill and wave.kill.step in OF_DRAFTS:
+            concerned = [one for one in wave.askings if one.platform == wave.kill.platform]
+            assert concerned
+            assert all(one.run_seconds >= OF_DRAFTS[wave.kill.step] for one in concerned)
+            assert not any("stream" in order.kind for order in wave.orders)
 
 
 @given(seeds)
