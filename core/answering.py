@@ -169,7 +169,8 @@ class Answering:
     async def _create_run(self, work: Work) -> None:
         conversation = self._conversation(work.turn)
         if conversation is None:
-            history = await self.store.turns.history(work.turn, work.history)
+            told = await self.store.turns.history(work.turn, work.history)
+            history = [replace(each, question=each.question or CALLED) for each in told]
             conversation = await self.engine.open_conversation(work.turn.thread, history)
             if not await self._link(work, conversation):
                 work.stale = True  # the question has changed

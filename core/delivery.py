@@ -86,12 +86,17 @@ class Delivery:
         turn = work.turn
         waiting = await self.store.progress.unposted(turn)
         final = max((part.number for part in waiting if part.text), default=0)
+        shown = _drafted(work) | {one.number: one.message for one in waiting if one.message}
         for part in waiting:
             buttons = self._buttons(work) if part.number == final else ()
             post = _post_of(turn, part.number, part.text, buttons)
-            message = part.message or _drafted(work).get(part.number)
+            message = shown.get(part.number)
+            # A part that is known to be posted leaves the doubt to the next that is not.
+            doubtful = message is not None and work.doubtful
             if message is None and work.doubtful:
                 message = await work.platform.find(post)
+                if message in shown.values():  # parts may look alike: it is another one
+                    message = None
                 if message is not None and turn.run is None:  # there was no draft: it is the reply
                     await self._note(work, part, message, waiting)
                     continue
@@ -101,7 +106,7 @@ class Delivery:
                 message = await self._rewrite(work, post, message)
             else:
                 await work.platform.delete(turn.thread, message)
-            await self._note(work, part, message, waiting)
+            await self._note(work, part, message, waiting, doubtful=doubtful)
         self.on_trouble(f"token:{work.platform.name}", None)
 
     def _buttons(self, work: Work) -> tuple[Button, ...]:
@@ -111,11 +116,17 @@ class Delivery:
         return buttons_for(turn, humans=humans)
 
     async def _note(
-        self, work: Work, part: Unposted, message: MessageId, waiting: Sequence[Unposted]
+        self,
+        work: Work,
+        part: Unposted,
+        message: MessageId,
+        waiting: Sequence[Unposted],
+        *,
+        doubtful: bool = False,
     ) -> None:
         last = part is waiting[-1]
         await self.store.progress.posted(work.turn, part.number, message, last=last)
-        work.doubtful, work.setbacks = False, 0
+        work.doubtful, work.setbacks = doubtful, 0
 
     async def _delete_drafts(self, work: Work) -> None:
         on_record = await self.store.progress.drafts(work.turn)

@@ -159,11 +159,15 @@ async def test_the_reply_to_a_mention_alone_can_be_judged_and_asked_for_again(
         await bench.desk.press(wrong)
         assert (await bench.desk.press(press(asked, Button.AGAIN))).said == AT_IT
         await bench.idle()
+        engine.script("b", Failed(reason="server_error", transient=True))
+        await bench.ask("b")  # whose second run is in a conversation that is built anew
+        await bench.idle()
+        assert [told.question for told in engine.opened[-1][1]] == [CALLED, CALLED]
         assert await store.feedback.of(TurnId(1)) == {"U1": ("unhelpful", "It is about keys.")}
         await store.people.forget("slack", "U1")
         await bench.desk.press(wrong)
         assert (await bench.desk.press(press(asked, Button.AGAIN))).said != AT_IT
-    assert [question.text for _, question in engine.started] == [CALLED, CALLED]
+    assert [question.text for _, question in engine.started] == [CALLED, CALLED, "b", "b"]
     assert await store.feedback.of(TurnId(1)) == {}
 
 
