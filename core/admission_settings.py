@@ -17,7 +17,7 @@ def read_admission(reader: Reader) -> Admission:
     return Admission(
         channels=_ids(reader, "ALLOW_CHANNELS", BY_CHANNEL, "[CG]", example),
         guilds=_ids(reader, "ALLOW_GUILDS", BY_GUILD, "[TE]", "discord:123456789 or slack:T0123"),
-        roles=_ids(reader, "ALLOW_ROLES", BY_ROLE, None, "discord:123456789 (roles of Discord)"),
+        roles=_ids(reader, "ALLOW_ROLES", BY_ROLE, None, "discord:123456789, for roles of Discord"),
         bots=_ids(reader, "ALLOW_BOTS", BY_BOT, "[BUW]", "slack:B0123456 or discord:123456789"),
         external=reader.flag("ALLOW_EXTERNAL"),
         direct_messages=reader.flag("DIRECT_MESSAGES"),

@@ -28,7 +28,10 @@ ALERT = "channels_file"  # the key of its trouble
 _CHANNEL = re.compile(CHANNEL)
 _GUILD = re.compile(r"slack:[TE]\w+|discord:\d+")
 _FORMS = {"channels": _CHANNEL, "guilds": _GUILD}
-_EXAMPLES = {"channels": "slack:C0123456 or discord:123456789", "guilds": "discord:123456789"}
+_EXAMPLES = {
+    "channels": "slack:C0123456 or discord:123456789",
+    "guilds": "discord:123456789 or slack:T0123456",
+}
 
 T = TypeVar("T")
 

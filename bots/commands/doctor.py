@@ -46,6 +46,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Awaitable[str] | None]]:
     yield "engine", _check_engine(settings)
     yield "slack", slack_checkup.check(settings.slack) if settings.slack else None
     yield "discord", discord_checkup.check(settings.discord) if settings.discord else None
+    yield "team channel", _check_channel(settings, settings.team_channel)
     yield "ops channel", _check_channel(settings, settings.ops_channel)
     yield "digest channel", _check_channel(settings, settings.digest_channel)
 
@@ -91,6 +92,8 @@ async def _check_channels(settings: Settings) -> str:
     channels = load_channels(
         path, required=settings.channels_required, sources=by_any_name(sources)
     )
+    if not path.exists():
+        return f"no {path} here: all channels are alike"
     if channels == Channels():
         return f"{path} says nothing: all channels are alike"
     return f"{path} has {len(channels.channels)} of them"
@@ -104,8 +107,22 @@ def _hint(listed: Sequence[Listed]) -> str:
 
 async def _check_engine(settings: Settings) -> str:
     if settings.engine == "local" or settings.openai is None:
-        return "local: answers with passages, without a language model"
-    return f"openai: {await openai_checkup.check(settings.openai)}"
+        said = "answers with passages, without a language model"
+    else:
+        said = await openai_checkup.check(settings.openai)
+    await _check_copies(settings)
+    return f"{settings.engine}: {said}"
+
+
+async def _check_copies(settings: Settings) -> None:
+    """Raise where the engine has no copy of pages that we have, as after a change of the engine."""
+    async with open_store(settings) as store:
+        states = await store.documents.states()
+    missing = sum(settings.engine not in state.copies for state in states)
+    if missing:
+        raise ConfigError(
+            [f"{settings.engine} lacks {missing} of {len(states)} pages: run `docent refresh`."]
+        )
 
 
 def _check_channel(settings: Settings, named: str | None) -> Awaitable[str] | None:

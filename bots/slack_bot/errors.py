@@ -108,7 +108,8 @@ def translated(token: str = BOT_TOKEN) -> Iterator[None]:
     except SlackClientError as error:
         raise PlatformRefused("Slack's SDK refused the request.") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise PlatformUnreachable from error
+        reason = type(error).__name__
+        raise PlatformUnreachable(f"Slack cannot be reached ({reason}).") from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # The SDK trusts a reply to be a JSON object; one that is not ends in any of these.
         raise PlatformUnreachable("Slack's reply cannot be read.") from error

@@ -101,7 +101,7 @@ class Presses:
             async with within(CALL_SECONDS):
                 await acting.whisper(self._api, press.channel, press.user, text, root=root)
         except PlatformError as error:
-            log.info("a press is not answered in its thread", extra={"reason": str(error)})
+            log.info("A press is not answered in its thread", extra={"reason": str(error)})
             await self._respond(url, text)
 
     async def _respond(self, url: object, text: str) -> None:
@@ -111,7 +111,7 @@ class Presses:
             async with within(CALL_SECONDS):
                 await self._api.respond(url, text, replace=False)
         except PlatformError as error:
-            log.info("a press is not answered", extra={"reason": str(error)})
+            log.info("A press is not answered", extra={"reason": str(error)})
 
     async def _ask_about(self, body: _Json) -> None:
         mention = mention_about(body, self._bot.tenant, self._bot.user)

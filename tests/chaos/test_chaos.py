@@ -169,7 +169,7 @@ VARIANTS: Final = {
 }
 
 
-THOROUGH: Final = {"split"}  # played by `make chaos` only: the suite is to stay short
+THOROUGH: Final = {"three", "split"}  # played by `make chaos` only: the suite is to stay short
 
 
 @pytest.mark.parametrize(
