@@ -64,13 +64,18 @@ async def _outcome(check: Awaitable[str] | None) -> tuple[str, str]:
 
 async def _check_database(settings: Settings) -> str:
     async with open_store(settings) as store:
-        pages = await store.documents.count()
+        states = await store.documents.states()
         try:
             await store.values.try_out()
         except StoreError as error:
             raise StoreError(f"{error} {NOT_WRITABLE}") from error
     kind = settings.database_url.partition(":")[0]
-    return f"{kind}, with {pages} pages of documentation"
+    said = f"{kind}, with {len(states)} pages of documentation"
+    lacking = sum(settings.engine not in state.copies for state in states)
+    if lacking:  # as after the first key of OpenAI: every question would get the fallback
+        where = f"of which the engine {settings.engine} lacks {lacking}"
+        raise StoreError(f"{said}, {where}. Run `docent refresh`.")
+    return said
 
 
 async def _check_documentation(settings: Settings) -> str:
@@ -92,10 +97,8 @@ async def _check_channels(settings: Settings) -> str:
     channels = load_channels(
         path, required=settings.channels_required, sources=by_any_name(sources)
     )
-    if not path.exists():
-        return f"no {path} here: all channels are alike"
     if channels == Channels():
-        return f"{path} says nothing: all channels are alike"
+        return f"{path} is not there, or says nothing: all channels are alike"
     return f"{path} has {len(channels.channels)} of them"
 
 
@@ -107,22 +110,8 @@ def _hint(listed: Sequence[Listed]) -> str:
 
 async def _check_engine(settings: Settings) -> str:
     if settings.engine == "local" or settings.openai is None:
-        said = "answers with passages, without a language model"
-    else:
-        said = await openai_checkup.check(settings.openai)
-    await _check_copies(settings)
-    return f"{settings.engine}: {said}"
-
-
-async def _check_copies(settings: Settings) -> None:
-    """Raise where the engine has no copy of pages that we have, as after a change of the engine."""
-    async with open_store(settings) as store:
-        states = await store.documents.states()
-    missing = sum(settings.engine not in state.copies for state in states)
-    if missing:
-        raise ConfigError(
-            [f"{settings.engine} lacks {missing} of {len(states)} pages: run `docent refresh`."]
-        )
+        return "local: answers with passages, without a language model"
+    return f"openai: {await openai_checkup.check(settings.openai)}"
 
 
 def _check_channel(settings: Settings, named: str | None) -> Awaitable[str] | None:

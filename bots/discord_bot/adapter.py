@@ -362,10 +362,13 @@ def _is_as_posted(message: discord.Message, post: Post) -> bool:
 
 
 def _is_draft(message: discord.Message, post: Post) -> bool:
-    """Say whether a message is what there was of the answer: it has the button that stops it."""
+    """Say whether a message is what there was of the answer: it has the button that stops it.
+
+    Discord may leave the field out of a message without buttons; discord.py sets no attribute then.
+    """
     return stop_id(post) in {
         getattr(button, "custom_id", None)
-        for row in message.components
+        for row in getattr(message, "components", ())
         for button in getattr(row, "children", ())
     }
 

@@ -160,3 +160,16 @@ async def test_a_draft_is_found_by_its_button_whatever_it_says(
     assert await bench.platform.find(draft_of(mention, "Run it.")) == draft
     other = replace(draft_of(mention, "Run it."), turn=TurnId(70))
     assert await bench.platform.find(other) is None
+
+
+async def test_a_message_without_the_field_for_buttons_has_none(
+    discord: DiscordServer, bench: Bench, asked: tuple[Json, Mention]
+) -> None:
+    discord.rest.tells_of_no_components = False  # Discord calls the field optional
+    question, mention = asked
+    await bench.platform.show_working(mention.thread, mention.message)
+    draft = await bench.platform.draft(draft_of(mention, "Run"), None)
+    assert await bench.platform.find(draft_of(mention, "Run")) == draft
+    assert await bench.platform.find(draft_of(mention, "Run it.")) is None
+    assert await bench.platform.post(draft_of(mention, "Run it.")) == draft
+    assert thread_of(discord, question).texts() == ["Run it."]

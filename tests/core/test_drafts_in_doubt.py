@@ -63,6 +63,7 @@ async def test_a_further_part_that_was_posted_before_a_kill_is_found_by_the_repl
     looks_like_the_first: bool,
 ) -> None:
     first, drafted = Bench(store, engine, platform), store.progress.drafted
+    posted, delivered = store.progress.posted, asyncio.Event()
 
     async def dies_with_the_second(turn: Any, part: int, message: MessageId) -> None:
         if part == 0:
@@ -70,6 +71,11 @@ async def test_a_further_part_that_was_posted_before_a_kill_is_found_by_the_repl
             return
         first.kill()
         await asyncio.sleep(0)
+
+    async def records(*given: Any, last: bool) -> None:
+        await posted(*given, last=last)
+        if last:
+            delivered.set()
 
     async def finds_the_first(_: Any) -> MessageId:
         return MessageId("p0")
@@ -81,11 +87,11 @@ async def test_a_further_part_that_was_posted_before_a_kill_is_found_by_the_repl
         await platform.drafted("two")
         first.kill()
     monkeypatch.setattr(store.progress, "drafted", drafted)
+    monkeypatch.setattr(store.progress, "posted", records)
     if looks_like_the_first:
         monkeypatch.setattr(platform, "find", finds_the_first)
     finish(engine)
-    second = Bench(store, engine, platform)
-    async with second.running():
-        await second.idle()
+    async with Bench(store, engine, platform).running(), asyncio.timeout(60):
+        await delivered.wait()
     lost = ["two"] if looks_like_the_first else []
     assert platform.threads["t1"] == ["x", *lost, "x (1)"]

@@ -7,7 +7,10 @@ from pathlib import Path
 import psycopg
 
 from core.store import migrate_database
-from servers.docent_rig import DocentProcess
+from servers.docent_rig import DocentProcess, settings_for, write_docs
+from servers.openai_server import OpenAIServer
+
+CHANNELS = ("TEAM_CHANNEL", "OPS_CHANNEL", "DIGEST_CHANNEL")
 
 
 def refuse_writes(url: str) -> None:
@@ -44,11 +47,30 @@ async def test_a_database_that_cannot_be_written_is_to_be_mended(
     refuse_writes(database_url)
     code, found = await findings(
         tmp_path,
-        {**slack_values, **dict.fromkeys(("OPS_CHANNEL", "DIGEST_CHANNEL"), "slack:C0NOWHERE")},
+        {**slack_values, **dict.fromkeys(CHANNELS, "slack:C0NOWHERE")},
     )
     assert code == 1
     assert found["database"].startswith("MEND")
     assert "nothing can be written" in found["database"]
+    assert found["team channel"].startswith("MEND")
     assert found["ops channel"].startswith("MEND")
     assert found["digest channel"].startswith("MEND")
     assert found["slack"].startswith("ok")
+
+
+async def test_pages_that_a_new_engine_has_not_got_are_to_be_mended(tmp_path: Path) -> None:
+    values = {"DOCS_SOURCES": write_docs(tmp_path / "docs")}
+    assert (await (await DocentProcess.start(tmp_path, values, "refresh")).end())[0] == 0
+    assert (await findings(tmp_path, values))[0] == 0
+    async with OpenAIServer() as openai:
+        values |= settings_for(openai)
+        code, found = await findings(tmp_path, values)
+        assert code == 1
+        assert found["database"].startswith("MEND")
+        assert "the engine openai lacks 2. Run `docent refresh`." in found["database"]
+        assert found["engine"].startswith("ok")
+
+        assert (await (await DocentProcess.start(tmp_path, values, "refresh")).end())[0] == 0
+        code, found = await findings(tmp_path, values)
+        assert code == 0
+        assert found["database"].startswith("ok")

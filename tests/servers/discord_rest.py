@@ -91,6 +91,7 @@ class Rest:
         self.unknown_fields: list[str] = []
         self.interactions: dict[int, Interaction] = {}
         self.history_has_nonces = False
+        self.tells_of_no_components = True  #: else a message without any comes without the field
         self.nonce_seconds = 180.0  #: for which a nonce brings the message that has it
 
     def routes(self) -> list[web.RouteDef]:
@@ -229,7 +230,12 @@ class Rest:
     def _as_history(self, message: Json) -> Json:
         shown = self._world.shown(message, intent=self._world.content_intent)
         hidden = () if self.history_has_nonces else ("nonce",)
-        return {name: value for name, value in shown.items() if name not in hidden}
+        return self._told({name: value for name, value in shown.items() if name not in hidden})
+
+    def _told(self, message: Json) -> Json:
+        leaves_out = not (self.tells_of_no_components or message["components"])
+        hidden = ("components",) if leaves_out else ()
+        return {name: value for name, value in message.items() if name not in hidden}
 
     async def _post_message(self, request: web.Request, body: Json) -> Answer:
         channel = self._channel(request, "send_messages")
@@ -242,7 +248,7 @@ class Rest:
         if channel.type == FORUM:
             raise Refusal(400, 50008, "Cannot send messages in a non-text channel")
         if body.get("enforce_nonce") and (earlier := self._of_nonce(nonce)):
-            return Answer(body=earlier)
+            return Answer(body=self._told(earlier))
         if channel.locked:
             raise Refusal(403, 160005, "Thread is locked")
         if channel.recipient and not channel.recipient.takes_messages:
@@ -261,7 +267,7 @@ class Rest:
         if nonce is not None:
             self._nonces[nonce] = time.monotonic(), message
         await self._gateway.tell(message)
-        return Answer(body=message)
+        return Answer(body=self._told(message))
 
     def _of_nonce(self, nonce: object) -> Json | None:
         """The message that was posted with a nonce, within some minutes."""
