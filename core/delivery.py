@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core.breaker import OnTrouble
 from core.buttons import buttons_for
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 900.0  # seconds, whatever a platform asks for
 PATIENCE = 6 * 3600.0  # seconds for which a platform that does not answer is tried
+NO_WORDS = "…"  # said by a draft that is to go, where the platform does not let us delete it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +107,7 @@ class Delivery:
             elif part.text:
                 message = await self._rewrite(work, post, message)
             else:
-                await work.platform.delete(turn.thread, message)
+                await self._remove(work, part.number, message)
             await self._note(work, part, message, waiting, doubtful=doubtful)
         self.on_trouble(f"token:{work.platform.name}", None)
 
@@ -131,12 +133,29 @@ class Delivery:
     async def _delete_drafts(self, work: Work) -> None:
         on_record = await self.store.progress.drafts(work.turn)
         shown = _drafted(work) | {number: one.message for number, one in on_record.items()}
-        for shown_in in shown.values():
-            await work.platform.delete(work.turn.thread, shown_in)
+        for number, shown_in in shown.items():
+            await self._remove(work, number, shown_in)
         if work.doubtful:  # one more may have been posted that is not on record
             post = _post_of(work.turn, len(shown), "")
             if (message := await work.platform.find(post)) is not None:
-                await work.platform.delete(work.turn.thread, message)
+                await self._remove(work, len(shown), message)
+
+    async def _remove(self, work: Work, number: int, message: MessageId) -> None:
+        """Delete a draft; where that is refused, as by rules of a workspace, leave it empty."""
+        emptied = _post_of(work.turn, number, NO_WORDS)
+        for remove in (
+            partial(work.platform.delete, work.turn.thread, message),
+            partial(work.platform.edit, emptied, message),
+        ):
+            try:
+                await remove()
+            except TokenRefused:
+                raise
+            except PlatformRefused as error:
+                log.info("Draft is not removed: %s", error, extra={"turn": work.turn.id})
+            else:
+                return
+        log.warning("Draft stays", extra={"turn": work.turn.id})
 
     async def _post(self, work: Work, post: Post) -> MessageId:
         # From here until the id is on record, nobody knows whether it was posted ...

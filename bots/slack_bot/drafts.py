@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 STREAM_SECONDS: Final = 0.5
 EDIT_SECONDS: Final = 3.0  #: Slack's guideline for agents
 LONGEST_STREAM: Final = 11_000  #: characters; a call takes 12,000, a whole stream is not documented
+REFUSED_SECONDS: Final = 600.0  #: without streams, after one was refused
 REMEMBERED: Final = 1_000  #: streams that may be at work; they end by themselves after 5 min
 #: Of Slack's 20 starts, 100 appends and 50 edits a minute for each workspace. What is left of the
 #: edits is for replies that are complete.
@@ -64,11 +65,18 @@ class _Stream:
 class Drafts:
     """The drafts of one process in one workspace."""
 
-    def __init__(self, api: Callable[[], SlackApi]) -> None:
+    def __init__(
+        self, api: Callable[[], SlackApi], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._api = api
-        self._can_stream = True
+        self._clock = clock
+        self._refused_until = 0.0
         self._streams: dict[str, _Stream] = {}  # that this process began, by the message's ts
         self._starts, self._appends, self._edits = Budget(STARTS), Budget(APPENDS), Budget(EDITS)
+
+    @property
+    def _can_stream(self) -> bool:
+        return self._clock() >= self._refused_until
 
     @property
     def seconds(self) -> float:
@@ -130,8 +138,9 @@ class Drafts:
             raise
         except PlatformRefused as error:
             # A plan, a workspace or a server without it: the next draft is a message to be edited.
+            # It may have been this one channel or person, so it is tried again some time.
             log.info("Answers are not streamed, but edited", extra={"reason": str(error)})
-            self._can_stream = False
+            self._refused_until = self._clock() + REFUSED_SECONDS
             raise PlatformBusy(0.0) from error
         self._streams[ts] = _Stream(post.text)
         if len(self._streams) > REMEMBERED:

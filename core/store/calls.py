@@ -7,7 +7,7 @@ dies in between leaves it to the next one.
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageId, ThreadId, Turn, TurnId
@@ -40,13 +40,16 @@ class Calls:
     async def add(self, turn: Turn, person: str, at: float) -> bool:
         """Call people to the turn's thread, once; whether this is the first call there.
 
-        With it, Docent is quiet there until somebody mentions it.
+        With it, Docent is quiet there until somebody mentions it. That the turn was handed over is
+        on record in any case.
         """
         row = {"thread_id": turn.thread_id, "turn_id": turn.id, "person": person, "called_at": at}
         insert = self._database.insert(calls).values(row)
         insert = insert.on_conflict_do_nothing(index_elements=["thread_id"])
         async with self._database.write() as connection:
             await connection.execute(lock_thread(turn.thread_id))
+            is_first = and_(turns.c.id == turn.id, turns.c.handed_over_at.is_(None))
+            await connection.execute(update(turns).where(is_first).values(handed_over_at=at))
             made = await connection.execute(insert.returning(calls.c.thread_id))
             if made.first() is None:
                 return False

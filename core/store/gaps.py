@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.domain import MessageId, MessageRef, ThreadRef, TurnId, TurnState
 from core.store.database import Database
 from core.store.people import LIMITED, SMALL_TALK
-from core.store.schema import calls, feedback, pages, threads, turns
+from core.store.schema import feedback, pages, threads, turns
 from core.store.turns import STOPPED
 from core.unanswered import Gap, GapKind, PageUse, Usage
 
@@ -117,8 +117,8 @@ def _found(since: float, until: float) -> Any:
     unhelpful = select(
         feedback.c.turn_id, literal(GapKind.UNHELPFUL.value), func.max(feedback.c.at)
     ).where(feedback.c.verdict == "unhelpful", _within(feedback.c.at, since, until))
-    human = select(calls.c.turn_id, literal(GapKind.HUMAN.value), calls.c.called_at).where(
-        _within(calls.c.called_at, since, until)
+    human = select(turns.c.id, literal(GapKind.HUMAN.value), turns.c.handed_over_at).where(
+        _within(turns.c.handed_over_at, since, until)
     )
     return union_all(fell_back, unhelpful.group_by(feedback.c.turn_id), human)
 

@@ -349,3 +349,18 @@ M011 = (
 async def m011_labels(connection: AsyncConnection, sqlite: bool) -> None:
     """Remember which source a copy says that its page comes from."""
     await _execute(connection, sqlite, *M011)
+
+
+M012 = (
+    # When somebody asked for people because of the reply; the call itself is one for each thread.
+    "ALTER TABLE turns ADD COLUMN handed_over_at DOUBLE PRECISION",
+    """UPDATE turns SET handed_over_at = (SELECT called_at FROM calls WHERE turn_id = turns.id)
+        WHERE id IN (SELECT turn_id FROM calls)""",
+    "CREATE INDEX turns_handed_over ON turns (handed_over_at) WHERE handed_over_at IS NOT NULL",
+)
+
+
+@migration
+async def m012_handed_over(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember each question that was handed over to people."""
+    await _execute(connection, sqlite, *M012)

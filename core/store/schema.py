@@ -57,6 +57,7 @@ turns = Table(
     Column("finished_at", Double),
     Column("leader", Id, ForeignKey("turns.id")),
     Column("revision", Integer, nullable=False, server_default="0"),
+    Column("handed_over_at", Double),
     UniqueConstraint("platform", "tenant", "channel", "message"),
 )
 

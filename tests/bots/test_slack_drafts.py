@@ -257,3 +257,15 @@ async def test_who_stops_a_stream_in_slack_is_heard(
     server.streams.seconds = 0.0
     await platform.edit(replace(post, text="One. Stopped."), message)
     assert shown(server, post) == ["One. Stopped."]
+
+
+async def test_streams_are_tried_again_some_time_after_one_was_refused(
+    server: SlackServer, platform: SlackPlatform, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "REFUSED_SECONDS", 0.0)
+    server.fail("chat.startStream", api_error("channel_type_not_supported"))
+    with pytest.raises(PlatformBusy):
+        await write(platform, post, "One.\n\n")
+    await write(platform, post, "One.\n\n")
+    assert shown(server, post) == ["One."]
+    assert "chat.postMessage" not in methods(server)

@@ -81,6 +81,16 @@ async def test_a_question_that_was_handed_to_people_is_a_gap(store: Store) -> No
     assert await kinds(store) == {"Handed over?": (GapKind.HUMAN,)}
 
 
+async def test_each_question_of_a_thread_that_is_handed_over_is_a_gap(store: Store) -> None:
+    first, second = await answered(store, "First?"), await answered(store, "Second?")
+    assert first.thread_id == second.thread_id
+    assert await store.calls.add(first, "U2", 10.0)
+    assert not await store.calls.add(second, "U2", 11.0)
+    assert not await store.calls.add(first, "U3", 12.0)
+    assert await kinds(store) == {"First?": (GapKind.HUMAN,), "Second?": (GapKind.HUMAN,)}
+    assert sorted(gap.at for gap in await found(store)) == [10.0, 11.0]
+
+
 async def test_a_question_that_went_unanswered_in_several_ways_is_one_gap(store: Store) -> None:
     turn = await asked(store, "Thrice?")
     await store.feedback.judge(turn.id, "U2", "unhelpful", 10.0)

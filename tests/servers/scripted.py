@@ -24,7 +24,7 @@ from core.domain import (
     ThreadRef,
     Working,
 )
-from core.errors import ConversationGone, ConversationLocked
+from core.errors import ConversationGone, ConversationLocked, PlatformRefused
 from core.ports import Render, Written
 from core.reception import Reception
 
@@ -186,6 +186,7 @@ class RecordingPlatform:
         self.before_draft: Callable[[], Awaitable[None]] | None = None
         self.edits: list[tuple[MessageId, str]] = []
         self.edit_errors: list[Exception] = []
+        self.can_delete = True
         self._by_marker: dict[str, MessageId] = {}
         self._places: dict[MessageId, tuple[str, int]] = {}
         self._posted = asyncio.Condition()
@@ -263,6 +264,8 @@ class RecordingPlatform:
     async def delete(self, thread: ThreadRef, message: MessageId) -> None:
         if self.edit_errors:
             raise self.edit_errors.pop(0)
+        if not self.can_delete:
+            raise PlatformRefused("compliance_exports_prevent_deletion")
         key, place = self._places.pop(message)
         self.threads[key][place] = ""
 
