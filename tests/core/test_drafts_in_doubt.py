@@ -1,4 +1,4 @@
-"""A further message of a draft, of which nobody knows whether it was posted, becomes the reply's."""
+"""A further part of a draft, of which nobody knows whether it was posted, becomes the reply's."""
 
 import asyncio
 from typing import Any
