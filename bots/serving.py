@@ -97,6 +97,9 @@ async def _keep_fresh(docent: Docent, every: float | Cron | None) -> None:
     if not docent.refresher.has_sources:
         log.warning("DOCS_SOURCES is not set: there is no documentation to answer from")
         return
+    if await _is_unread(docent):
+        log.warning("The engine has none of the documentation: it is refreshed now")
+        await _refresh(docent)  # once: where that does not help, its report says why
     pause = FIRST_PAUSE
     while (wait := await _until_refresh(docent, every)) is not None:
         await asyncio.sleep(max(wait, 0.0))
@@ -105,6 +108,16 @@ async def _keep_fresh(docent: Docent, every: float | Cron | None) -> None:
         if not await _refresh(docent):
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def _is_unread(docent: Docent) -> bool:
+    """Whether there are pages, and none in the engine: as where a key of OpenAI was set since."""
+    try:
+        pages = await docent.store.documents.count()
+        return pages > 0 and not await docent.store.documents.copies(docent.engine.name)
+    except StoreError as error:
+        log.error("The state of the documentation cannot be read: %s", error)
+        return False
 
 
 async def _until_refresh(docent: Docent, every: float | Cron | None) -> float | None:

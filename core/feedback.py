@@ -25,6 +25,7 @@ REASON_TAKEN: Final = "Thank you. That helps to mend the documentation."
 UNKNOWN: Final = "I do not know this reply any more."
 NOT_YOURS: Final = "Only the person who asked can do that."
 AT_IT: Final = "I am at it."
+ASKED_BEFORE: Final = "I asked this again before: the answer is further down, or on its way."
 FORGOTTEN: Final = "I do not have this question any more. Please ask it again."
 CALLED: Final = "I have called for a human. I stay quiet here until somebody mentions me."
 CALLED_BEFORE: Final = "People have been called to this thread already."
@@ -90,8 +91,7 @@ class Presses:
             text=question or CALLED_IN,  # to what was said before, which is in the conversation
             at=press.at,
         )
-        await self.take(mention)
-        return Pressed(said=AT_IT)
+        return Pressed(said=AT_IT if await self.take(mention) else ASKED_BEFORE)
 
     async def _call(self, turn: Turn, press: Press) -> Pressed:
         if not self.humans.can_be_called(turn):

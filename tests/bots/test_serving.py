@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from core.forgetting import Forgetting
 from core.reception import Reception
 from core.refresh.refresher import LAST_ENDED
 from core.schedule import Cron, parse_cron
-from core.settings import Settings
+from core.settings import OpenAISettings, Settings
 from core.store import Store
 from core.store.progress import Unposted
 from servers.docent_rig import write_docs
 from servers.mentions import mention
+from servers.openai_server import OpenAIServer
 from servers.scripted import RecordingPlatform
 
 
@@ -64,6 +66,36 @@ async def test_an_empty_documentation_is_read_at_the_start(
     async with assemble(settings, sqlite_store, []) as docent:
         await serving._keep_fresh(docent, None)
     assert await sqlite_store.documents.count() == 2
+
+
+async def test_an_engine_that_has_none_of_the_documentation_gets_it_at_the_start(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),))
+    async with assemble(settings, sqlite_store, []) as docent:
+        await docent.refresher.refresh(_unseen)
+    async with OpenAIServer() as server:
+        openai = OpenAISettings(api_key=server.api_key, base_url=server.url)
+        settings = replace(settings, engine="openai", openai=openai)
+        async with assemble(settings, sqlite_store, []) as docent:
+            for _ in range(2):
+                await serving._keep_fresh(docent, None)
+        assert len(server.sent("POST", "/files")) == 2
+    assert len(await sqlite_store.documents.copies("openai")) == 2
+
+
+async def test_an_engine_that_takes_no_documentation_is_not_tried_for_ever(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    settings = Settings(docs_sources=(write_docs(tmp_path / "docs"),))
+    async with assemble(settings, sqlite_store, []) as docent:
+        await docent.refresher.refresh(_unseen)
+    async with OpenAIServer() as server:
+        openai = OpenAISettings(api_key="sk-wrong", base_url=server.url)
+        settings = replace(settings, engine="openai", openai=openai)
+        async with assemble(settings, sqlite_store, []) as docent:
+            await serving._keep_fresh(docent, None)
+    assert await sqlite_store.documents.copies("openai") == []
 
 
 async def test_a_first_refresh_that_failed_is_tried_again_ever_more_slowly(

@@ -214,7 +214,7 @@ async def test_again_asks_the_same_anew_once_for_each_reply(store: Store) -> Non
         mention = await asked(made)
         again = press(mention, Button.AGAIN, user=ASKER)
         assert (await made.desk.press(again)).said == feedback.AT_IT
-        await made.desk.press(again)
+        assert (await made.desk.press(again)).said == feedback.ASKED_BEFORE
         await made.idle()
         turn = await made.turn(2)
         assert (turn.question, turn.state) == ("How do I start?", TurnState.DELIVERED)
