@@ -345,7 +345,8 @@ class Rest:
             return Answer(status=204)
         if body["type"] == MODAL:
             interaction.modal = checked_modal(data)
-            return Answer(status=204)
+            about = {"id": str(interaction.id), "type": interaction.type}
+            return Answer(body={"interaction": about, "resource": {"type": MODAL}})
         self._check("POST callback", data, _EDIT_FIELDS)
         if body["type"] in (UPDATE, DEFERRED_UPDATE):
             message = self._update(interaction, data)
