@@ -57,7 +57,12 @@ async def discord() -> AsyncIterator[DiscordServer]:
 @pytest.fixture
 def values(openai: ChaosOpenAI, sqlite_url: str, tmp_path: Path) -> dict[str, str]:
     docs = write_docs(tmp_path / "docs")
-    return {**settings_for(openai), "DOCS_SOURCES": docs, "DATABASE_URL": sqlite_url}
+    return {
+        **settings_for(openai),
+        "DOCS_SOURCES": docs,
+        "DATABASE_URL": sqlite_url,
+        "STREAMING": "false",  # a draft is no reply yet
+    }
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ def common_values(openai: OpenAIServer, documentation: Path, database_url: str) 
     return {
         **settings_for(openai),
         "DATABASE_URL": database_url,
+        # What is written is no reply yet: tests that wait for one look at the first message.
+        "STREAMING": "false",
         "DOCS_SOURCES": write_docs(documentation),
         "DISCORD_INVITE_URL": INVITE,
     }

@@ -110,7 +110,7 @@ async def test_stop_in_slack_ends_an_answer_that_is_shown_by_editing(
     slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer
 ) -> None:
     slack.fail("chat.startStream", api_error("feature_not_enabled"))
-    async with docent_running(slack_values) as docent:
+    async with docent_running({**slack_values, "STREAMING": "true"}) as docent:
         await slack.wait_for(lambda: slack.connections, SECONDS)
         openai.script(SLOW)
         root = slack.mention(CHANNEL, ASKER, QUESTION)
@@ -233,7 +233,7 @@ async def test_ask_a_human_on_discord_tags_people_once_and_tells_the_team(
 async def test_stop_on_discord_ends_an_answer_that_is_being_written(
     discord_values: dict[str, str], discord: DiscordServer, openai: OpenAIServer
 ) -> None:
-    async with docent_running(discord_values) as docent:
+    async with docent_running({**discord_values, "STREAMING": "true"}) as docent:
         await discord.wait_for(lambda: discord.world.commands, SECONDS)
         openai.script(SLOW)
         message, thread = await asked(discord)

@@ -140,7 +140,8 @@ async def test_a_slack_channel_may_have_its_answers_in_one_piece(
     file.write_text(f'[channels."slack:{GERMAN}"]\nstreaming = false\n')
     text = "An answer of " + "many " * 20 + "words."
     openai.script(*[Script(statuses=["queued", "completed"], text=text, word_seconds=0.05)] * 2)
-    async with docent_running({**slack_values, "CHANNELS_FILE": str(file)}):
+    values = {**slack_values, "CHANNELS_FILE": str(file), "STREAMING": "true"}
+    async with docent_running(values):
         await slack.wait_for(lambda: slack.connections, 60)
         for channel in (GERMAN, GENERAL):
             root = slack.mention(channel, ALICE, "When does an access token expire?")

@@ -22,6 +22,11 @@ SLOWLY = Script(statuses=["queued", "completed"], text=TEXT, word_seconds=0.08)
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
+@pytest.fixture
+def common_values(common_values: dict[str, str]) -> dict[str, str]:
+    return {**common_values, "STREAMING": "true"}
+
+
 def said(slack: SlackServer, root: str) -> list[str]:
     """The bot's texts under a root message."""
     return [m["text"] for m in slack.thread(CHANNEL, root)[1:] if m["user"] == BOT_USER]
