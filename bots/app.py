@@ -41,6 +41,7 @@ from core.refresh import MARKS, Refresher
 from core.refresh.names import by_any_name
 from core.replies import LastRefresh, Replies
 from core.settings import OpenAISettings, Settings
+from core.sharing import Sharing
 from core.sources import make_sources
 from core.store import Store
 from core.talk import Talk
@@ -73,6 +74,7 @@ class Docent:
     alerts: Alerts
     channels: ChannelsInForce
     calling: Calling
+    sharing: Sharing
     digest: Digest | None  #: None: there is no channel for it, or not at hand
     hook: Hook | None  #: None: nobody may ask for a refresh over HTTP
     finder: PageFinder
@@ -113,6 +115,7 @@ def make_platforms(settings: Settings, store: Store, roles: Roles) -> list[Platf
                 settings.discord,
                 remembered=partial(store.values.get, "discord_commands"),
                 remember=partial(store.values.put, "discord_commands"),
+                tokens=store.tokens,
             )
         )
     return platforms
@@ -162,8 +165,11 @@ async def assemble(
             by_name,
         )
         calling = Calling(store=store, humans=_make_humans(channels), platforms=by_name)
+        sharing = Sharing(store=store, platforms=by_name, on_shared=loop.scan_soon)
         reports = GapReports(store=store, platforms=by_name)
-        desk = _make_desk(settings, store, refresher, lease, loop, channels, calling, reports)
+        desk = _make_desk(
+            settings, store, refresher, lease, loop, channels, calling, sharing, reports
+        )
         yield Docent(
             store=store,
             engine=engine,
@@ -173,6 +179,7 @@ async def assemble(
             alerts=alerts,
             channels=channels,
             calling=calling,
+            sharing=sharing,
             digest=_make_digest(settings, store, reports, alerts),
             finder=finder,
             hook=_make_hook(settings, refresher, platforms),
@@ -205,6 +212,7 @@ def _make_desk(
     loop: Loop,
     channels: ChannelsInForce,
     calling: Calling,
+    sharing: Sharing,
     reports: GapReports,
 ) -> Desk:
     return Desk(
@@ -221,6 +229,8 @@ def _make_desk(
         on_doubt=loop.scan_soon,
         humans=calling.humans,
         on_call=calling.call_soon,
+        can_share=partial(_can_share, sharing.platforms),
+        on_share=sharing.share_soon,
     )
 
 
@@ -241,6 +251,11 @@ def _channel_of(platforms: Mapping[str, Platform], thread: ThreadRef) -> str:
     """In which channel a thread hangs; "" where its platform is not at hand."""
     platform = platforms.get(thread.platform)
     return platform.channel_of(thread) if platform else ""
+
+
+def _can_share(platforms: Mapping[str, Platform], thread: ThreadRef) -> bool:
+    platform = platforms.get(thread.platform)
+    return platform is not None and platform.can_share(thread)
 
 
 async def _sources_of(store: Store, channels: ChannelsInForce, turn: TurnId) -> Sequence[str]:

@@ -21,6 +21,7 @@ LABELS: Final[Mapping[Button, str]] = {
     Button.AGAIN: "Try again",
     Button.HUMAN: "Ask a human",
     Button.STOP: "Stop",
+    Button.SHARE: "Share in channel",
 }
 WHY: Final = "What was wrong, or missing?"
 TRY_AGAIN: Final = "That did not work. Please try again in a moment."

@@ -50,6 +50,7 @@ async def serve(
         tasks.create_task(docent.loop.run(stop), name="loop")
         tasks.create_task(docent.alerts.run(stop))
         tasks.create_task(work_until(stop, docent.calling.run()))
+        tasks.create_task(work_until(stop, docent.sharing.run()))
         if hung_up is not None:
             read_again = partial(docent.channels.reload, docent.alerts.report)
             tasks.create_task(work_until(stop, at_each(hung_up, read_again)))

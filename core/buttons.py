@@ -6,17 +6,21 @@ from core.domain import Button, Turn
 
 #: Outcomes where nothing was asked, or asking again would bring the same.
 NO_ANSWER_MEANT: Final = frozenset({"small_talk", "limited"})
+#: Outcomes with an answer that others may want to see.
+SHAREABLE: Final = frozenset({"answered", "incomplete"})
 
 
-def buttons_for(turn: Turn, *, humans: bool) -> tuple[Button, ...]:
+def buttons_for(turn: Turn, *, humans: bool, shares: bool = False) -> tuple[Button, ...]:
     """The buttons under the reply to a turn that has its outcome, in their order.
 
-    `humans`: whether there is anybody to call where it was asked.
+    `humans`: whether there is anybody to call where it was asked. `shares`: whether others are
+    there who do not see the answer.
     """
     if turn.outcome in NO_ANSWER_MEANT:
         return ()
     people = (Button.HUMAN,) if humans else ()
-    return (Button.HELPFUL, Button.UNHELPFUL, Button.AGAIN, *people)
+    share = (Button.SHARE,) if shares and turn.outcome in SHAREABLE else ()
+    return (Button.HELPFUL, Button.UNHELPFUL, Button.AGAIN, *share, *people)
 
 
 def draft_buttons() -> tuple[Button, ...]:

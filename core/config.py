@@ -21,6 +21,7 @@ from core.setting_reader import Reader, parse_duration, reason
 from core.settings import (
     LOG_LEVELS,
     Admission,
+    Ask,
     CatchUp,
     DiscordSettings,
     Effort,
@@ -61,8 +62,9 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
     port = int(reader.number("PORT", least=0, most=65535))
     admission = read_admission(reader)
     prompts = read_prompts(reader)
-    openai, slack = _openai(reader), _slack(reader, port, admission, prompts)
-    discord = _discord(reader, admission)
+    ask: Ask = reader.choice("ASK", get_args(Ask))  # type: ignore[assignment]
+    openai, slack = _openai(reader), _slack(reader, port, admission, prompts, ask)
+    discord = _discord(reader, admission, ask)
     with_tokens = {"slack": slack is not None, "discord": discord is not None}
     settings = Settings(
         engine=_engine(reader, openai),
@@ -82,6 +84,7 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         admins=_admins(reader),
         admission=admission,
         suggested_prompts=prompts,
+        ask=ask,
         follow_ups=reader.choice("FOLLOW_UPS", get_args(FollowUps)),  # type: ignore[arg-type]
         follow_ups_for=reader.duration("FOLLOW_UPS_FOR", off=True),
         channels_file=reader.text("CHANNELS_FILE"),
@@ -238,7 +241,7 @@ def _catch_up(reader: Reader) -> CatchUp | None:
 
 
 def _slack(
-    reader: Reader, port: int, admission: Admission, prompts: tuple[str, ...]
+    reader: Reader, port: int, admission: Admission, prompts: tuple[str, ...], ask: Ask
 ) -> SlackSettings | None:
     bot, app = reader.optional("SLACK_BOT_TOKEN"), reader.optional("SLACK_APP_TOKEN")
     secret = reader.optional("SLACK_SIGNING_SECRET")
@@ -267,10 +270,11 @@ def _slack(
         api_url=api_url,
         tell_externals=not admission.external,
         prompts=prompts if admission.direct_messages else (),
+        private_asks=ask == "private",
     )
 
 
-def _discord(reader: Reader, admission: Admission) -> DiscordSettings | None:
+def _discord(reader: Reader, admission: Admission, ask: Ask) -> DiscordSettings | None:
     token = reader.optional("DISCORD_TOKEN")
     api_url = reader.url("DISCORD_API_URL")
     gateway_url = reader.url("DISCORD_GATEWAY_URL", schemes=("wss", "ws"))
@@ -290,6 +294,7 @@ def _discord(reader: Reader, admission: Admission) -> DiscordSettings | None:
         message_content=message_content,
         shards=shards,
         tell_roles=bool(admission.roles),
+        private_asks=ask == "private",
     )
 
 

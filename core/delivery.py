@@ -8,7 +8,15 @@ from functools import partial
 
 from core.breaker import OnTrouble
 from core.buttons import buttons_for
-from core.domain import Button, MessageId, Post, Turn, TurnState, post_marker
+from core.domain import (
+    Button,
+    MessageId,
+    MessageRef,
+    Post,
+    Turn,
+    TurnState,
+    post_marker,
+)
 from core.errors import (
     NotOurs,
     PlatformBusy,
@@ -48,6 +56,7 @@ class Delivery:
         """
         try:
             await self._post_parts(work)
+            await self._forget_token(work)
         except (PlatformBusy, PlatformUnreachable, TokenRefused) as error:
             if (wait := self._set_back(work, now, error)) is not None:
                 return wait
@@ -115,7 +124,8 @@ class Delivery:
         turn = work.turn
         # Nobody else gets into direct messages, whoever is called.
         humans = not work.platform.is_direct(turn.thread) and self.humans.can_be_called(turn)
-        return buttons_for(turn, humans=humans)
+        shares = work.platform.can_share(turn.thread)
+        return buttons_for(turn, humans=humans, shares=shares)
 
     async def _note(
         self,
@@ -187,7 +197,13 @@ class Delivery:
     async def abandon(self, work: Work, outcome: str) -> None:
         """End a turn whose reply cannot be posted."""
         await self.store.progress.close(work.turn, TurnState.CANCELLED, outcome)
+        await self._forget_token(work)
         work.turn = replace(work.turn, state=TurnState.CANCELLED, outcome=outcome)
+
+    async def _forget_token(self, work: Work) -> None:
+        """Erase what the reply was posted by, now that nothing is to be posted any more."""
+        if work.platform.is_direct(work.turn.thread):
+            await self.store.tokens.erase(_ref_of(work.turn))
 
 
 def _drafted(work: Work) -> dict[int, MessageId]:
@@ -204,4 +220,12 @@ def _post_of(turn: Turn, number: int, text: str, buttons: tuple[Button, ...] = (
         asker=turn.author,
         turn=turn.id,
         buttons=buttons,
+        number=number,
+    )
+
+
+def _ref_of(turn: Turn) -> MessageRef:
+    thread = turn.thread
+    return MessageRef(
+        platform=thread.platform, tenant=thread.tenant, channel=turn.channel, message=turn.message
     )

@@ -39,12 +39,15 @@ class Desk:
         on_doubt: Callable[[], None],
         humans: Humans = NOBODY,
         on_call: Callable[[], None] = lambda: None,
+        can_share: Callable[[ThreadRef], bool] = lambda _: False,
+        on_share: Callable[[], None] = lambda: None,
     ) -> None:
         """`admins` are written `platform:user`; `wants` says whether this process answers there.
 
         `on_turn` hears of each turn that is on record, `on_change` of a thread where a question was
         edited or deleted, `on_doubt` when there may be something of which they did not hear.
-        `on_call` hears that some of the `humans` are to be called.
+        `on_call` hears that some of the `humans` are to be called, `on_share` that an answer is to
+        be shown to others, in a thread that it `can_share`.
         """
         self._store = store
         self._refresher = refresher
@@ -64,6 +67,8 @@ class Desk:
             silence=self.silence,
             on_change=on_change,
             on_call=on_call,
+            can_share=can_share,
+            on_share=on_share,
         )
 
     async def take(self, mention: Mention) -> bool:

@@ -248,6 +248,7 @@ class Button(StrEnum):
     AGAIN = "again"  # ask the same once more
     HUMAN = "human"  # ask people instead
     STOP = "stop"  # while it is being written
+    SHARE = "share"  # show others what one person was told
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -263,6 +264,16 @@ class Post:
     buttons: tuple[Button, ...] = ()  #: below the text, in this order; only on the last part
     #: Who is tagged before the text, by the platform's ids: only here is anybody ever pinged.
     people: tuple[str, ...] = ()
+    number: int = 0  #: which part of its reply it is
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Root:
+    """A message of ours that shows somebody's question in a channel, and the thread under it."""
+
+    thread: ThreadRef
+    channel: str  #: of the message
+    message: MessageId
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Listening:
         self.work = work
         self.ended = ended  #: hears when there is no more to be heard
         self.written: Written | None = None
-        self.render = work.platform.draft_renderer()
+        self.render = work.platform.draft_renderer(work.turn.thread)
         self.heard_at = float("-inf")  #: by the monotonic clock
         self.news = asyncio.Event()
         #: Held while a draft is on its way: nobody cancels it then, its message's id would be lost.
@@ -194,6 +194,7 @@ class Drafts:
                 asker=work.turn.author,
                 turn=work.turn.id,
                 buttons=draft_buttons() if number == 0 else (),
+                number=number,
             )
             if known is None:
                 await self._begin(work, work.drafted, post, number)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from core.buttons import SHAREABLE
 from core.domain import Button, Mention, ThreadId, ThreadRef, Turn
 from core.humans import Humans
 from core.press import Press, Pressed
@@ -31,6 +32,9 @@ CALLED: Final = "I have called for a human. I stay quiet here until somebody men
 CALLED_BEFORE: Final = "People have been called to this thread already."
 NOBODY: Final = "There is nobody whom I could call."
 TOO_LATE: Final = "There is nothing to stop any more."
+SHARED: Final = "I share it with everybody here."
+SHARED_BEFORE: Final = "It has been shared here already."
+NOTHING_TO_SHARE: Final = "There is nothing to share here."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +49,9 @@ class Presses:
     silence: Callable[[ThreadRef, str, float], Awaitable[None]]
     on_change: Callable[[ThreadId], None]  #: hears of a thread where a run is to be stopped
     on_call: Callable[[], None]  #: hears that there are people to call
+    #: whether only the asker sees a thread, and others could
+    can_share: Callable[[ThreadRef], bool]
+    on_share: Callable[[], None]  #: hears that there is an answer to share
 
     async def press(self, press: Press) -> Pressed:
         """See `Reception.press`."""
@@ -52,6 +59,9 @@ class Presses:
         if turn is None or not _is_there(turn, press):
             log.warning("A press that fits no reply", extra={"platform": press.platform})
             return Pressed(said=UNKNOWN)
+        if self.can_share(turn.thread) and press.user != turn.author:
+            log.warning("A press of somebody else's button", extra={"platform": press.platform})
+            return Pressed(said=NOT_YOURS)
         log.info("Button pressed", extra={"turn": turn.id, "button": str(press.button)})
         match press.button:
             case Button.HELPFUL:
@@ -64,6 +74,8 @@ class Presses:
                 return await self._call(turn, press)
             case Button.STOP:
                 return await self._stop(turn, press)
+            case Button.SHARE:
+                return await self._share(turn, press)
 
     async def _judge(self, turn: Turn, press: Press) -> Pressed:
         feedback = self.store.feedback
@@ -102,6 +114,17 @@ class Presses:
             return Pressed(said=CALLED_BEFORE)
         self.on_call()
         return Pressed(said=CALLED)
+
+    async def _share(self, turn: Turn, press: Press) -> Pressed:
+        """Have an answer shown to everybody, once, however often that is asked for."""
+        if not self.can_share(turn.thread) or turn.outcome not in SHAREABLE:
+            return Pressed(said=NOTHING_TO_SHARE)
+        if await self.store.turns.question(turn.id) is None:
+            return Pressed(said=FORGOTTEN)
+        if not await self.store.shares.add(turn, press.at):
+            return Pressed(said=SHARED_BEFORE)
+        self.on_share()
+        return Pressed(said=SHARED)
 
     async def _stop(self, turn: Turn, press: Press) -> Pressed:
         is_admin = f"{press.platform}:{press.user}" in self.admins

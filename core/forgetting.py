@@ -71,6 +71,7 @@ class Forgetting:
             if not await self.store.values.claim("tidy", now, ROUND * 0.9):
                 return
             await self.store.turns.forget_withdrawals(now - KEPT)
+            await self.store.tokens.erase_expired()
             if retention_days is not None:
                 await self._forget_old(now - retention_days * DAY, retention_days)
             if problem := await self.erase(AT_ONCE):

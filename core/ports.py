@@ -16,6 +16,7 @@ from core.domain import (
     Post,
     Question,
     Reply,
+    Root,
     RunId,
     RunState,
     Said,
@@ -95,10 +96,11 @@ class Platform(Protocol):
         """How long to wait between two states of a draft; None: it shows none."""
         ...
 
-    def draft_renderer(self) -> Render:
+    def draft_renderer(self, thread: ThreadRef) -> Render:
         """Make what writes one answer again and again while it grows, in parts.
 
-        It gives no parts where nothing can be shown yet. Pure, and as safe as `render`. All parts
+        It gives no parts where nothing can be shown yet, and none at all in a thread whose messages
+        cannot be changed. Pure, and as safe as `render`. All parts
         but the last stay as they are when more is written.
         """
         ...
@@ -146,6 +148,19 @@ class Platform(Protocol):
 
     def is_direct(self, thread: ThreadRef) -> bool:
         """Whether nobody reads the thread but one person, and the bot. Pure."""
+        ...
+
+    def can_share(self, thread: ThreadRef) -> bool:
+        """Whether the thread is one person's alone in a channel that others read, too. Pure."""
+        ...
+
+    async def share_question(
+        self, thread: ThreadRef, asker: str, question: str, *, marker: str, doubtful: bool
+    ) -> Root:
+        """Show everybody in the channel of such a thread who asked what, for the answer to follow.
+
+        Pings nobody. `marker` and `doubtful` are as for `announce`. Raises as `post` does.
+        """
         ...
 
     async def link(self, thread: ThreadRef, message: MessageId) -> str:

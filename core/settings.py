@@ -14,6 +14,7 @@ EngineName = Literal["openai", "local"]
 LogFormat = Literal["auto", "text", "json"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
 FollowUps = Literal["thread", "mention"]  # which messages of a thread are questions
+Ask = Literal["thread", "private"]  # who sees what is asked by /ask, and its answer
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 DEFAULT_PROMPTS = (
     "What is this documentation about?",
@@ -108,6 +109,11 @@ SETTINGS = (
         "1d",
         "For how long after the last question and answer of a thread; `off`: for ever",
     ),
+    Setting(
+        "ASK",
+        "thread",
+        "`thread`: everybody sees what `/ask` is asked, and the answer; `private`: the asker does",
+    ),
     Setting("DIRECT_MESSAGES", "true", "Whether direct messages are answered"),
     Setting(
         "ALLOW_CHANNELS",
@@ -192,6 +198,7 @@ class SlackSettings:
     api_url: str | None = None
     tell_externals: bool = True  #: whether it matters who is a guest or of another organisation
     prompts: tuple[str, ...] = ()  #: suggested in the agent view; (): none are
+    private_asks: bool = False  #: whether /ask is answered to its asker alone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +211,7 @@ class DiscordSettings:
     message_content: bool = False  #: whether the privileged intent is switched on in the portal
     shards: Shards | None = None  #: None: one connection for all servers
     tell_roles: bool = False  #: whether it matters which roles people have
+    private_asks: bool = False  #: whether /ask is answered to its asker alone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -262,6 +270,7 @@ class Settings:
     admins: frozenset[str] = frozenset()  #: written `platform:user`
     admission: Admission = field(default_factory=Admission)
     suggested_prompts: tuple[str, ...] = DEFAULT_PROMPTS  #: in Slack's agent view
+    ask: Ask = "thread"
     follow_ups: FollowUps = "thread"
     follow_ups_for: float | None = 86_400.0  #: seconds after the last turn; None: for ever
     channels_file: str = "docent.toml"  #: "": none

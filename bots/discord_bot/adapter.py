@@ -11,7 +11,7 @@ from typing import Final
 import discord
 
 from bots.discord_bot.account import Account
-from bots.discord_bot.buttons import pings_of, stop_id, text_of, view_of
+from bots.discord_bot.buttons import is_draft, pings_of, text_of, view_of
 from bots.discord_bot.connection import CALL_SECONDS, calls, patience
 from bots.discord_bot.errors import (
     MISSING_PERMISSIONS,
@@ -19,19 +19,22 @@ from bots.discord_bot.errors import (
     NOT_FOR_MESSAGES,
     UNKNOWN_CHANNEL,
 )
-from bots.discord_bot.events import PLATFORM, place_of
+from bots.discord_bot.events import PLATFORM, is_private, place_of
 from bots.discord_bot.gateway import listen, open_gate
 from bots.discord_bot.hints import cannot_answer, tell
 from bots.discord_bot.intake import Intake
 from bots.discord_bot.missed import Watch
 from bots.discord_bot.places import Place, Places
+from bots.discord_bot.private import Privacy
 from bots.discord_bot.render import growing, quoted, render
+from bots.discord_bot.sharing import find_announced, show_question
 from bots.discord_bot.talk import read_talk
-from core.domain import Button, MessageId, Post, Reply, Said, ThreadRef
+from core.domain import Button, MessageId, Post, Reply, Root, Said, ThreadRef
 from core.errors import MessageGone, PlatformError, PlatformRefused
 from core.ports import Render
 from core.reception import Reception
 from core.settings import DiscordSettings
+from core.tokens import Tokens
 
 _DRAFT_PATIENCE: Final = 1.0  # seconds for a rate limit; the reply is not to wait for a draft
 _GRACE: Final = 3.0  # seconds for what is under way when the bot stops
@@ -46,7 +49,8 @@ log = logging.getLogger(__name__)
 class DiscordPlatform:
     """Discord, by one gateway session for each shard, and REST.
 
-    `remembered` and `remember` keep one short text for us: the commands that Discord was told of.
+    `remembered` and `remember` keep one short text for us: the commands that Discord was told of;
+    `tokens` is for what private replies are posted by.
     """
 
     name: Final = PLATFORM
@@ -60,8 +64,10 @@ class DiscordPlatform:
         *,
         remembered: Callable[[], Awaitable[str | None]],
         remember: Callable[[str], Awaitable[None]],
+        tokens: Tokens,
     ) -> None:
         self._settings = settings
+        self._privacy = Privacy(tokens)
         self._remembered = remembered
         self._remember = remember
         self._account = Account(settings)
@@ -75,9 +81,14 @@ class DiscordPlatform:
         refusal: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                content = self._settings.message_content
-                roles = self._settings.tell_roles
-                intake = Intake(reception, tasks, message_content=content, tell_roles=roles)
+                intake = Intake(
+                    reception,
+                    tasks,
+                    message_content=self._settings.message_content,
+                    privacy=self._privacy,
+                    tell_roles=self._settings.tell_roles,
+                    private_asks=self._settings.private_asks,
+                )
                 connection = tasks.create_task(self._connect(intake, reception, ready))
                 try:
                     await stop.wait()
@@ -102,6 +113,9 @@ class DiscordPlatform:
 
     async def post(self, post: Post) -> MessageId:
         """See Platform.post. Attempts within some minutes are one message: Discord sees to it."""
+        if is_private(post.thread):
+            async with self._calls() as places:
+                return await self._privacy.post(places.client, post)
         async with self._calls() as places:
             try:
                 message = await places.reach(
@@ -127,9 +141,9 @@ class DiscordPlatform:
                 client = places.client
                 await places.reach(thread, lambda place: _message(client, place, message).delete())
 
-    def draft_renderer(self) -> Render:
-        """See Platform.draft_renderer."""
-        return growing().parts
+    def draft_renderer(self, thread: ThreadRef) -> Render:
+        """See Platform.draft_renderer. What is private is shown when it is complete."""
+        return (lambda _: ()) if is_private(thread) else growing().parts
 
     async def draft(self, post: Post, message: MessageId | None) -> MessageId:
         """See Platform.draft. The nonce makes a draft and its reply one message."""
@@ -148,6 +162,8 @@ class DiscordPlatform:
         self, thread: ThreadRef, after: MessageId | None, before: MessageId, limit: int
     ) -> Sequence[Said]:
         """See Platform.talk."""
+        if is_private(thread):
+            return ()
         async with self._calls() as places:
             return await read_talk(places.client, thread, after, before, limit)
 
@@ -166,7 +182,7 @@ class DiscordPlatform:
             raise PlatformRefused("That is no id of a Discord channel.")
         async with self._calls() as places:
             there = places.client.get_partial_messageable(int(channel))
-            if doubtful and marker and await _is_announced(places.client, there, part):
+            if doubtful and marker and await find_announced(places.client, there, part):
                 return
             await there.send(
                 part,
@@ -177,16 +193,33 @@ class DiscordPlatform:
 
     def is_direct(self, thread: ThreadRef) -> bool:
         """See Platform.is_direct."""
-        return place_of(thread)[0] is None
+        return place_of(thread)[0] is None or is_private(thread)
+
+    def can_share(self, thread: ThreadRef) -> bool:
+        """See Platform.can_share."""
+        return is_private(thread)
+
+    async def share_question(
+        self, thread: ThreadRef, asker: str, question: str, *, marker: str, doubtful: bool
+    ) -> Root:
+        """See Platform.share_question."""
+        async with self._calls() as places:
+            return await show_question(
+                places, thread, asker, question, marker=marker, doubtful=doubtful
+            )
 
     async def link(self, thread: ThreadRef, message: MessageId) -> str:
         """See Platform.link."""
+        if is_private(thread):
+            return ""
         parent, number = place_of(thread)
         channel = parent if parent is not None and message == str(number) else number
         return f"https://discord.com/channels/{thread.tenant or '@me'}/{channel}/{message}"
 
     async def find(self, post: Post) -> MessageId | None:
         """See Platform.find. Looks at what was written after the question, within bounds."""
+        if is_private(post.thread):
+            return None  # a first part takes its own place, and others cannot be looked for
         unknown: discord.HTTPException | None = None
         looked = False
         async with self._calls() as places:
@@ -209,9 +242,12 @@ class DiscordPlatform:
 
     async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
         """See Platform.show_working. Opens the thread, too, so that the asker sees it at once."""
+        if is_private(thread):
+            return  # Discord shows it by itself
         try:
             async with self._calls(self.working_seconds) as places:
-                await places.reach(thread, lambda place: _type(places.client, place))
+                channel = places.client.get_partial_messageable
+                await places.reach(thread, lambda place: channel(place.channel).typing())
         except PlatformError as error:
             log.info("Typing could not be shown", extra={"error": str(error)})
 
@@ -312,21 +348,6 @@ def _message(client: discord.Client, place: Place, message: MessageId) -> discor
     return client.get_partial_messageable(place.channel).get_partial_message(int(message))
 
 
-async def _is_announced(
-    client: discord.Client, channel: discord.PartialMessageable, text: str
-) -> bool:
-    """Look for an announcement; one that cannot be looked for is made once more."""
-    try:
-        newest = [message async for message in channel.history(limit=_NEWEST)]
-    except discord.Forbidden:
-        return False
-    return any(one.author == client.user and one.content == text.strip() for one in newest)
-
-
-async def _type(client: discord.Client, place: Place) -> None:
-    await client.get_partial_messageable(place.channel).typing()
-
-
 async def _look(client: discord.Client, place: Place, post: Post) -> MessageId | None:
     """Look for a post among the newest messages, where it mostly is, then from the question on."""
     channel = client.get_partial_messageable(place.channel)
@@ -352,25 +373,13 @@ def _is_same(client: discord.Client, message: discord.Message, place: Place, pos
     named = str(message.reference.message_id) if message.reference else None
     if named != (post.reply_to if _names_question(place, post) else None):
         return False
-    return message.content == text_of(post) or _is_draft(message, post)
+    return message.content == text_of(post) or is_draft(message, post)
 
 
 def _is_as_posted(message: discord.Message, post: Post) -> bool:
     """Say whether the message that Discord gives for a post says what the post does."""
     same_text = message.content.split() == text_of(post).split()
-    return same_text and _is_draft(message, post) == (Button.STOP in post.buttons)
-
-
-def _is_draft(message: discord.Message, post: Post) -> bool:
-    """Say whether a message is what there was of the answer: it has the button that stops it.
-
-    Discord may leave the field out of a message without buttons; discord.py sets no attribute then.
-    """
-    return stop_id(post) in {
-        getattr(button, "custom_id", None)
-        for row in getattr(message, "components", ())
-        for button in getattr(row, "children", ())
-    }
+    return same_text and is_draft(message, post) == (Button.STOP in post.buttons)
 
 
 def _names_question(place: Place, post: Post) -> bool:

@@ -47,6 +47,18 @@ def stop_id(post: Post) -> str:
     return _id_of(Button.STOP, post)
 
 
+def is_draft(message: discord.Message, post: Post) -> bool:
+    """Say whether a message is what there was of the answer: it has the button that stops it.
+
+    Discord may leave the field out of a message without buttons; discord.py sets no attribute then.
+    """
+    return stop_id(post) in {
+        getattr(button, "custom_id", None)
+        for row in getattr(message, "components", ())
+        for button in getattr(row, "children", ())
+    }
+
+
 def text_of(post: Post) -> str:
     """The text of a post behind those whom it tags: roles by `&` and their id, people by theirs."""
     return " ".join((*(f"<@{one}>" for one in post.people), post.text)).strip()
@@ -112,7 +124,9 @@ def _press(
     if channel is None:
         return None  # of a kind that discord.py does not know yet
     thread = None
-    if isinstance(channel, discord.Thread | discord.DMChannel | discord.GroupChannel):
+    # What only one person sees is in no thread, wherever it is shown.
+    alone = interaction.message is not None and interaction.message.flags.ephemeral
+    if not alone and isinstance(channel, discord.Thread | discord.DMChannel | discord.GroupChannel):
         thread = thread_of(channel, message)
     direct = isinstance(channel, discord.DMChannel | discord.GroupChannel)
     return Press(

@@ -18,9 +18,10 @@ from bots.discord_bot.events import Channel, ids_of_roles, parent_of, thread_of
 from bots.discord_bot.gaps import Gaps
 from bots.discord_bot.hints import NOT_TAKEN, cannot_answer
 from bots.discord_bot.places import Places
+from bots.discord_bot.private import Privacy, place_of_question
 from bots.discord_bot.refreshes import Refreshes
 from bots.gaps_order import COMMAND
-from core.domain import Mention, MessageId
+from core.domain import Mention, MessageId, MessageRef
 from core.errors import DocentError, PlatformError, PlatformUnreachable, StoreError
 from core.mishaps import log_mishap
 from core.reception import Reception
@@ -40,7 +41,19 @@ Start = Callable[[Coroutine[Any, Any, None]], object]
 class Commands:
     """What the commands do. `start` runs a piece of work for as long as the bot takes any."""
 
-    def __init__(self, places: Places, reception: Reception, door: Door, start: Start) -> None:
+    def __init__(
+        self,
+        places: Places,
+        reception: Reception,
+        door: Door,
+        start: Start,
+        privacy: Privacy,
+        *,
+        private: bool,
+    ) -> None:
+        """`private`: whether nobody but the asker sees what is asked, and the answer."""
+        self._privacy = privacy
+        self._private = private
         self._places = places
         self._door = door
         self._client = places.client
@@ -96,6 +109,10 @@ class Commands:
             return  # of a kind that discord.py does not know yet
         mention = _mention(interaction, channel, question)
         refusal = await self._door.refusal(mention)
+        alone = place_of_question(interaction) if self._private else None
+        if refusal is None and alone is not None:
+            await self._take_privately(interaction, replace(mention, thread=alone[0]), alone[1])
+            return
         if refusal is None and (missing := self._places.missing(channel)):
             refusal = cannot_answer(channel.id, missing)
         if refusal is not None:
@@ -111,11 +128,30 @@ class Commands:
         asked = replace(mention, thread=thread, message=MessageId(str(response.id)))
         await self._reception.take(asked)
 
-    async def _defer(self, interaction: discord.Interaction) -> None:
+    async def _take_privately(
+        self, interaction: discord.Interaction, mention: Mention, question: MessageRef
+    ) -> None:
+        """Take a question that only its asker sees; then acknowledge it, by showing that we think.
+
+        Where Discord does not take that any more, the answer goes to the asker directly.
+        """
+        try:
+            await self._privacy.keep(interaction, question)
+            await self._reception.take(mention)
+        except StoreError:
+            log.error("A question could not be written down")
+            async with calls(self._client):
+                await interaction.response.send_message(NOT_TAKEN, ephemeral=True)
+        else:
+            await self._defer(interaction, ephemeral=True)
+        finally:
+            self._privacy.responded(question)
+
+    async def _defer(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> None:
         """Acknowledge. Without a reply nobody knows whether it worked; the first edit will tell."""
         with suppress(PlatformUnreachable):
             async with calls(self._client):
-                await interaction.response.defer(thinking=True)
+                await interaction.response.defer(thinking=True, ephemeral=ephemeral)
 
     async def _show(
         self, interaction: discord.Interaction, text: str

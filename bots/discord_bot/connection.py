@@ -43,6 +43,16 @@ async def log_in(settings: DiscordSettings, seconds: float = CALL_SECONDS) -> di
     return client
 
 
+def response_of(client: discord.Client, token: str) -> discord.Webhook:
+    """What replies to an interaction are written by, as discord.py makes it for the interaction.
+
+    It has no other way to one whose token was kept, and Discord takes private replies by no other.
+    """
+    assert client.application_id is not None  # noqa: S101 (known since the login)
+    data: Any = {"id": client.application_id, "type": 3, "token": token}
+    return discord.Webhook.from_state(data=data, state=client._connection)
+
+
 def pause(failures: int) -> float:
     """Seconds to wait before the next try to connect, after so many that failed in a row."""
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures, 10))

@@ -23,6 +23,7 @@ Channel = (
 )
 
 _DIRECT: Final = "@me"
+_PRIVATE: Final = "private"
 _THREAD_NAME_LENGTH: Final = 80  # Discord takes 100
 _READ_TYPES: Final = (discord.MessageType.default, discord.MessageType.reply)
 _TOKEN: Final = re.compile(
@@ -43,9 +44,24 @@ def thread_of(channel: Channel, message: int) -> ThreadRef:
 
 
 def place_of(thread: ThreadRef) -> tuple[int | None, int]:
-    """Read a thread's name: the channel it hangs in (None for direct messages), and its own id."""
-    parent, _, place = thread.key.partition("/")
+    """Read a thread's name: the channel it hangs in (None for direct messages), and its own id.
+
+    Of one that `is_private`: the same for the place where it was asked, or that channel twice.
+    """
+    parent, place, *_ = thread.key.split("/")
     return (None if parent == _DIRECT else int(parent)), int(place)
+
+
+def private_ref(channel: Channel, number: int) -> ThreadRef:
+    """Name what one person is told alone in a channel or thread: Discord knows no thread there."""
+    parent = parent_of(channel) or channel.id
+    key = f"{parent}/{channel.id}/{_PRIVATE}/{number}"
+    return replace(thread_of(channel, number), key=key)
+
+
+def is_private(thread: ThreadRef) -> bool:
+    """Whether a thread is one person's alone, in a place where others are."""
+    return f"/{_PRIVATE}/" in thread.key
 
 
 def is_addressed(message: discord.Message, me: discord.ClientUser) -> bool:

@@ -29,6 +29,7 @@ from bots.discord_bot.events import (
 from bots.discord_bot.hints import NOT_TAKEN, cannot_answer, cannot_read, tell
 from bots.discord_bot.places import Places
 from bots.discord_bot.presses import Presses
+from bots.discord_bot.private import Privacy
 from core.domain import Mention, MessageRef
 from core.errors import PlatformError, StoreError
 from core.mishaps import log_mishap
@@ -55,9 +56,15 @@ class Intake:
         tasks: asyncio.TaskGroup,
         *,
         message_content: bool,
+        privacy: Privacy,
         tell_roles: bool = False,
+        private_asks: bool = False,
     ) -> None:
-        """`tell_roles`: whether it matters which roles people have."""
+        """`tell_roles`: whether it matters which roles people have. `private_asks`: whether /ask is
+        answered to its asker alone.
+        """
+        self._privacy = privacy
+        self._private_asks = private_asks
         self._reception = reception
         self._tasks = tasks
         self._message_content = message_content
@@ -72,8 +79,15 @@ class Intake:
         """Receive the events of the client of these places from now on."""
         self.places = places
         self.door = Door(places, self._reception, tell_roles=self._tell_roles)
-        self.commands = Commands(places, self._reception, self.door, self.start)
-        self.presses = Presses(self._reception, self.start)
+        self.commands = Commands(
+            places,
+            self._reception,
+            self.door,
+            self.start,
+            self._privacy,
+            private=self._private_asks,
+        )
+        self.presses = Presses(self._reception, self._privacy, self.start)
         client = places.client
         client.event(self.on_message)
         client.event(self.on_raw_message_edit)

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import discord
 
 from bots.discord_bot.connection import calls
-from bots.discord_bot.events import is_addressed, is_remark, place_of
+from bots.discord_bot.events import is_addressed, is_private, is_remark, place_of
 from bots.discord_bot.intake import Intake
 from bots.discord_bot.places import Places
 from core.domain import Absence, ThreadRef
@@ -170,7 +170,8 @@ class Search:
         self._shard = shard
         self._since = _snowflake(absence.since)
         self._budget = absence.messages
-        self._threads = [one for one in absence.threads if _is_here(one, self._client, shard)]
+        threads = [one for one in absence.threads if not is_private(one)]
+        self._threads = [one for one in threads if _is_here(one, self._client, shard)]
         self._unread = list(self._described())
         self.read = 0  #: messages so far
 

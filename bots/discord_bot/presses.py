@@ -4,14 +4,17 @@ A modal must be the first response to a press, so the verdict is written down be
 there is. All else is told to the person who pressed, and nobody else.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from bots.discord_bot.buttons import Interaction, press_of, reason_modal, reason_of
 from bots.discord_bot.connection import calls
-from bots.press_order import TRY_AGAIN, hand_over
-from core.errors import PlatformError
+from bots.discord_bot.private import Privacy, question_again
+from bots.press_order import STORE_SECONDS, TRY_AGAIN, hand_over
+from core.domain import Button, MessageRef
+from core.errors import PlatformError, StoreError
 from core.press import Press
 from core.reception import Reception
 
@@ -25,8 +28,9 @@ Start = Callable[[Coroutine[Any, Any, None]], object]
 class Presses:
     """What the buttons do. `start` runs work for as long as the bot takes any."""
 
-    def __init__(self, reception: Reception, start: Start) -> None:
+    def __init__(self, reception: Reception, privacy: Privacy, start: Start) -> None:
         self._reception = reception
+        self._privacy = privacy
         self._start = start
 
     def hear(self, interaction: Interaction) -> bool:
@@ -37,7 +41,19 @@ class Presses:
         return press is not None
 
     async def _press(self, interaction: Interaction, press: Press) -> None:
-        pressed = await hand_over(self._reception, press)
+        again = question_again(interaction) if press.button is Button.AGAIN else None
+        try:
+            await self._respond(interaction, press, again)
+        finally:
+            if again is not None:
+                self._privacy.responded(again)
+
+    async def _respond(
+        self, interaction: Interaction, press: Press, again: MessageRef | None
+    ) -> None:
+        """Hand a press over, and say what came of it; the answer to `again` takes its place."""
+        kept = again is None or await self._keep(interaction, again)
+        pressed = await hand_over(self._reception, press) if kept else None
         response = interaction.response
         if pressed is None:
             await self._try(interaction, response.send_message(TRY_AGAIN, ephemeral=True))
@@ -47,6 +63,17 @@ class Presses:
             await self._try(interaction, response.send_message(pressed.said, ephemeral=True))
         else:
             await self._try(interaction, response.defer())
+
+    async def _keep(self, interaction: Interaction, question: MessageRef) -> bool:
+        """Keep what the answer to a question is posted by; whether that worked."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS / 2):
+                await self._privacy.keep(interaction, question)
+        except (StoreError, TimeoutError) as error:
+            reason = str(error) or "the database does not reply in time"
+            log.error("A press was not written down", extra={"reason": reason})
+            return False
+        return True
 
     async def _try(self, interaction: Interaction, call: Awaitable[object]) -> None:
         try:

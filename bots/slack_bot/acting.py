@@ -30,12 +30,15 @@ async def permalink(api: SlackApi, channel: str, ts: str) -> str:
         return str(reply.get("permalink") or "")
 
 
-async def is_announced(api: SlackApi, channel: str, marker: str, bot: Bot) -> bool:
-    """Whether a message of ours with this marker is among the newest ones of a channel."""
+async def announced(api: SlackApi, channel: str, marker: str, bot: Bot) -> str | None:
+    """Look for a message of ours with this marker among the newest ones of a channel; its ts."""
     with translated():
         reply = await api.client.conversations_history(
             channel=channel, limit=SEARCHED, include_all_metadata=True
         )
-        return any(
-            is_ours(message, bot) and marker_of(message) == marker for message in reply["messages"]
+        found = (
+            str(message["ts"])
+            for message in reply["messages"]
+            if is_ours(message, bot) and marker_of(message) == marker
         )
+        return next(found, None)

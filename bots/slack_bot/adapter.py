@@ -10,7 +10,7 @@ from aiohttp import web
 from slack_bolt.async_app import AsyncApp
 
 from bots.slack_bot import http_mode, socket_mode
-from bots.slack_bot.acting import is_announced, permalink
+from bots.slack_bot.acting import announced, permalink
 from bots.slack_bot.agent_view import AgentView
 from bots.slack_bot.api import Bot, SlackApi
 from bots.slack_bot.buttons import post_dressed
@@ -18,7 +18,7 @@ from bots.slack_bot.commands import Commands
 from bots.slack_bot.door import Door
 from bots.slack_bot.drafts import Drafts
 from bots.slack_bot.errors import within
-from bots.slack_bot.events import PLATFORM, place
+from bots.slack_bot.events import PLATFORM, is_private, place
 from bots.slack_bot.gaps import Gaps
 from bots.slack_bot.intake import build_app
 from bots.slack_bot.missed import Missed
@@ -26,11 +26,12 @@ from bots.slack_bot.mrkdwn import escape
 from bots.slack_bot.outsiders import Outsiders
 from bots.slack_bot.presence import Presence
 from bots.slack_bot.presses import Presses
+from bots.slack_bot.private import show_question, whisper_post
 from bots.slack_bot.refreshes import Refreshes
 from bots.slack_bot.render import render
 from bots.slack_bot.talk import read_talk
 from bots.waiting import work_until
-from core.domain import MessageId, Post, Reply, Said, ThreadRef
+from core.domain import MessageId, Post, Reply, Root, Said, ThreadRef
 from core.errors import (
     MessageGone,
     PlatformBusy,
@@ -97,7 +98,8 @@ class SlackPlatform:
             agent_view = AgentView(self._api(), self._settings.prompts, tasks)
             door = Door(self._api(), reception, outsiders, agent_view.taken)
             presence = Presence(reception, Missed(self._api(), bot, door.hand_over_found).search)
-            commands = Commands(self._api(), bot, door, tasks)
+            private = self._settings.private_asks
+            commands = Commands(self._api(), bot, door, tasks, private=private)
             refreshes = Refreshes(self._api(), reception, tasks)
             gaps = Gaps(self._api(), reception, tasks)
             following = tasks.create_task(
@@ -138,6 +140,8 @@ class SlackPlatform:
 
     async def post(self, post: Post) -> MessageId:
         """Post one part in its thread; its ts."""
+        if is_private(post.thread):
+            return await whisper_post(self._api(), post)
         return MessageId(await post_dressed(self._api(), post))
 
     async def edit(self, post: Post, message: MessageId) -> None:
@@ -155,8 +159,10 @@ class SlackPlatform:
         """Less where answers are streamed than where a message is edited."""
         return self._drafts.seconds
 
-    def draft_renderer(self) -> Render:
+    def draft_renderer(self, thread: ThreadRef) -> Render:
         """Make what writes an answer as the way in which it will be shown wants it."""
+        if is_private(thread):
+            return lambda _: ()  # it cannot be changed, once it is posted
         return self._drafts.renderer()
 
     async def draft(self, post: Post, message: MessageId | None) -> MessageId:
@@ -171,6 +177,8 @@ class SlackPlatform:
         self, thread: ThreadRef, after: MessageId | None, before: MessageId, limit: int
     ) -> Sequence[Said]:
         """Read what people said in the thread meanwhile."""
+        if is_private(thread):
+            return ()
         bot = await self._identity()
         return await read_talk(self._api(), bot, thread, after, before, limit)
 
@@ -192,14 +200,31 @@ class SlackPlatform:
 
     def is_direct(self, thread: ThreadRef) -> bool:
         """See Platform.is_direct."""
-        return place(thread)[0].startswith("D")
+        return place(thread)[0].startswith("D") or is_private(thread)
+
+    def can_share(self, thread: ThreadRef) -> bool:
+        """See Platform.can_share."""
+        return is_private(thread)
+
+    async def share_question(
+        self, thread: ThreadRef, asker: str, question: str, *, marker: str, doubtful: bool
+    ) -> Root:
+        """Post who asked what in the channel."""
+        bot = await self._identity()
+        return await show_question(
+            self._api(), bot, thread, asker, question, marker=marker, doubtful=doubtful
+        )
 
     async def link(self, thread: ThreadRef, message: MessageId) -> str:
         """Ask Slack for the address of a message."""
+        if is_private(thread):
+            return ""
         return await permalink(self._api(), place(thread)[0], message)
 
     async def find(self, post: Post) -> MessageId | None:
         """Look for the part in its thread, among our messages since the question."""
+        if is_private(post.thread):
+            return None  # nothing tells
         channel, root = place(post.thread)
         found = await self._api().find(
             channel,
@@ -248,7 +273,8 @@ class SlackPlatform:
     async def _is_announced(self, channel: str, marker: str) -> bool:
         """Look for an announcement of ours; one that cannot be looked for is made once more."""
         try:
-            return await is_announced(self._api(), channel, marker, await self._identity())
+            found = await announced(self._api(), channel, marker, await self._identity())
+            return found is not None
         except (PlatformRefused, ThreadGone):
             return False
 
@@ -264,7 +290,7 @@ class SlackPlatform:
 
     async def _set_status(self, thread: ThreadRef, status: str) -> bool:
         """Set it; False where another try may work."""
-        if not self._has_status:
+        if not self._has_status or is_private(thread):
             return True
         channel, root = place(thread)
         try:

@@ -304,15 +304,19 @@ class SlackApi:
                 channel_id=channel, thread_ts=root, status=status
             )
 
-    async def whisper(self, channel: str, user: str, text: str, blocks: Blocks = ()) -> None:
-        """Post a message that only one member of the channel sees, until the client restarts."""
+    async def whisper(self, channel: str, user: str, text: str, blocks: Blocks = ()) -> str:
+        """Post a message that only one member of the channel sees, until the client restarts.
+
+        Returns its ts, by which nothing can be found or changed.
+        """
         with translated():
-            await self._client.chat_postEphemeral(
+            reply = await self._client.chat_postEphemeral(
                 channel=channel,
                 user=user,
                 text=text,
                 blocks=list(blocks) or None,
             )
+        return _text(reply.get("message_ts"))
 
     async def respond(
         self, response_url: str, text: str, blocks: Blocks = (), *, replace: bool

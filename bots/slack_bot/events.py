@@ -33,6 +33,7 @@ SUBSCRIBED: Final = (
 _SUBTYPES: Final = (None, "file_share", "thread_broadcast")
 _OF_BOTS: Final = "bot_message"  #: of those that have no user of their own
 _SLACKBOT: Final = "USLACKBOT"
+_PRIVATE: Final = "private:"  #: in a key, where else the root's ts is
 
 _Json = Mapping[str, Any]
 
@@ -143,6 +144,16 @@ def tenant(body: _Json) -> str:
 def thread_ref(tenant_id: str, channel: str, root: str) -> ThreadRef:
     """Name the thread under the message `root`."""
     return ThreadRef(platform=PLATFORM, tenant=tenant_id, key=f"{channel}:{root}")
+
+
+def private_ref(tenant_id: str, channel: str, number: str) -> ThreadRef:
+    """Name the place in a channel where one person's question is answered to that person alone."""
+    return ThreadRef(platform=PLATFORM, tenant=tenant_id, key=f"{channel}:{_PRIVATE}{number}")
+
+
+def is_private(thread: ThreadRef) -> bool:
+    """Whether a thread is such a place: Slack knows no thread there."""
+    return place(thread)[1].startswith(_PRIVATE)
 
 
 def seconds(ts: object) -> float | None:

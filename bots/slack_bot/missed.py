@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from bots.slack_bot.api import LARGEST_PAGE, Bot, Page, SlackApi
-from bots.slack_bot.events import Heard, place, read_found, seconds
+from bots.slack_bot.events import Heard, is_private, place, read_found, seconds
 from core.domain import Absence
 from core.errors import (
     PlatformBusy,
@@ -129,7 +129,7 @@ class _Search:
         """List where we are, beginning with where people talked with us lately."""
         channels: dict[str, _Channel] = {}
         for thread in self._absence.threads:
-            if thread.tenant == self._bot.tenant:
+            if thread.tenant == self._bot.tenant and not is_private(thread):
                 channel, root = place(thread)
                 channels.setdefault(channel, _Channel(id=channel)).threads.add(root)
         for types, kind in TYPES.items():

@@ -21,7 +21,7 @@ from bots.terminal_bot.events import HELP, Ask, Help, NewThread, Quit, Refresh, 
 from bots.terminal_bot.render import drawing, render
 from bots.waiting import first_of, work_until
 from core.documents import RefreshProgress
-from core.domain import Mention, MessageId, Post, Reply, Said, ThreadRef
+from core.domain import Mention, MessageId, Post, Reply, Root, Said, ThreadRef
 from core.errors import DocumentsError, PlatformRefused
 from core.ports import Render
 from core.reception import Reception
@@ -84,6 +84,16 @@ class TerminalPlatform:
     def is_direct(self, thread: ThreadRef) -> bool:
         """See `Platform.is_direct`. Who sits at the terminal asks and reads."""
         return True
+
+    def can_share(self, thread: ThreadRef) -> bool:
+        """See `Platform.can_share`. There is nobody else."""
+        return False
+
+    async def share_question(
+        self, thread: ThreadRef, asker: str, question: str, *, marker: str, doubtful: bool
+    ) -> Root:
+        """See `Platform.share_question`."""
+        raise PlatformRefused("There is nobody else at this terminal.")
 
     async def link(self, thread: ThreadRef, message: MessageId) -> str:
         """See `Platform.link`. Nothing leads to what was said here."""
@@ -190,7 +200,7 @@ class TerminalPlatform:
 
     draft_seconds = None  #: an answer is drawn as a whole
 
-    def draft_renderer(self) -> Render:
+    def draft_renderer(self, thread: ThreadRef) -> Render:
         """Show nothing of what is being written."""
         return lambda text: ()
 

@@ -4,7 +4,8 @@
 `progress` (what becomes of it), `leases` (which process works on what), `documents` (pages and
 their copies in the indexes), `passages` (full-text search), `values` (single remembered strings),
 `people` (what they asked, counted and forgotten), `erasures` (what engines are still to delete),
-`feedback` (what people think of replies), `calls` (where people were asked to take over) and `gaps`
+`feedback` (what people think of replies), `calls` (where people were asked to take over), `shares`
+(private answers that others are to see), `tokens` (what private replies are posted by) and `gaps`
 (what went unanswered, looked at).
 """
 
@@ -26,7 +27,9 @@ from core.store.news import listen
 from core.store.passages import Passages
 from core.store.people import People
 from core.store.progress import Progress
+from core.store.shares import Shares
 from core.store.standings import Standings
+from core.store.tokens import ReplyTokens
 from core.store.turns import Turns
 from core.store.values import Values
 
@@ -50,6 +53,8 @@ class Store:
         self.gaps = Gaps(database)
         self.feedback = Feedback(database)
         self.calls = Calls(database)
+        self.shares = Shares(database)
+        self.tokens = ReplyTokens(database)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -19,14 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageId, MessageRef, ThreadRef, TurnId, TurnState
 from core.store.database import Database
-from core.store.people import LIMITED, SMALL_TALK
+from core.store.people import LIMITED, SHARED, SMALL_TALK
 from core.store.schema import feedback, pages, threads, turns
 from core.store.turns import STOPPED
 from core.unanswered import Gap, GapKind, PageUse, Usage
 
 AT_ONCE = 500  # turns in one query
 
-NOT_ASKED = (LIMITED, SMALL_TALK, STOPPED, "too_old")  # outcomes of what was not to be answered
+#: Outcomes of what was not to be answered, or is counted where it was asked first.
+NOT_ASKED = (LIMITED, SMALL_TALK, STOPPED, "too_old", SHARED)
 ANSWERED = ("answered", "incomplete")
 NOT_ANSWERED = "not_answered"
 

@@ -364,3 +364,30 @@ M012 = (
 async def m012_handed_over(connection: AsyncConnection, sqlite: bool) -> None:
     """Remember each question that was handed over to people."""
     await _execute(connection, sqlite, *M012)
+
+
+M013 = (
+    # Answers that one person saw and others are to see, once each, and how far that is.
+    """CREATE TABLE shares (
+        turn_id BIGINT NOT NULL PRIMARY KEY REFERENCES turns (id),
+        shared_at DOUBLE PRECISION NOT NULL,
+        tried_at DOUBLE PRECISION,
+        ended_at DOUBLE PRECISION)""",
+    "CREATE INDEX shares_open ON shares (shared_at) WHERE ended_at IS NULL",
+    # What a platform wants to see with a private reply: secrets, for some minutes each.
+    """CREATE TABLE reply_tokens (
+        platform TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        message TEXT NOT NULL,
+        person TEXT NOT NULL,
+        token TEXT NOT NULL,
+        expires_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (platform, tenant, channel, message))""",
+)
+
+
+@migration
+async def m013_private(connection: AsyncConnection, sqlite: bool) -> None:
+    """Remember what private replies need, and which of them are to be shared."""
+    await _execute(connection, sqlite, *M013)

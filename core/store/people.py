@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Turn, TurnState
 from core.settings import Limit
-from core.store import calls, feedback
+from core.store import calls, feedback, tokens
 from core.store.database import Database
 from core.store.erasures import let_go
 from core.store.news import ABANDONED, CHANGED, FREE, announce
@@ -36,12 +36,13 @@ from core.store.schema import feedback as feedback_rows
 from core.store.turns import UNSETTLED
 
 AT_ONCE = 500  # turns in one transaction: others want to write, too
-LIMITED, SMALL_TALK = "limited", "small_talk"  # outcomes of turns that do not count
+#: Outcomes of turns that do not count.
+LIMITED, SMALL_TALK, SHARED = "limited", "small_talk", "shared"
 
 #: A question that counts: those that were answered together count as one.
 _COUNTS = and_(
     turns.c.state.not_in((TurnState.WITHDRAWN, TurnState.CANCELLED)),
-    func.coalesce(turns.c.outcome, "").not_in((LIMITED, SMALL_TALK)),
+    func.coalesce(turns.c.outcome, "").not_in((LIMITED, SMALL_TALK, SHARED)),
     turns.c.leader.is_(None),
 )
 _NO_TEXTS: dict[str, Any] = {"question": "", "unread": [], "answer": None, "citations": null()}
@@ -156,6 +157,7 @@ class People:
             await connection.execute(update(turns).where(mine).values(author="", **_NO_TEXTS))
             await feedback.forget_person(connection, platform, user)
             await calls.forget_person(connection, platform, user)
+            await tokens.forget_person(connection, platform, user)
         return traces
 
     async def _begin_anew(self, connection: AsyncConnection, which: Any) -> None:

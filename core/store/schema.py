@@ -93,6 +93,27 @@ calls = Table(
     Column("ended_at", Double),
 )
 
+shares = Table(
+    "shares",
+    metadata,
+    Column("turn_id", Id, ForeignKey("turns.id"), primary_key=True),
+    Column("shared_at", Double, nullable=False),
+    Column("tried_at", Double),
+    Column("ended_at", Double),
+)
+
+reply_tokens = Table(
+    "reply_tokens",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("tenant", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("message", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
 processes = Table(
     "processes",
     metadata,

@@ -12,7 +12,7 @@ from core.domain import Button, MessageId, Post, ThreadRef, TurnId
 from core.errors import DraftStopped, PlatformBusy, PlatformRefused, PlatformUnreachable
 from servers.faults import Fault
 from servers.slack_faults import api_error, rate_limited
-from servers.slack_rig import slack_settings
+from servers.slack_rig import slack_settings, thread_on
 from servers.slack_server import SlackServer
 from servers.slack_workspace import TEAM
 
@@ -54,7 +54,7 @@ async def write(platform: SlackPlatform, post: Post, *states: str) -> MessageId:
     """Show the states of an answer one after the other."""
     message: MessageId | None = None
     for state in states:
-        (text,) = platform.draft_renderer()(state)
+        (text,) = platform.draft_renderer(thread_on("C0GENERAL", "1.0"))(state)
         message = await platform.draft(replace(post, text=text), message)
     assert message is not None
     return message
@@ -130,7 +130,7 @@ async def test_a_stream_that_ended_by_itself_is_rewritten_all_the_same(
 
 
 async def write_more(platform: SlackPlatform, post: Post, message: MessageId, state: str) -> None:
-    (text,) = platform.draft_renderer()(state)
+    (text,) = platform.draft_renderer(thread_on("C0GENERAL", "1.0"))(state)
     assert await platform.draft(replace(post, text=text), message) == message
 
 
@@ -179,7 +179,7 @@ async def test_where_slack_does_not_stream_a_message_is_edited_that_can_be_stopp
     server: SlackServer, platform: SlackPlatform, post: Post
 ) -> None:
     server.streams.refusal = "not_allowed_for_team"
-    (text,) = platform.draft_renderer()("One.\n\n")
+    (text,) = platform.draft_renderer(thread_on("C0GENERAL", "1.0"))("One.\n\n")
     with pytest.raises(PlatformBusy):
         await platform.draft(replace(post, text=text), None)
     assert platform.draft_seconds == drafts.EDIT_SECONDS
@@ -220,7 +220,7 @@ async def test_a_rate_limit_of_slack_is_no_end_of_streaming(
     server: SlackServer, platform: SlackPlatform, post: Post
 ) -> None:
     server.fail("chat.startStream", rate_limited(3))
-    (text,) = platform.draft_renderer()("One.\n\n")
+    (text,) = platform.draft_renderer(thread_on("C0GENERAL", "1.0"))("One.\n\n")
     with pytest.raises(PlatformBusy) as busy:
         await platform.draft(replace(post, text=text), None)
     assert busy.value.retry_after == 3

@@ -18,7 +18,7 @@ from core.errors import PlatformError, PlatformRefused
 from core.ports import Platform
 from core.reception import Reception
 from core.settings import DiscordSettings, SlackSettings
-from servers.discord_bench import Memory, Notebook, platform_for
+from servers.discord_bench import KeptTokens, Memory, Notebook, platform_for
 from servers.discord_server import DiscordServer
 from servers.slack_rig import slack_settings
 from servers.slack_server import SlackServer
@@ -88,7 +88,12 @@ async def terminal_place() -> AsyncIterator[Place]:
 
 MESSENGERS: list[Platform] = [
     SlackPlatform(SlackSettings(bot_token="xoxb-1", app_token="xapp-1")),
-    DiscordPlatform(DiscordSettings(token="t"), remembered=Memory().get, remember=Memory().put),
+    DiscordPlatform(
+        DiscordSettings(token="t"),
+        remembered=Memory().get,
+        remember=Memory().put,
+        tokens=KeptTokens(),
+    ),
 ]
 PLACES = {"slack": slack_place, "discord": discord_place, "terminal": terminal_place}
 

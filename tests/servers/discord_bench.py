@@ -24,6 +24,7 @@ from core.errors import NotAdmin, StoreError
 from core.press import Press, Pressed
 from core.reception import Reception
 from core.settings import DiscordSettings, Shards
+from core.tokens import ReplyToken, Tokens
 from servers.discord_server import DiscordServer
 
 WAIT_SECONDS: Final = 60.0
@@ -226,6 +227,22 @@ class Memory:
         self.kept.set()
 
 
+class KeptTokens:
+    """Keeps what private replies are posted by, as our database does."""
+
+    def __init__(self) -> None:
+        self.kept: dict[MessageRef, ReplyToken] = {}
+        self.broken = False
+
+    async def put(self, question: MessageRef, person: str, token: ReplyToken) -> None:
+        if self.broken:
+            raise StoreError
+        self.kept.setdefault(question, token)
+
+    async def get(self, question: MessageRef) -> ReplyToken | None:
+        return self.kept.get(question)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bench:
     """A connected adapter."""
@@ -244,6 +261,8 @@ def platform_for(
     token: str | None = None,
     shards: Shards | None = None,
     tell_roles: bool = False,
+    private_asks: bool = False,
+    tokens: Tokens | None = None,
 ) -> DiscordPlatform:
     """An adapter that will connect to the loopback Discord."""
     settings = DiscordSettings(
@@ -253,9 +272,12 @@ def platform_for(
         message_content=message_content,
         shards=shards,
         tell_roles=tell_roles,
+        private_asks=private_asks,
     )
     memory = memory or Memory()
-    return DiscordPlatform(settings, remembered=memory.get, remember=memory.put)
+    return DiscordPlatform(
+        settings, remembered=memory.get, remember=memory.put, tokens=tokens or KeptTokens()
+    )
 
 
 @asynccontextmanager
@@ -267,6 +289,8 @@ async def connected(
     shards: Shards | None = None,
     notebook: Notebook | None = None,
     tell_roles: bool = False,
+    private_asks: bool = False,
+    tokens: Tokens | None = None,
 ) -> AsyncIterator[Bench]:
     """Connect an adapter, and stop and close it in the end. No field may be one Discord lacks."""
     platform = platform_for(
@@ -275,6 +299,8 @@ async def connected(
         message_content=message_content,
         shards=shards,
         tell_roles=tell_roles,
+        private_asks=private_asks,
+        tokens=tokens,
     )
     notebook, stop, ready = notebook or Notebook(), asyncio.Event(), asyncio.Event()
     reception: Reception = notebook

@@ -415,7 +415,8 @@ class Rest:
         if not body.get("content"):
             raise Refusal(400, 50006, "Cannot send an empty message")
         world, channel = self._world, interaction.channel
-        message = world.write(channel, world.bot, body["content"])
+        components = body.get("components") or []
+        message = world.write(channel, world.bot, body["content"], components=components)
         message["flags"] = body.get("flags", 0)
         if message["flags"] & EPHEMERAL:
             del channel.messages[int(message["id"])]

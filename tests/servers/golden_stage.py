@@ -172,7 +172,7 @@ CASES: Mapping[str, Callable[[Stage], Awaitable[None]]] = {
 
 
 async def _write(stage: Stage, states: Sequence[str]) -> MessageId:
-    render, message = stage.platform.draft_renderer(), None
+    render, message = stage.platform.draft_renderer(stage.turn.thread), None
     for state in states:
         (part,) = render(state)
         message = await stage.platform.draft(stage.post_of(part, draft_buttons()), message)

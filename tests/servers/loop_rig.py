@@ -22,6 +22,7 @@ from core.pacing import RequestBudget
 from core.refresh import Refresher
 from core.replies import FindPages, Replies
 from core.settings import Admission, CatchUp, FollowUps, Limit
+from core.sharing import Sharing
 from core.store import Store
 from core.talk import Talk
 from servers.mentions import mention
@@ -113,6 +114,9 @@ class Bench:
             budget=budget,
         )
         self.calling = Calling(store=store, humans=humans, platforms={platform.name: platform})
+        self.sharing = Sharing(
+            store=store, platforms={platform.name: platform}, on_shared=self.loop.scan_soon
+        )
         self.desk = Desk(
             store=store,
             refresher=Refresher(store=store, sources=[], indexes=[]),
@@ -126,6 +130,8 @@ class Bench:
             on_doubt=self.loop.scan_soon,
             humans=humans,
             on_call=self.calling.call_soon,
+            can_share=platform.can_share,
+            on_share=self.sharing.share_soon,
         )
         self._task: asyncio.Task[None] | None = None
 

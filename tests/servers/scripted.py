@@ -18,6 +18,7 @@ from core.domain import (
     Post,
     Question,
     Reply,
+    Root,
     RunId,
     RunState,
     Said,
@@ -166,6 +167,10 @@ class RecordingPlatform:
         self.announced: list[tuple[str, str]] = []
         self._announced: set[str] = set()  # markers
         self.announce_errors: list[Exception] = []
+        self.shared: dict[str, str] = {}  # questions, by their markers
+        self.times_shared = 0
+        self.share_errors: list[Exception] = []
+        self.share_errors_after: list[Exception] = []
         self.posts: list[Post] = []  # as they came last, the edited ones too
         self.errors: list[Exception] = []  # raised by the next posts, before they take effect
         self.errors_after: list[Exception] = []  # the same, after they took effect
@@ -223,7 +228,24 @@ class RecordingPlatform:
         await self.announce(channel, part, marker=marker, doubtful=doubtful)
 
     def is_direct(self, thread: ThreadRef) -> bool:
-        return thread.key.startswith("D")
+        return thread.key.startswith("D") or self.can_share(thread)
+
+    def can_share(self, thread: ThreadRef) -> bool:
+        return ":private:" in thread.key
+
+    async def share_question(
+        self, thread: ThreadRef, asker: str, question: str, *, marker: str, doubtful: bool
+    ) -> Root:
+        if self.share_errors:
+            raise self.share_errors.pop(0)
+        if not (doubtful and marker in self.shared):
+            self.shared[marker] = f"{asker} asks: {question}"
+            self.times_shared += 1
+        if self.share_errors_after:
+            raise self.share_errors_after.pop(0)
+        root = f"shared{list(self.shared).index(marker)}"
+        place = ThreadRef(platform=self.name, tenant=thread.tenant, key=root)
+        return Root(thread=place, channel="c1", message=MessageId(root))
 
     async def link(self, thread: ThreadRef, message: MessageId) -> str:
         return f"https://chat.example.com/{thread.key}/{message}"
@@ -269,7 +291,7 @@ class RecordingPlatform:
         key, place = self._places.pop(message)
         self.threads[key][place] = ""
 
-    def draft_renderer(self) -> Render:
+    def draft_renderer(self, thread: ThreadRef) -> Render:
         return lambda text: [part for part in text.split("|") if part]
 
     async def draft(self, post: Post, message: MessageId | None) -> MessageId:

@@ -162,7 +162,7 @@ class Methods:
         if args["user"] not in channel.members:
             raise SlackError("user_not_in_channel")
         text = _text(args, LONGEST_TEXT)
-        blocks = checked_blocks(_decoded(args["blocks"])) if args.get("blocks") else []
+        blocks = self._checked("blocks", args["blocks"]) if args.get("blocks") else []
         whisper = {"channel": channel.id, "user": args["user"], "text": text}
         if args.get("thread_ts") is not None:
             self.workspace.root(channel, args["thread_ts"])
