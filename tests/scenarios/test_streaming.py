@@ -160,3 +160,57 @@ async def test_in_discord_after_a_kill_the_next_process_ends_the_same_message(
     (reply,) = [str(posted["content"]) for posted in discord.posted(thread)]
     assert all(word in reply for word in WORDS)
     assert len(openai.sent("POST", "/responses")) == 1
+
+
+LONG = "\n\n".join(
+    [f"Paragraph {n}: " + " ".join(f"w{n}x{m}" for m in range(70)) + "." for n in range(8)]
+    + ["```python\n" + "\n".join(f"print({n})  # a line of code" for n in range(120)) + "\n```"]
+    + ["| a | b |\n|---|---|\n" + "\n".join(f"| cell {n} | value {n} |" for n in range(60))]
+    + ["That is all."]
+)
+
+
+def check_parts(parts: list[str], longest: int) -> None:
+    """All of LONG in several parts, each whole in itself."""
+    assert len(parts) > 1
+    for part in parts:
+        assert len(part) <= longest
+        assert part.count("```") % 2 == 0
+    whole = "\n".join(parts)
+    for word in ["w0x0", "w7x69", "print(0)", "print(119)", "cell 0", "value 59"]:
+        assert word in whole
+
+
+async def test_in_discord_a_long_answer_comes_in_parts_with_the_buttons_on_the_last(
+    discord_values: dict[str, str], discord: DiscordServer, openai: OpenAIServer
+) -> None:
+    world = discord.world
+    channel, asker = world.channel("help"), world.user("alice")
+    openai.script(Script(statuses=["queued", "completed"], text=LONG, word_seconds=0.002))
+    async with docent_running(discord_values):
+        await discord.wait_for(lambda: world.commands, 60)
+        message = await discord.mention(channel, asker, QUESTION)
+        thread = await discord.wait_for(lambda: discord.thread_under(message), 60)
+        await discord.wait_for(
+            lambda: "helpful" in str([one.get("components") for one in discord.posted(thread)]), 60
+        )
+    posted = discord.posted(thread)
+    check_parts([str(one["content"]) for one in posted], 2_000)
+    assert [bool(one.get("components")) for one in posted] == [False] * (len(posted) - 1) + [True]
+
+
+@pytest.mark.parametrize("refusal", [None, "not_allowed_for_team"])
+async def test_in_slack_a_long_answer_comes_in_parts_with_the_buttons_on_the_last(
+    slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer, refusal: str | None
+) -> None:
+    slack.streams.refusal = refusal
+    openai.script(Script(statuses=["queued", "completed"], text=LONG, word_seconds=0.002))
+    async with docent_running(slack_values):
+        await slack.wait_for(lambda: slack.connections, 60)
+        root = slack.mention(CHANNEL, ASKER, QUESTION)
+        await slack.wait_for(
+            lambda: "helpful" in str(slack.thread(CHANNEL, root)[-1].get("blocks")), 60
+        )
+    posted = slack.thread(CHANNEL, root)[1:]
+    check_parts([str(one["text"]) for one in posted], 4_000)
+    assert [bool(one.get("blocks")) for one in posted] == [False] * (len(posted) - 1) + [True]
