@@ -14,8 +14,11 @@ demo: $(VENV)/.installed
 run: $(VENV)/.installed
 	$(BIN)/docent run
 
+# One worker more than there are processors: a third of the time, tests wait for processes to start.
+WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
+
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # Kill -9 at every step, with the figures; CHAOS_SEED=7 make chaos plays another plan.
 chaos: $(VENV)/.installed-dev

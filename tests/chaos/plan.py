@@ -52,8 +52,9 @@ INSIDE: Final = (
     Step.FINISHING,
 )
 TROUBLES: Final = ("stream", "rewritten", "edit", "post", "history")  # of drafts: names of faults
-#: Steps that only a question with a draft passes, and seconds of a run that make sure of one.
-OF_DRAFTS: Final = {Step.DRAFTED: 1.0, Step.GROWING: 4.0, Step.FINISHING: 1.5}
+#: Steps that only a question with a draft passes, and seconds of a run that make sure of one: where
+#: a stream was refused before, drafts are edited, and that every 3 s only.
+OF_DRAFTS: Final = {Step.DRAFTED: 2.0, Step.GROWING: 8.0, Step.FINISHING: 2.5}
 RARE: Final = (Step.CONVERSATION_OPENED, Step.PART_POSTED, *OF_DRAFTS)  # few pass these
 NAMED: Final = tuple(step for step in Step if step not in (Step.RANDOM, Step.ALL_AT_ONCE))
 

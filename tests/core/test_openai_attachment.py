@@ -1,6 +1,7 @@
 """Files on their way into a vector store: in a batch, and one by one where that loses some."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from openai import AsyncOpenAI
@@ -72,9 +73,11 @@ async def test_the_server_may_say_when_to_look_again(
 async def test_looking_goes_on_while_looks_fail_and_then_ends_in_an_error(
     server: OpenAIServer, client: AsyncOpenAI, remembered: Remembered
 ) -> None:
-    server.fault("GET", "/vector_stores/*/file_batches/*", *[server_error()] * 1000)
+    server.fault("GET", "/vector_stores/*/file_batches/*", *[server_error()] * 100)
+    # At most 20 looks in this time: more of them fail than there can be.
+    seldom = replace(IMPATIENT, first_look=0.05, longest_look=0.05)
     with pytest.raises(EngineUnreachable):
-        await make_index(client, remembered, IMPATIENT).put([page()])
+        await make_index(client, remembered, seldom).put([page()])
     assert uploaded(server) == []
 
 
