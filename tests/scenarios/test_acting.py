@@ -124,7 +124,7 @@ async def test_stop_in_slack_ends_an_answer_that_is_shown_by_editing(
         assert turn is not None
         assert turn.outcome == "stopped"
         cancelled = f"/responses/{turn.run}/cancel"
-        await slack.wait_for(lambda: openai.sent("POST", cancelled), SECONDS)
+        await openai.wait_for("POST", cancelled)
 
 
 async def test_without_people_there_is_no_button_for_them_in_slack(
@@ -253,7 +253,7 @@ async def test_stop_on_discord_ends_an_answer_that_is_being_written(
         assert turn is not None
         assert turn.outcome == "stopped"
         run = turn.run
-        await discord.wait_for(lambda: openai.sent("POST", f"/responses/{run}/cancel"), SECONDS)
+        await openai.wait_for("POST", f"/responses/{run}/cancel")
 
 
 async def test_ask_docent_about_this_works_inside_threads_of_discord(
