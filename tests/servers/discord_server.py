@@ -28,6 +28,7 @@ from servers.discord_gateway import GUILDS, Gateway, intent_of
 from servers.discord_http import PREFIX, Call, Fault, Front, Limit
 from servers.discord_rest import AUTOCOMPLETE, COMMAND, COMPONENT, SUBMIT, Interaction, Rest
 from servers.discord_world import PERMISSIONS, Channel, Json, User, World
+from servers.waiting import until
 
 WAIT_SECONDS: Final = 60.0
 EDITED: Final = "2026-11-22T12:34:56.000000+00:00"  #: when messages are edited
@@ -296,11 +297,8 @@ class DiscordServer:
         return sum((call.method, call.route) == (method, route) for call in calls)
 
     async def wait_for(self, found: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
-        """Wait until something is so, looked at whenever anything happens, and return it."""
-        async with asyncio.timeout(seconds):
-            while not (result := found()):
-                await self._changed.wait()
-        return result
+        """Wait until something is so, here or in what the bot makes of it, and return it."""
+        return await until(found, lambda: self._changed, seconds)
 
     def _touch(self) -> None:
         """Wake everybody who waits."""

@@ -28,6 +28,7 @@ from servers.slack_people import People, ResponseUrl
 from servers.slack_streams import Streams
 from servers.slack_workspace import BOT_USER as BOT_USER
 from servers.slack_workspace import Json, SlackError, Workspace
+from servers.waiting import until
 
 BOT_TOKEN = "xoxb-test-bot-token"
 APP_TOKEN = "xapp-test-app-token"
@@ -183,11 +184,8 @@ class SlackServer(People):
         return self.response_urls[command.payload["response_url"]].answers
 
     async def wait_for(self, predicate: Callable[[], T], seconds: float = 60.0) -> T:
-        """Wait until something holds, looking whenever anything happens here; what it returns."""
-        async with asyncio.timeout(seconds):
-            while not (value := predicate()):
-                await self._changed.wait()
-        return value
+        """Wait until something holds, here or in what the bot makes of it; what it returns."""
+        return await until(predicate, lambda: self._changed, seconds)
 
     # --- what tests order --------------------------------------------------------------------
 
