@@ -5,24 +5,24 @@ When a step is due is decided in `loop.py`; how the reply gets into the thread, 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from core import limits
+from core.asking import Asking
 from core.breaker import REFUSED, REFUSES_ALL, OnTrouble
 from core.clock import now as clock_now
 from core.domain import (
     Answer,
     Answered,
-    ConversationId,
+    Calls,
     Failed,
-    Guide,
     NotAnswered,
-    Question,
     Reply,
     RunId,
     RunState,
+    ToolCall,
     Turn,
     TurnState,
     Working,
@@ -41,10 +41,11 @@ from core.errors import (
 from core.limits import Limits
 from core.pacing import look_interval
 from core.ports import AnswerEngine
-from core.replies import Replies, small_talk
+from core.replies import CONFIRM_FIRST, Replies, small_talk
+from core.rounds import MOST_ROUNDS
 from core.store import Store
+from core.store.progress import attempt_of
 from core.store.turns import STOPPED
-from core.talk import CALLED, Talk
 from core.work import Work
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Answering:
 
     store: Store
     engine: AnswerEngine
+    asking: Asking
     replies: Replies
     limits: Limits
     deadline: float  #: seconds from the head of the thread to the fallback
@@ -73,28 +75,27 @@ class Answering:
     cancel_soon: Callable[[], None]  #: hears that a run was abandoned
     end_drafts: Callable[[Work], Awaitable[None]]  #: no draft of the turn is shown any more
     on_trouble: OnTrouble  #: hears what only an operator can mend
-    guide_for: Callable[[Turn], Guide] = lambda _: Guide()  #: how it is to be answered there
-    talk: Talk | None = None  #: None: the engine reads nothing but questions
 
     async def start(self, work: Work, now: float) -> float:
         """Create the run of a queued turn, opening the conversation where there is none."""
         if work.created is None:
             # A run that there may be already answers those only that were joined before it.
-            may_grow = not work.run_in_doubt or self._conversation(work.turn) is None
+            may_grow = not work.run_in_doubt or self.asking.conversation(work.turn) is None
+            may_grow = may_grow and not work.turn.round and work.turn.confirms is None
             work.turn = await self.store.progress.gather(work.turn, may_grow=may_grow)
             if (settled := await self._without_a_run(work, now)) is not None:
                 return settled
             try:
                 async with self._in_time(work, now):
-                    state = await self._recovered(work)
+                    state = await self.asking.recovered(work)
                     if state is None:
-                        await self._create_run(work)
+                        await self.asking.create_run(work, self._left(work, now))
             except EngineError as error:
                 return await self._not_started(work, now, error)
             if state is not None:
                 log.info("Run was lost and is recovered", extra={"turn": work.turn.id})
                 # It counts as this turn's run, as if its id had been on record.
-                work.turn = replace(work.turn, attempt=work.turn.attempt + 1)
+                work.turn = replace(work.turn, attempt=attempt_of(work.turn))
                 return await self._ended(work, now, state)
             if work.created is None:
                 return NOW
@@ -127,7 +128,7 @@ class Answering:
 
     async def stop(self, work: Work, written: str) -> float:
         """Settle a turn that somebody stopped with what is written of its answer."""
-        await self._leave(work, "Run was stopped")
+        await self.asking.leave(work, "Run was stopped")
         answer = Answer(text=written, incomplete=True) if written.strip() else None
         reply = self.replies.stopped(work.turn, written)
         return await self._settle(work, TurnState.ANSWERED, STOPPED, reply, answer, abandoned=True)
@@ -137,13 +138,14 @@ class Answering:
     async def _without_a_run(self, work: Work, now: float) -> float | None:
         """Settle a turn that no run is to be created for; None where one is."""
         turn = work.turn
-        said = small_talk(turn.question)
-        if said and not await self._is_called_into_a_talk(work):
+        goes_on = turn.round > 0 or turn.confirms is not None
+        said = None if goes_on else small_talk(turn.question)
+        if said and not await self.asking.is_called_into_a_talk(work):
             reply = self.replies.small_talk(turn, said)
             return await self._settle(work, TurnState.ANSWERED, "small_talk", reply)
         if self.is_overdue(work, now):
             return await self.fall_back(work, "overdue")
-        if turn.started_at is not None or turn.attempt or work.run_in_doubt:
+        if goes_on or turn.started_at is not None or turn.attempt or work.run_in_doubt:
             return None
         if self.too_old is not None and now - turn.asked_at > self.too_old:
             reply = await self.replies.too_late(turn)
@@ -153,50 +155,17 @@ class Answering:
             return await self._settle(work, TurnState.FAILED, "limited", reply)
         return None
 
-    async def _is_called_into_a_talk(self, work: Work) -> bool:
-        """Whether it is a mention alone, and people have said what it is about."""
-        if self.talk is None or work.turn.question.strip():
-            return False
-        return bool(await self.talk.before(work.platform, work.turn))
-
-    async def _recovered(self, work: Work) -> RunState | None:
-        """What became of a run whose id was lost, if there was one."""
-        conversation = self._conversation(work.turn)
-        if not work.run_in_doubt or conversation is None:
-            return None
-        return await self.engine.recover(conversation, _question(work.turn))
-
-    async def _create_run(self, work: Work) -> None:
-        conversation = self._conversation(work.turn)
-        if conversation is None:
-            told = await self.store.turns.history(work.turn, work.history)
-            history = [replace(each, question=each.question or CALLED) for each in told]
-            conversation = await self.engine.open_conversation(work.turn.thread, history)
-            if not await self._link(work, conversation):
-                work.stale = True  # the question has changed
-                return
-            work.opened = (conversation, history)
-        # Where the first try to start a run in it fails, it is as new for the next one.
-        opened, exchanges = work.opened or (None, ())
-        began_with = exchanges if opened == conversation else None
-        talk = await self.talk.before(work.platform, work.turn, began_with) if self.talk else ()
-        asked = replace(_question(work.turn), guide=self.guide_for(work.turn), talk=talk)
-        if not asked.text.strip():
-            asked = replace(asked, text=CALLED)
-        work.created_for = work.turn.revision
-        work.created = await self.engine.start(conversation, asked)
-
     async def _not_started(self, work: Work, now: float, error: EngineError) -> float:
         match error:
             case ConversationLocked():
                 await self._mend_locked(work, now)
             case ConversationGone():
-                await self._leave(work, "Conversation is gone")
+                await self.asking.leave(work, "Conversation is gone")
             case ConversationTooLong():
                 if not work.history:
                     return await self.fall_back(work, "too_long")
                 work.history = SHORT_HISTORY if work.history > SHORT_HISTORY else 0
-                await self._leave(work, "Conversation is too long")
+                await self.asking.leave(work, "Conversation is too long")
             case EngineRefused():
                 return await self._refused(work, error)
             case EngineBusy(retry_after=seconds):
@@ -214,7 +183,7 @@ class Answering:
             work.locked_since = now
             log.info("Conversation is locked, waiting", extra={"turn": work.turn.id})
         elif now - work.locked_since > LOCK_PATIENCE * self.deadline:
-            await self._leave(work, "Conversation stays locked")
+            await self.asking.leave(work, "Conversation stays locked")
 
     async def _began(self, work: Work, now: float) -> float:
         turn = work.turn
@@ -232,10 +201,10 @@ class Answering:
         self.on_trouble(REFUSED, None)  # a process before us may have alerted of it
         if not begun:  # the question was edited or deleted: the run answers what nobody asks
             self.cancel_soon()
-            await self._leave(work, "Question has changed")
+            await self.asking.leave(work, "Question has changed")
             work.stale = True
             return NOW
-        work.turn = replace(turn, state=TurnState.RUNNING, run=run, attempt=turn.attempt + 1)
+        work.turn = replace(turn, state=TurnState.RUNNING, run=run, attempt=attempt_of(turn))
         return look_interval(0)
 
     async def _write_down(self, turn: Turn, run: RunId) -> bool | NotOurs | StoreError:
@@ -252,24 +221,7 @@ class Answering:
         await self.store.progress.began(as_asked, work.created)  # refuses it, and writes it down
         work.created = None
         self.cancel_soon()
-        await self._leave(work, "Question has changed")
-
-    # --- conversations ----------------------------------------------------------------------------
-
-    def _conversation(self, turn: Turn) -> ConversationId | None:
-        return turn.conversation if turn.engine == self.engine.name else None
-
-    async def _link(self, work: Work, conversation: ConversationId | None) -> bool:
-        linked = await self.store.progress.link(work.turn, self.engine.name, conversation)
-        if linked:
-            work.turn = replace(work.turn, engine=self.engine.name, conversation=conversation)
-        return linked
-
-    async def _leave(self, work: Work, why: str) -> None:
-        """Leave a conversation whose content is not certain; the next run opens a new one."""
-        log.info("%s: it is rebuilt from the turns on record", why, extra={"turn": work.turn.id})
-        await self._link(work, None)
-        work.locked_since = None
+        await self.asking.leave(work, "Question has changed")
 
     # --- ending -----------------------------------------------------------------------------------
 
@@ -284,13 +236,33 @@ class Answering:
             case Answered(answer=answer):
                 return await self._settle_answer(work, answer)
             case NotAnswered(text=said):
+                if await self.asking.waiting(work.turn):  # what it is to do is in no documentation
+                    return await self._settle_answer(work, Answer(text=said or CONFIRM_FIRST))
                 return await self.fall_back(work, "not_answered", said)
+            case Calls(calls=calls):
+                return await self._called(work, now, calls)
             case Failed():
                 return await self._failed(work, now, state)
 
+    async def _called(self, work: Work, now: float, calls: Sequence[ToolCall]) -> float:
+        """Write down what a run wants; the next step makes the calls."""
+        if not self.asking.has_tools:  # the model made a function up
+            return await self._failed(work, now, Failed(reason="function_call", transient=True))
+        if work.turn.round >= MOST_ROUNDS:
+            return await self._failed(work, now, Failed(reason="too_many_rounds", transient=False))
+        if not await self.store.tool_calls.asked(work.turn, calls):
+            work.stale = True  # the question was edited or deleted meanwhile
+            return NOW
+        extra = {"turn": work.turn.id, "round": work.turn.round + 1, "calls": len(calls)}
+        log.info("Tools are called", extra=extra)
+        turn = work.turn
+        work.turn = replace(turn, state=TurnState.QUEUED, run=None, round=turn.round + 1)
+        work.setbacks, work.run_in_doubt = 0, False
+        return NOW
+
     async def _failed(self, work: Work, now: float, state: Failed) -> float:
         work.run_in_doubt = False
-        await self._leave(work, f"Run failed ({state.reason})")
+        await self.asking.leave(work, f"Run failed ({state.reason})")
         if state.reason == TOO_LONG:
             work.history = SHORT_HISTORY
         another = state.transient and work.turn.attempt < RUNS_PER_TURN
@@ -300,12 +272,12 @@ class Answering:
         if not await self.store.progress.requeue(work.turn):
             work.stale = True  # the question was edited or deleted meanwhile
             return NOW
-        work.turn = replace(work.turn, state=TurnState.QUEUED, run=None)
+        work.turn = replace(work.turn, state=TurnState.QUEUED, run=None, round=0)
         return self.within_deadline(work, work.set_back(), now)
 
     async def _give_up(self, work: Work) -> float:
         """Reply without a run that is past its deadline; it is cancelled beside."""
-        await self._leave(work, "Run is past its deadline")
+        await self.asking.leave(work, "Run is past its deadline")
         return await self.fall_back(work, "overdue", abandoned=True)
 
     async def _refused(self, work: Work, error: EngineRefused) -> float:
@@ -316,9 +288,9 @@ class Answering:
 
     async def _settle_answer(self, work: Work, answer: Answer) -> float:
         if answer.incomplete:
-            await self._leave(work, "Run was cut short")
+            await self.asking.leave(work, "Run was cut short")
         outcome = "incomplete" if answer.incomplete else "answered"
-        reply = await self.replies.answer(work.turn, answer)
+        reply = await self.replies.answer(work.turn, answer, await self.asking.waiting(work.turn))
         return await self._settle(work, TurnState.ANSWERED, outcome, reply, answer)
 
     async def _settle(
@@ -373,14 +345,3 @@ class Answering:
     def within_deadline(self, work: Work, wait: float, now: float | None = None) -> float:
         """At the deadline there is a step in any case: the asker hears by then."""
         return min(wait, max(NOW, self._left(work, clock_now() if now is None else now)))
-
-
-def _question(turn: Turn) -> Question:
-    return Question(
-        turn=turn.id,
-        thread=turn.thread,
-        author=turn.author,
-        text=turn.question,
-        asked_at=turn.asked_at,
-        revision=turn.revision,
-    )

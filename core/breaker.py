@@ -15,9 +15,17 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Seque
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from core.domain import ConversationId, Exchange, Question, RunId, RunState, ThreadRef
+from core.domain import (
+    ConversationId,
+    Exchange,
+    Question,
+    RunId,
+    RunState,
+    ThreadRef,
+    ToolOutput,
+)
 from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable
-from core.ports import AnswerEngine, Written
+from core.ports import AnswerEngine, FileKind, Written
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +91,25 @@ class Breaker:
         with self._through(self._questions):
             return await self._engine.open_conversation(thread, history)
 
-    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+    @property
+    def reads_files(self) -> bool:
+        """Whether the engine does."""
+        return self._engine.reads_files
+
+    async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
+        """Upload a file, as the engine does; what is refused here says nothing about questions."""
+        with self._through(self._looks):
+            return await self._engine.upload(name, kind, data, keep)
+
+    async def start(
+        self,
+        conversation: ConversationId,
+        question: Question,
+        outputs: Sequence[ToolOutput] = (),
+    ) -> RunId:
         """Start a run, as the engine does."""
         with self._through(self._questions):
-            return await self._engine.start(conversation, question)
+            return await self._engine.start(conversation, question, outputs)
 
     async def recover(self, conversation: ConversationId, question: Question) -> RunState | None:
         """Look for a lost run, as the engine does."""
@@ -107,10 +130,15 @@ class Breaker:
         with self._through(self._looks):
             await self._engine.cancel(run)
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
         """Erase, as the engine does; too long a work to be a probe, so it only waits for one."""
         self._looks.refuse_while_open()
-        await self._engine.erase(conversation, runs)
+        await self._engine.erase(conversation, runs, uploads)
 
     async def close(self) -> None:
         """Close the engine."""

@@ -10,14 +10,18 @@ NO_ANSWER_MEANT: Final = frozenset({"small_talk", "limited"})
 SHAREABLE: Final = frozenset({"answered", "incomplete"})
 
 
-def buttons_for(turn: Turn, *, humans: bool, shares: bool = False) -> tuple[Button, ...]:
+def buttons_for(
+    turn: Turn, *, humans: bool, shares: bool = False, confirms: bool = False
+) -> tuple[Button, ...]:
     """The buttons under the reply to a turn that has its outcome, in their order.
 
     `humans`: whether there is anybody to call where it was asked. `shares`: whether others are
-    there who do not see the answer.
+    there who do not see the answer. `confirms`: whether calls of tools wait for the asker.
     """
     if turn.outcome in NO_ANSWER_MEANT:
         return ()
+    if confirms:  # asking again would ask for the same; there is no verdict before it is done
+        return (Button.CONFIRM, Button.DENY)
     people = (Button.HUMAN,) if humans else ()
     share = (Button.SHARE,) if shares and turn.outcome in SHAREABLE else ()
     return (Button.HELPFUL, Button.UNHELPFUL, Button.AGAIN, *share, *people)

@@ -99,7 +99,7 @@ class Delivery:
         final = max((part.number for part in waiting if part.text), default=0)
         shown = _drafted(work) | {one.number: one.message for one in waiting if one.message}
         for part in waiting:
-            buttons = self._buttons(work) if part.number == final else ()
+            buttons = await self._buttons(work) if part.number == final else ()
             post = _post_of(turn, part.number, part.text, buttons)
             message = shown.get(part.number)
             # A part that is known to be posted leaves the doubt to the next that is not.
@@ -120,12 +120,13 @@ class Delivery:
             await self._note(work, part, message, waiting, doubtful=doubtful)
         self.on_trouble(f"token:{work.platform.name}", None)
 
-    def _buttons(self, work: Work) -> tuple[Button, ...]:
+    async def _buttons(self, work: Work) -> tuple[Button, ...]:
         turn = work.turn
         # Nobody else gets into direct messages, whoever is called.
         humans = not work.platform.is_direct(turn.thread) and self.humans.can_be_called(turn)
         shares = work.platform.can_share(turn.thread)
-        return buttons_for(turn, humans=humans, shares=shares)
+        confirms = turn.round > 0 and bool(await self.store.tool_calls.waiting(turn))
+        return buttons_for(turn, humans=humans, shares=shares, confirms=confirms)
 
     async def _note(
         self,

@@ -4,10 +4,10 @@ Times are seconds since the epoch (UTC) as float; durations are seconds as float
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 ThreadId = NewType("ThreadId", int)  #: row of a thread in the store
 TurnId = NewType("TurnId", int)  #: row of a turn; grows in the order in which questions were taken
@@ -41,6 +41,21 @@ class MessageRef:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Attached:
+    """A file that somebody attached to a message. All of it is as the platform, or a person, says.
+
+    `ref` is made and read by the platform's adapter only, and may be stored for days.
+    """
+
+    name: str
+    size: int  #: bytes
+    media_type: str  #: "" where the platform does not say
+    ref: str
+    channel: str  #: of the message
+    message: MessageId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Mention:
     """An event that asks the bot something: the only kind of event that core sees."""
 
@@ -50,12 +65,15 @@ class Mention:
     author: str  #: the platform's id of the person
     text: str  #: the question, without the mention of the bot
     at: float
-    unread: tuple[str, ...] = ()  #: names of attached files, which are not read yet
+    files: tuple[Attached, ...] = ()
+    unread: tuple[str, ...] = ()  #: names of attached files that cannot be read, and why
     parent: str = ""  #: the channel that the thread hangs in, where `channel` is the thread's own
     direct: bool = False  #: said to the bot alone, in direct messages
     bot: tuple[str, ...] = ()  #: the ids that a bot which says it is known by; (): a person does
     external: bool = False  #: whether the person belongs to another organisation, or is a guest
     roles: tuple[str, ...] = ()  #: the platform's ids of the person's roles
+    #: the turn whose tool calls the author confirms by this; None: it is a question
+    confirms: TurnId | None = None
 
     @property
     def ref(self) -> MessageRef:
@@ -122,6 +140,47 @@ class Answer:
     incomplete: bool = False  #: the engine stopped before the end; the text is what there is
 
 
+# --- tools: functions of the team that the model calls --------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolSpec:
+    """A function that a model may call, as it is described to the model."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]  #: a JSON schema of an object
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolCall:
+    """A call that a model wants to be made. All of it is the model's: not to be trusted."""
+
+    id: str  #: the engine's, unique in its conversation
+    name: str
+    arguments: str  #: JSON, if the model wrote it well
+    server: str = ""  #: of a remote server that makes the call itself, once it is let; "": we do
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolOutput:
+    """What came of a call, as the model is told it."""
+
+    call: ToolCall
+    text: str
+    approved: bool = False  #: of a call that a remote server makes: whether it may
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadFile:
+    """An attached file as an engine gets it: either its text, or what the engine has of it."""
+
+    name: str
+    kind: Literal["text", "image", "document"]
+    text: str = ""  #: of "text"
+    upload: str = ""  #: of the others: what `AnswerEngine.upload` returned
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """What an engine is asked: one turn's question, in its conversation."""
@@ -134,6 +193,11 @@ class Question:
     revision: int = 0  #: grows when the question is edited: a run for another one answers another
     guide: Guide = field(default_factory=Guide)
     talk: tuple[Said, ...] = ()  #: what was said in the thread since the last turn, oldest first
+    files: tuple[ReadFile, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()  #: that may be called
+    #: Calls that were made for it and are not in the conversation: confirmed, or of a run that
+    #: failed. They are not to be made again.
+    made: tuple[ToolOutput, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,9 +236,18 @@ class Failed:
 
     reason: str  #: a short code for logs and reports, without any text of a person
     transient: bool  #: asking once more may work
+    #: the uploads that it failed for; (): for some that are not named; None: for none
+    uploads: tuple[str, ...] | None = None
 
 
-RunState = Working | Answered | NotAnswered | Failed
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calls:
+    """The run is done, and the model waits for what comes of these calls."""
+
+    calls: tuple[ToolCall, ...]
+
+
+RunState = Working | Answered | NotAnswered | Failed | Calls
 
 
 # --- turns and replies ---------------------------------------------------------------------------
@@ -222,6 +295,9 @@ class Turn:
     conversation: ConversationId | None
     outcome: str | None  #: "answered", "incomplete", or the reason of a failure
     revision: int  #: grows with each edit of the question while it waits
+    round: int = 0  #: how often tools were called in this attempt
+    confirms: TurnId | None = None  #: the turn whose tool calls this one confirms
+    has_files: bool = False  #: whether files are attached to it, or to what it was joined with
     holder: ProcessId | None  #: the process that has the thread, if it still lives
     #: whether, when it was taken, an earlier question of the thread was open
     waits: bool = field(default=False, compare=False)
@@ -249,6 +325,8 @@ class Button(StrEnum):
     HUMAN = "human"  # ask people instead
     STOP = "stop"  # while it is being written
     SHARE = "share"  # show others what one person was told
+    CONFIRM = "confirm"  # let tools be called
+    DENY = "deny"  # and do not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,7 @@
     │   ├── EngineBusy         asked too often; try again after `retry_after`
     │   ├── EngineUnreachable  no usable reply: whether the request took effect is not known
     │   ├── EngineRefused      asking again will not help
+    │   ├── FilesRefused       it cannot read files of the question; ask without them
     │   ├── ConversationLocked another run holds the conversation; wait
     │   ├── ConversationGone   the engine cannot use the conversation any more; rebuild it
     │   └── ConversationTooLong  it does not fit the model any more; rebuild a shorter one
@@ -21,6 +22,7 @@
     │   ├── PlatformRefused    asking again will not help; `hint` says what would
     │   │   ├── TokenRefused   the bot is let in nowhere, until an operator mends it
     │   │   └── DraftStopped   the asker stopped it by the platform's own means
+    │   ├── FileUnreadable     an attached file cannot be read; its message says why
     │   └── ThreadGone         the thread or its channel was deleted or closed to the bot
     │       └── MessageGone    only the message is gone
     └── DocumentsError
@@ -111,6 +113,15 @@ class EngineRefused(EngineError):
         super().__init__(message)
 
 
+class FilesRefused(EngineError):
+    """The engine cannot read files of the question; it was not asked."""
+
+    def __init__(self, uploads: Sequence[str] = (), *, gone: bool = False) -> None:
+        self.uploads = tuple(uploads)  #: which; () where it cannot be told
+        self.gone = gone  #: the engine has them no more: they may be uploaded again
+        super().__init__()
+
+
 class ConversationLocked(EngineError):
     """Another run holds the conversation."""
 
@@ -157,6 +168,10 @@ class DraftStopped(PlatformRefused):
 
 class ThreadGone(PlatformError):
     """The thread is gone, or closed to the bot."""
+
+
+class FileUnreadable(PlatformError):
+    """An attached file cannot be read; says why, for its owner to read."""
 
 
 class MessageGone(ThreadGone):

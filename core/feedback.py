@@ -35,6 +35,11 @@ TOO_LATE: Final = "There is nothing to stop any more."
 SHARED: Final = "I share it with everybody here."
 SHARED_BEFORE: Final = "It has been shared here already."
 NOTHING_TO_SHARE: Final = "There is nothing to share here."
+CONFIRM_WITHIN: Final = 3_600.0  # seconds; what somebody wanted long ago may do harm by now
+CONFIRMED_BEFORE: Final = "You confirmed this before."
+TOO_LATE_TO_CONFIRM: Final = "That was too long ago. Please ask again."
+DENIED: Final = "I leave it."
+NOTHING_WAITS: Final = "Nothing waits for a confirmation here any more."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +68,9 @@ class Presses:
             log.warning("A press of somebody else's button", extra={"platform": press.platform})
             return Pressed(said=NOT_YOURS)
         log.info("Button pressed", extra={"turn": turn.id, "button": str(press.button)})
+        return await self._carry_out(turn, press)
+
+    async def _carry_out(self, turn: Turn, press: Press) -> Pressed:
         match press.button:
             case Button.HELPFUL:
                 return await self._judge(turn, press)
@@ -76,6 +84,10 @@ class Presses:
                 return await self._stop(turn, press)
             case Button.SHARE:
                 return await self._share(turn, press)
+            case Button.CONFIRM:
+                return await self._confirm(turn, press)
+            case Button.DENY:
+                return await self._deny(turn, press)
 
     async def _judge(self, turn: Turn, press: Press) -> Pressed:
         feedback = self.store.feedback
@@ -104,6 +116,32 @@ class Presses:
             at=press.at,
         )
         return Pressed(said=AT_IT if await self.take(mention) else ASKED_BEFORE)
+
+    async def _confirm(self, turn: Turn, press: Press) -> Pressed:
+        """Take the confirmation as a turn of its own, once: the calls are made in its steps."""
+        if turn.author != press.user:
+            return Pressed(said=NOT_YOURS)
+        waiting = await self.store.tool_calls.waiting(turn)
+        if not waiting:
+            return Pressed(said=NOTHING_WAITS)
+        if press.at - max(kept.changed_at for kept in waiting) > CONFIRM_WITHIN:
+            return Pressed(said=TOO_LATE_TO_CONFIRM)
+        mention = Mention(
+            thread=turn.thread,
+            channel=press.channel,
+            message=press.message,
+            author=turn.author,
+            text=f"Yes, please: {', '.join(kept.call.name for kept in waiting)}.",
+            at=press.at,
+            confirms=turn.id,
+        )
+        return Pressed(said=AT_IT if await self.take(mention) else CONFIRMED_BEFORE)
+
+    async def _deny(self, turn: Turn, press: Press) -> Pressed:
+        if turn.author != press.user:
+            return Pressed(said=NOT_YOURS)
+        denied = await self.store.tool_calls.deny(turn.id)
+        return Pressed(said=DENIED if denied else NOTHING_WAITS)
 
     async def _call(self, turn: Turn, press: Press) -> Pressed:
         if not self.humans.can_be_called(turn):

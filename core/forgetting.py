@@ -9,6 +9,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from core.attachments import MOST_DAYS
 from core.domain import RunId
 from core.errors import EngineError, EngineRefused, EngineUnreachable, StoreError
 from core.local_engine.engine import LocalEngine
@@ -60,7 +61,7 @@ class Forgetting:
     async def _erase(self, erasure: Erasure, at_work: set[RunId]) -> None:
         for run in at_work.intersection(erasure.runs):
             await self.engine.cancel(run)
-        await self.engine.erase(erasure.conversation, erasure.runs)
+        await self.engine.erase(erasure.conversation, erasure.runs, erasure.uploads)
 
     async def tidy(self, now: float, retention_days: int | None) -> None:
         """Forget what is older than the retention time, and go on with erasing. Never raises.
@@ -72,6 +73,7 @@ class Forgetting:
                 return
             await self.store.turns.forget_withdrawals(now - KEPT)
             await self.store.tokens.erase_expired()
+            await self.store.attachments.let_go_of_old(now - MOST_DAYS * DAY)
             if retention_days is not None:
                 await self._forget_old(now - retention_days * DAY, retention_days)
             if problem := await self.erase(AT_ONCE):

@@ -6,10 +6,11 @@ example what the docstrings here promise.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from core.documents import Comparison, Document, Listed, Page
 from core.domain import (
+    Attached,
     ConversationId,
     Exchange,
     MessageId,
@@ -21,12 +22,15 @@ from core.domain import (
     RunState,
     Said,
     ThreadRef,
+    ToolOutput,
 )
 from core.errors import IndexRefused
 from core.reception import Reception
 
 Render = Callable[[str], Sequence[str]]
 """Writes Markdown as a platform shows it, in parts that it takes."""
+
+FileKind = Literal["image", "document"]
 
 Written = Callable[[], str]
 """What is written of an answer so far: Markdown, without marks. To be called when it is shown."""
@@ -167,6 +171,14 @@ class Platform(Protocol):
         """Where people get to a message of a thread, or "". Raises as `post` does."""
         ...
 
+    async def read_file(self, thread: ThreadRef, file: Attached, limit: int) -> bytes:
+        """Read a file that is attached to a message of the thread.
+
+        Raises FileUnreadable where it is gone, larger than `limit` bytes, not to be read by the
+        bot, or no file but a page that says so; else as `post` does.
+        """
+        ...
+
     async def find(self, post: Post) -> MessageId | None:
         """Look whether the part was posted already, by its marker. Raises as `post` does."""
         ...
@@ -194,9 +206,28 @@ class AnswerEngine(Protocol):
         """Open the memory of a thread, knowing `history` (oldest first; bounded by the caller)."""
         ...
 
-    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+    @property
+    def reads_files(self) -> bool:
+        """Whether questions may have files, and `upload` takes those that are no text."""
+        ...
+
+    async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
+        """Hand over an attached file, to be named in questions; what the engine has of it.
+
+        It is deleted after `keep` seconds, or as long as the engine keeps files at most. A repeat
+        hands it over again.
+        """
+        ...
+
+    async def start(
+        self,
+        conversation: ConversationId,
+        question: Question,
+        outputs: Sequence[ToolOutput] = (),
+    ) -> RunId:
         """Begin to answer, once: nothing is repeated behind the caller's back.
 
+        With `outputs`, go on with a question whose run has ended in Calls: what came of each.
         Raises ConversationLocked while another run holds the conversation, ConversationGone where
         the engine does not have it or can no longer use it, ConversationTooLong where it does not
         fit the model any more.
@@ -208,7 +239,8 @@ class AnswerEngine(Protocol):
 
         One that is still at work may leave no trace, but holds the conversation: `start` then
         raises ConversationLocked. Failed where it left the conversation half-written. Raises
-        ConversationGone where the engine does not have it.
+        ConversationGone where the engine does not have it. Calls that have their outputs are not
+        told again.
         """
         ...
 
@@ -229,8 +261,16 @@ class AnswerEngine(Protocol):
         """Stop a run. A run that has ended or is unknown is left as it is."""
         ...
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
-        """Delete what the engine keeps of a conversation and of runs. What is gone is no error."""
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
+        """Delete what the engine keeps of a conversation, of runs and of uploaded files.
+
+        What is gone is no error.
+        """
         ...
 
     async def close(self) -> None:

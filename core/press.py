@@ -27,3 +27,6 @@ class Pressed:
 
     said: str  #: to the person who pressed, and nobody else; "" where it can be seen
     asks_why: bool = False  #: whether the person may say why, by another press with a reason
+    #: Whether what the buttons of that message ask for is settled by it: they may go. Where nothing
+    #: is `said`, or it was confirmed, a reply to the message of the buttons follows.
+    settled: bool = False

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 DEFAULT_FALLBACK = "I cannot reply at this time. Reach out to the team on Discord"
 GREETING = "Hello! Ask me anything about the documentation, and I answer in this thread."
 STOPPED = "Stopped."
+NOTHING_TO_READ = "I could read nothing of what you sent me. Tell me in words what you need."
+CONFIRM_FIRST = "I need your confirmation first."
 WELCOME = "You're welcome!"
 TOO_LATE = "I am sorry: I was away when you asked this, and see it only now."
 GREETINGS = frozenset(
@@ -55,9 +57,13 @@ class Replies:
     fallback_message: str = DEFAULT_FALLBACK
     invite_url: str | None = None
 
-    async def answer(self, turn: Turn, answer: Answer) -> Reply:
-        """The reply that hands on an answer. Raises StoreError."""
-        notes = (*_unread_notes(turn), *await self._age_notes())
+    async def answer(self, turn: Turn, answer: Answer, waiting: Sequence[str] = ()) -> Reply:
+        """The reply that hands on an answer. Raises StoreError.
+
+        `waiting` is what the asker is to confirm, in words that a model may have chosen.
+        """
+        confirm = tuple(f"Waits for your confirmation: {call}" for call in waiting)
+        notes = (*confirm, *_unread_notes(turn), *await self._age_notes())
         if answer.incomplete:
             notes = ("This answer was cut short. Ask again for the rest.", *notes)
         return Reply(text=answer.text, links=answer.citations, notes=notes)
@@ -67,6 +73,10 @@ class Replies:
         if not written.strip():
             return Reply(text=STOPPED, notes=_unread_notes(turn))
         return Reply(text=written, notes=(STOPPED, *_unread_notes(turn)))
+
+    def nothing_to_read(self, turn: Turn) -> Reply:
+        """The reply to files that cannot be read, and nothing else."""
+        return Reply(text=NOTHING_TO_READ, notes=_unread_notes(turn))
 
     def small_talk(self, turn: Turn, said: str) -> Reply:
         """The reply to a mention that asks nothing."""
@@ -131,4 +141,4 @@ def _words(said: str) -> str:
 def _unread_notes(turn: Turn) -> tuple[str, ...]:
     if not turn.unread:
         return ()
-    return (f"I cannot read attached files yet: {', '.join(turn.unread)}.",)
+    return (f"I could not read: {', '.join(turn.unread)}.",)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.clock import now as clock_now
-from core.domain import ConversationId, Drafted, Exchange, RunId, Turn
+from core.domain import ConversationId, Drafted, Exchange, RunId, Turn, TurnId
 from core.pacing import setback_interval
 from core.ports import Platform
 
@@ -69,6 +69,8 @@ class Work:
     #: the messages of the draft, by the part's number; None: not looked up yet
     drafted: dict[int, Drafted] | None = None
     locked_since: float | None = None  #: when the conversation was first found to be locked
+    file_tries: dict[tuple[TurnId, int], int] = field(default_factory=dict)  #: that failed, by file
+    file_refusals: int = 0  #: how often the engine could not read files of the question
     history: int = HISTORY  #: exchanges that a rebuilt conversation begins with
     #: the conversation that was opened for this turn, and the exchanges that it began with
     opened: tuple[ConversationId, Sequence[Exchange]] | None = None

@@ -13,12 +13,14 @@ from core.domain import (
     RunId,
     RunState,
     ThreadRef,
+    ToolOutput,
     TurnId,
 )
+from core.errors import EngineRefused
 from core.local_engine.answer import write_answer
 from core.local_engine.errors import translated_errors
 from core.local_engine.finder import PageFinder
-from core.ports import Written
+from core.ports import FileKind, Written
 
 Questions = Callable[[TurnId], Awaitable[Sequence[str]]]
 SourcesOf = Callable[[TurnId], Awaitable[Sequence[str]]]
@@ -55,7 +57,18 @@ class LocalEngine:
         """Return a name that stands for every conversation. A repeat returns the same."""
         return _CONVERSATION
 
-    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+    reads_files = False
+
+    async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
+        """Refuse: it looks for the words of questions."""
+        raise EngineRefused("The local engine reads no attached files.")
+
+    async def start(
+        self,
+        conversation: ConversationId,
+        question: Question,
+        outputs: Sequence[ToolOutput] = (),
+    ) -> RunId:
         """Name the run after the turn; a repeat names the same run."""
         return RunId(f"local-{question.turn}")
 
@@ -86,7 +99,12 @@ class LocalEngine:
     async def cancel(self, run: RunId) -> None:
         """Do nothing: there is no work between two looks at a run."""
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
         """Do nothing: whatever there is of a thread, the store has."""
 
     async def close(self) -> None:

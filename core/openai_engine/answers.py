@@ -19,10 +19,14 @@ from openai.types.responses import (
     ResponseOutputText,
 )
 from openai.types.responses.response_file_search_tool_call import Result
-from openai.types.responses.response_output_text import AnnotationFileCitation
+from openai.types.responses.response_output_text import (
+    AnnotationFileCitation,
+    AnnotationURLCitation,
+)
 
-from core.domain import Answer, Citation
-from core.openai_engine.transcript import calls_without_output
+from core.domain import Answer, Citation, ToolCall
+from core.openai_engine.calls import wanted
+from core.openai_engine.hosted import web_citation
 
 SpokenMessage = ResponseOutputMessage | Message
 
@@ -56,11 +60,12 @@ _NO_SPACE_BEFORE = ".,;:!?)]}\n"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cited:
-    """A file that the text rests on."""
+    """A file, or a page of the web, that the text rests on."""
 
     ref: str
     name: str
     claim: str = ""  #: the words before the mark: what the file is cited for
+    address: str = ""  #: of a page of the web
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +88,7 @@ class Reading:
     in_docs: bool  #: False: the model says that the documentation has no answer
     cited: tuple[Cited, ...]
     found: tuple[Found, ...]
-    open_call: bool  #: the model waits for the output of a function
+    calls: tuple[ToolCall, ...]  #: the model waits for what comes of these
 
 
 def read_response(response: Response) -> Reading:
@@ -102,15 +107,23 @@ def read_items(output: object) -> Reading:
         in_docs=said == text,
         cited=tuple(cited for message in messages for cited in _cited(message)),
         found=tuple(found for item in items for found in _found(item)),
-        open_call=bool(calls_without_output(items)),
+        calls=wanted(items),
     )
 
 
 async def answer_of(
-    reading: Reading, resolve: Resolve, locate: Locate, *, incomplete: bool = False
+    reading: Reading,
+    resolve: Resolve,
+    locate: Locate,
+    *,
+    incomplete: bool = False,
+    web_domains: Sequence[str] = (),
 ) -> Answer:
-    """Make the answer: with every page that it cites once, in order of use."""
-    citations = await _pages(reading, resolve, locate) if reading.cited else ()
+    """Make the answer: with every page that it cites once, in order of use.
+
+    Of pages of the web, only those on `web_domains` count.
+    """
+    citations = await _pages(reading, resolve, locate, web_domains) if reading.cited else ()
     return Answer(text=reading.text, citations=tuple(citations), incomplete=incomplete)
 
 
@@ -166,6 +179,9 @@ def _cited(message: SpokenMessage) -> Iterator[Cited]:
                     claim = _claim(_words(part.text), annotation.index)
                     ref, name = _words(annotation.file_id), _words(annotation.filename)
                     yield Cited(ref=ref, name=name, claim=claim)
+                elif isinstance(annotation, AnnotationURLCitation):
+                    title, address = _words(annotation.title), _words(annotation.url)
+                    yield Cited(ref="", name=title, address=address)
 
 
 def _claim(text: str, index: object) -> str:
@@ -196,12 +212,19 @@ def _page_of_attributes(attributes: Mapping[str, object]) -> Citation | None:
     return Citation(url=url, title=_words(attributes.get("title")) or url)
 
 
-async def _pages(reading: Reading, resolve: Resolve, locate: Locate) -> Iterable[Citation]:
+async def _pages(
+    reading: Reading, resolve: Resolve, locate: Locate, web_domains: Sequence[str]
+) -> Iterable[Citation]:
     refs = [cited.ref for cited in reading.cited]
     refs += [ref for found in reading.found for ref in found.refs]
     known = await resolve(list(dict.fromkeys(filter(None, refs))))
     pages: dict[str, Citation] = {}
     for cited in reading.cited:
+        if cited.address:
+            found = web_citation(cited.address, cited.name, web_domains)
+            if found is not None:
+                pages.setdefault(found.url, found)
+            continue
         page = _page(cited, reading.found, known)
         if page is not None and page.url not in pages:
             pages[page.url] = await locate(page, cited.claim)

@@ -15,8 +15,8 @@ from core.errors import EngineBusy, EngineUnreachable
 from core.openai_engine.client import POLL_TIMEOUT, UPLOAD_TIMEOUT
 from core.openai_engine.documents import CHUNKING, file_attributes
 from core.openai_engine.errors import REFUSES_THE_FILE, page_of, translate_errors, usable
-from core.openai_engine.parallel import each
 from core.openai_engine.patience import Timing, patiently
+from core.parallel import each
 
 log = logging.getLogger(__name__)
 

@@ -20,19 +20,22 @@ from openai.types.responses import (
     FileSearchToolParam,
     Response,
     ResponseError,
+    ResponseInputItemParam,
+    ToolParam,
 )
 
 from core.domain import (
     Answered,
+    Calls,
     ConversationId,
     Exchange,
     Failed,
-    Guide,
     NotAnswered,
     Question,
     RunId,
     RunState,
     ThreadRef,
+    ToolOutput,
     Working,
 )
 from core.errors import ConversationGone
@@ -44,6 +47,8 @@ from core.openai_engine.answers import (
     read_items,
     read_response,
 )
+from core.openai_engine.attached import asked_items, uploads_of
+from core.openai_engine.calls import function_tools, since_the_last_output, told, told_before
 from core.openai_engine.client import POLL_TIMEOUT
 from core.openai_engine.documents import only_from
 from core.openai_engine.erasing import Eraser
@@ -57,6 +62,7 @@ from core.openai_engine.errors import (
     translate_errors,
     usable,
 )
+from core.openai_engine.file_troubles import uploads_named
 from core.openai_engine.instructions import instructed
 from core.openai_engine.quoting import quoted
 from core.openai_engine.streams import Events, Streams, no_stream, stream_timeout
@@ -68,7 +74,8 @@ from core.openai_engine.transcript import (
     no_output,
     open_calls,
 )
-from core.ports import Written
+from core.openai_engine.uploads import Uploads
+from core.ports import FileKind, Written
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +91,7 @@ class OpenAIEngine:
     """Answers with a model at OpenAI."""
 
     name = "openai"
+    reads_files = True
 
     def __init__(
         self,
@@ -112,6 +120,7 @@ class OpenAIEngine:
         self._locate = locate
         self._wants_streams = streams
         self._streams = Streams(client)
+        self._uploads = Uploads(client)
 
     async def open_conversation(
         self, thread: ThreadRef, history: Sequence[Exchange]
@@ -138,25 +147,38 @@ class OpenAIEngine:
                 )
         return ConversationId(conversation.id)
 
-    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+    async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
+        """Upload a file that has an end, after 30 days at most; its id."""
+        return await self._uploads.upload(name, kind, data, keep)
+
+    async def start(
+        self,
+        conversation: ConversationId,
+        question: Question,
+        outputs: Sequence[ToolOutput] = (),
+    ) -> RunId:
         """Create a background response, in one request that is never repeated here.
 
         With one exception: where OpenAI refuses it for want of the output of a function call, it
         has had no effect, and goes once more with an output for each call that has none.
         """
-        tools = await self._tools(question.guide)
+        tools = await self._tools(question)
+        asked = told(outputs) or _asked(question)
         try:
-            with translate_errors(in_conversation=True):
+            with translate_errors(in_conversation=True, files=uploads_of(question)):
                 try:
-                    return await self._create(conversation, question, tools, ())
+                    return await self._create(conversation, question, tools, asked)
                 except openai.APIStatusError as error:
                     named = open_call(error)
                     if named is None:
                         raise
-                calls = dict.fromkeys((named, *await open_calls(self._client, conversation)))
-                mended = {"conversation": conversation, "calls": list(calls)}
+                open_ones = dict.fromkeys((named, *await open_calls(self._client, conversation)))
+                known = {output.call.id for output in outputs}
+                calls = [call for call in open_ones if call not in known]
+                mended = {"conversation": conversation, "calls": calls}
                 log.info("Conversation has open calls, which get outputs", extra=mended)
-                return await self._create(conversation, question, tools, list(calls))
+                asked = [*map(no_output, calls), *asked]
+                return await self._create(conversation, question, tools, asked)
         except ConversationGone as gone:
             fields = {"conversation": conversation, "turn": question.turn, "because": str(gone)}
             log.info("Conversation is of no use any more", extra=fields)
@@ -172,14 +194,16 @@ class OpenAIEngine:
             items = await items_of_turn(self._client, conversation, question)
         if items is None:
             return None
+        last = since_the_last_output(items)
         reading = read_items(items)
-        match ending(items):
+        if reading.calls:
+            return Calls(calls=reading.calls)
+        reading = read_items(last)
+        match ending(last):
             case "completed":
                 return await self._completed(reading)
             case "incomplete":
                 return await self._incomplete(reading, None)
-            case None if reading.open_call:
-                return Failed(reason="function_call", transient=True)
             case None:
                 return Failed(reason="half_written", transient=True)
 
@@ -230,10 +254,16 @@ class OpenAIEngine:
             except (openai.BadRequestError, openai.NotFoundError, openai.ConflictError):
                 log.debug("A run had ended before it was cancelled", extra={"run": run})
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
-        """Delete the responses, the items of the conversation, and the conversation."""
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
+        """Delete the responses, the files, the items of the conversation, and the conversation."""
         eraser = Eraser(self._client)
         await eraser.erase_runs(runs)
+        await self._uploads.delete(uploads)
         if conversation is not None:
             await eraser.erase_conversation(conversation)
 
@@ -246,8 +276,8 @@ class OpenAIEngine:
         self,
         conversation: ConversationId,
         question: Question,
-        tools: list[FileSearchToolParam],
-        calls: Sequence[str],
+        tools: Sequence[ToolParam],
+        asked: Sequence[ResponseInputItemParam],
     ) -> RunId:
         create = partial(
             self._client.responses.create,
@@ -255,15 +285,12 @@ class OpenAIEngine:
             conversation=conversation,
             background=True,
             store=True,  # by name: some projects drop a response after minutes without it
-            input=[
-                *map(no_output, calls),
-                marker(question),
-                *quoted(question.talk),
-                _message("user", question.text),
-            ],
+            input=list(asked),
             # Neither is kept from one response of a conversation to the next.
-            instructions=instructed(self._instructions, question.guide),
-            tools=tools,
+            instructions=instructed(
+                self._instructions, question.guide, tools=bool(question.tools or question.made)
+            ),
+            tools=list(tools),
             include=INCLUDE,
             text={"verbosity": "low"},
             reasoning={"effort": self._effort} if self._effort else omit,
@@ -282,22 +309,23 @@ class OpenAIEngine:
             self._wants_streams = False
         return RunId(usable(Response, await create()).id)
 
-    async def _tools(self, guide: Guide) -> list[FileSearchToolParam]:
+    async def _tools(self, question: Question) -> list[ToolParam]:
+        tools: list[ToolParam] = [*function_tools(question.tools)]
         store = await self._vector_store()
-        if store is None:
-            return []
-        tool: FileSearchToolParam = {
-            "type": "file_search",
-            "vector_store_ids": [store],
-            "max_num_results": PASSAGES,
-        }
-        if guide.sources:
-            tool["filters"] = only_from(guide.sources)
-        return [tool]
+        if store is not None:
+            search: FileSearchToolParam = {
+                "type": "file_search",
+                "vector_store_ids": [store],
+                "max_num_results": PASSAGES,
+            }
+            if question.guide.sources:
+                search["filters"] = only_from(question.guide.sources)
+            tools.append(search)
+        return tools
 
     async def _completed(self, reading: Reading) -> RunState:
-        if reading.open_call:  # we offer no functions: the model made one up and waits for it
-            return Failed(reason="function_call", transient=True)
+        if reading.calls:
+            return Calls(calls=reading.calls)
         if not reading.in_docs:
             return NotAnswered(text=reading.text)
         if not reading.text:
@@ -316,7 +344,8 @@ class OpenAIEngine:
 
 def _failed(error: ResponseError | None) -> Failed:
     code = short_code(getattr(error, "code", None), "server_error")
-    said = str(getattr(error, "message", "")).lower()
+    message = str(getattr(error, "message", ""))
+    said = message.lower()
     if "conversation" in said and ("not found" in said or "does not exist" in said):
         # Some servers take a question for a conversation that they do not have, and fail then.
         return Failed(reason="conversation_gone", transient=True)
@@ -324,7 +353,19 @@ def _failed(error: ResponseError | None) -> Failed:
         return Failed(reason="context_length_exceeded", transient=True)
     if is_poisoned(said):
         return Failed(reason="conversation_poisoned", transient=True)
+    if (uploads := uploads_named(code, message)) is not None:
+        return Failed(reason=code, transient=True, uploads=uploads)
     return Failed(reason=code, transient=_SERVER_LIKE.search(code) is not None)
+
+
+def _asked(question: Question) -> list[ResponseInputItemParam]:
+    """Write a question with all that belongs to it."""
+    return [
+        marker(question),
+        *quoted(question.talk),
+        *told_before(question.made),
+        *asked_items(question),
+    ]
 
 
 def _message(role: Literal["user", "assistant"], text: str) -> EasyInputMessageParam:

@@ -15,7 +15,7 @@ from core.errors import EngineUnreachable
 from core.openai_engine.client import POLL_TIMEOUT
 from core.openai_engine.errors import entries_of, is_missing, page_of, translate_errors, usable
 from core.openai_engine.outage import NOT_USABLE
-from core.openai_engine.parallel import each
+from core.parallel import each
 
 ITEMS_LISTED = 100  # at once; the most that there are to have
 

@@ -24,6 +24,7 @@ from core.errors import (
     EngineRefused,
     EngineUnreachable,
 )
+from core.openai_engine.file_troubles import trouble
 from core.openai_engine.outage import NOT_USABLE, describe
 
 T = TypeVar("T")
@@ -43,18 +44,18 @@ NOT_THERE = re.compile(r"not found|does not exist|no such", re.IGNORECASE)
 
 
 @contextmanager
-def translate_errors(*, in_conversation: bool = False) -> Iterator[None]:
+def translate_errors(*, in_conversation: bool = False, files: Sequence[str] = ()) -> Iterator[None]:
     """Let nothing out but errors of core.
 
     Raises EngineBusy, EngineUnreachable, EngineRefused, ConversationLocked, ConversationGone or
     ConversationTooLong, with the SDK's error as the cause. `in_conversation` says that the request
     names a conversation: something missing is taken for that then, unless the server says what else
-    it is.
+    it is. `files` are uploads that the request names: then FilesRefused is raised, too.
     """
     try:
         yield
     except openai.APIStatusError as error:
-        raise _of_status(error, in_conversation) from error
+        raise _of_status(error, in_conversation, files) from error
     except openai.APIError as error:  # no connection, no reply in time, or not a usable one
         raise EngineUnreachable(describe(error)) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:  # the SDK lets broken JSON through
@@ -123,7 +124,9 @@ def short_code(code: object, default: str) -> str:
     return code if isinstance(code, str) and re.fullmatch(r"[\w.-]{1,64}", code) else default
 
 
-def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineError:
+def _of_status(
+    error: openai.APIStatusError, in_conversation: bool, files: Sequence[str]
+) -> EngineError:
     # Busy conversations are 400 at OpenAI and 409 elsewhere: the code is what they share, and a
     # proxy may have lost even that.
     if error.code == "conversation_locked" or LOCKED.search(_message(error)):
@@ -144,6 +147,8 @@ def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineErr
             )
         case 403:
             return _of_forbidden(error)
+        case status if (of_files := _of_files(error, in_conversation, files)) is not None:
+            return of_files
         case 404:
             missing = _of_missing(error)
             if missing is None and in_conversation:
@@ -153,6 +158,19 @@ def _of_status(error: openai.APIStatusError, in_conversation: bool) -> EngineErr
             )
         case _:
             return _of_bad_request(error)
+
+
+def _of_files(
+    error: openai.APIStatusError, in_conversation: bool, files: Sequence[str]
+) -> EngineError | None:
+    """Return the error for files in the input; None where it is about something else."""
+    said = _message(error)
+    if error.status_code not in (*REFUSES_THE_FILE, 404) or is_too_long(error.code, said):
+        return None
+    if not (files or in_conversation) or is_poisoned(said):
+        return None
+    said = f"{error.param or ''} {said}"
+    return trouble(error.code, said, files, in_conversation=in_conversation)
 
 
 def _of_forbidden(error: openai.APIStatusError) -> EngineRefused:

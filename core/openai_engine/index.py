@@ -27,10 +27,10 @@ from core.openai_engine.errors import (
     usable,
 )
 from core.openai_engine.inventory import Inventory
-from core.openai_engine.parallel import PARALLEL, each
 from core.openai_engine.patience import LONGEST_PAUSE, Timing, patiently
 from core.openai_engine.vector_store import VectorStore
 from core.pacing import RequestBudget
+from core.parallel import PARALLEL, each
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from core.errors import EngineRefused
 from core.openai_engine.client import UPLOAD_TIMEOUT
 from core.openai_engine.documents import MARKER, is_named_so
 from core.openai_engine.errors import is_missing, page_of, translate_errors
-from core.openai_engine.parallel import each
 from core.openai_engine.patience import patiently
+from core.parallel import each
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,9 @@
 their copies in the indexes), `passages` (full-text search), `values` (single remembered strings),
 `people` (what they asked, counted and forgotten), `erasures` (what engines are still to delete),
 `feedback` (what people think of replies), `calls` (where people were asked to take over), `shares`
-(private answers that others are to see), `tokens` (what private replies are posted by) and `gaps`
-(what went unanswered, looked at).
+(private answers that others are to see), `tokens` (what private replies are posted by),
+`tool_calls` (what models want to be done), `attachments` (files of questions) and `gaps` (what
+went unanswered, looked at).
 """
 
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
+from core.store.attachments import Attachments
 from core.store.calls import Calls
 from core.store.database import Database, open_database
 from core.store.documents import Documents
@@ -30,6 +32,7 @@ from core.store.progress import Progress
 from core.store.shares import Shares
 from core.store.standings import Standings
 from core.store.tokens import ReplyTokens
+from core.store.tool_calls import ToolCalls
 from core.store.turns import Turns
 from core.store.values import Values
 
@@ -55,6 +58,8 @@ class Store:
         self.calls = Calls(database)
         self.shares = Shares(database)
         self.tokens = ReplyTokens(database)
+        self.tool_calls = ToolCalls(database, self.leases)
+        self.attachments = Attachments(database, self.leases)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -1,22 +1,26 @@
 """Connections and transactions on SQLite and Postgres, and the translation of their errors."""
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Table, event, exc, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import StoreError
-from core.store.sqlite_connection import Closing, surely
+from core.store.sqlite_connection import Closing, SQLiteConnection, surely
 
 BUSY_TIMEOUT = 10.0  # seconds that SQLite waits for another process's write to end
 CONNECTIONS = 8  # of a process: hosts allow 20 or so, for all processes together
 APART = 3  # connections of a process for its heartbeat, for wake-ups, and for a lock
+TRY_AFTER = 1.0  # seconds without use after which a connection of Postgres is tried before its next
 CONNECT_TIMEOUT = 10  # seconds for one address of a Postgres to let us in; libpq takes whole ones
 
 # Of libpq: without them a network that went away is noticed after a quarter of an hour.
@@ -139,12 +143,35 @@ def _make_database(url: URL) -> Database:
         create_async_engine,
         url,
         hide_parameters=True,
-        pool_pre_ping=True,
+        pool_use_lifo=True,  # the others may idle, and one of them knows our statements best
         connect_args={"connect_timeout": timeout, **LOST_NETWORK},
     )
-    return Database(
-        make(pool_size=CONNECTIONS, max_overflow=0), apart=make(pool_size=APART, max_overflow=0)
-    )
+    engines = make(pool_size=CONNECTIONS, max_overflow=0), make(pool_size=APART, max_overflow=0)
+    for engine in engines:
+        _try_idle(engine)
+    return Database(engines[0], apart=engines[1])
+
+
+def _try_idle(engine: AsyncEngine) -> None:
+    """Have a connection that was idle replaced, with all others, where it turns out to be dead.
+
+    To try each of them before each use would cost as much as what most transactions do.
+    """
+    dialect = engine.sync_engine.dialect
+
+    def on_checkin(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def on_checkout(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() < record.info.get("used_at", math.inf) + TRY_AFTER:
+            return  # also one that was just made
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise exc.InvalidatePoolError from error
+
+    event.listen(engine.sync_engine, "checkin", on_checkin)
+    event.listen(engine.sync_engine, "checkout", on_checkout)
 
 
 def _with_driver(url: URL) -> URL:
@@ -171,9 +198,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: a read lock that is upgraded later fails without waiting.
-    writes = connection.get_execution_options().get("docent_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver = cast(SQLiteConnection, connection.connection.driver_connection)
+    driver.begin(reads=not connection.get_execution_options().get("docent_writes", False))
 
 
 async def _close(connection: AsyncConnection, closing: Closing) -> None:

@@ -1,4 +1,6 @@
-"""What engines are still to delete: conversations and runs that nothing of ours refers to any more.
+"""What engines are still to delete: all that nothing of ours refers to any more.
+
+These are conversations, runs and uploaded files.
 
 They are written down in the transaction that lets go of them. So nothing is lost sight of when a
 process dies or an engine cannot be reached; it is tried again until the engine has confirmed it.
@@ -14,18 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import ConversationId, RunId, ThreadId
 from core.store.database import Database
-from core.store.schema import erasures, threads, turns
+from core.store.schema import erasures, threads, tool_calls, turns
 
 RUNS_AT_ONCE = 20  # in one erasure: an engine may need a request for each
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Erasure:
-    """A conversation, or runs of one, that an engine is to delete."""
+    """A conversation, or runs of one, or uploaded files, that an engine is to delete."""
 
     id: int
     conversation: ConversationId | None
     runs: tuple[RunId, ...]
+    uploads: tuple[str, ...] = ()
 
 
 class Erasures:
@@ -44,6 +47,7 @@ class Erasures:
                     id=row.id,
                     conversation=ConversationId(row.conversation) if row.conversation else None,
                     runs=tuple(map(RunId, row.runs)),
+                    uploads=tuple(row.uploads),
                 )
                 for row in rows
             ]
@@ -94,10 +98,26 @@ async def erase_later(
     engine: str,
     conversation: ConversationId | None,
     runs: Sequence[RunId] = (),
+    uploads: Sequence[str] = (),
 ) -> None:
     """Write down what an engine is to delete, because nothing of ours will refer to it."""
-    row = {"engine": engine, "conversation": conversation, "runs": list(runs)}
+    kept: dict[str, Any] = {"conversation": conversation, "runs": list(runs)}
+    row = {"engine": engine, "uploads": list(uploads), **kept}
     await connection.execute(insert(erasures).values(row))
+
+
+async def forget_calls(connection: AsyncConnection, which: Any) -> None:
+    """Delete what is on record of the calls of some turns, because it says what people asked.
+
+    `which` are their ids, or a query for them. The runs that asked for the calls are erased later.
+    """
+    of_turns = tool_calls.c.turn_id.in_(which)
+    query = select(tool_calls.c.run, threads.c.engine).distinct().select_from(tool_calls)
+    query = query.join(turns, turns.c.id == tool_calls.c.turn_id).join(threads)
+    runs = await connection.execute(query.where(of_turns, tool_calls.c.run.is_not(None)))
+    for row in runs.all():
+        await erase_later(connection, row.engine or "", None, [row.run])
+    await connection.execute(delete(tool_calls).where(of_turns))
 
 
 async def leave_conversation(

@@ -5,14 +5,16 @@ with a connection, so whoever listens looks at the tables after each (new) conne
 """
 
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import StoreError
 from core.store.database import Database
+
+if TYPE_CHECKING:
+    import psycopg
 
 _CHANNEL = "docent"
 FREE = "free"  #: there is a thread with an open turn that nobody holds
@@ -33,9 +35,11 @@ async def listen(database: Database) -> AsyncIterator[str]:
 
     Ends by raising StoreError, at the latest when the connection does.
     """
+    import psycopg  # noqa: PLC0415 (10 MB, which who uses SQLite needs not have)
+
     async with database.read(apart=True) as connection:
         raw = await connection.get_raw_connection()
-        line = cast(psycopg.AsyncConnection, raw.driver_connection)
+        line = cast("psycopg.AsyncConnection", raw.driver_connection)
         try:
             await connection.rollback()
             await line.set_autocommit(True)

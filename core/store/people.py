@@ -27,11 +27,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.domain import Turn, TurnState
 from core.settings import Limit
 from core.store import calls, feedback, tokens
+from core.store.attached_rows import forget_files
 from core.store.database import Database
-from core.store.erasures import let_go
+from core.store.erasures import forget_calls, let_go
 from core.store.news import ABANDONED, CHANGED, FREE, announce
 from core.store.rows import IS_OPEN
-from core.store.schema import abandoned_runs, parts, threads, turns
+from core.store.schema import abandoned_runs, attachments, parts, threads, turns
 from core.store.schema import feedback as feedback_rows
 from core.store.turns import UNSETTLED
 
@@ -103,6 +104,8 @@ class People:
                     update(turns).where(turns.c.id.in_(ids)).values(**_NO_TEXTS)
                 )
                 await feedback.forget_reasons(connection, ids)
+                await forget_calls(connection, ids)
+                await forget_files(connection, ids)
             forgotten += len(ids)
             if len(ids) < AT_ONCE:
                 return forgotten
@@ -154,6 +157,8 @@ class People:
             await _withdraw(connection, mine)
             of_person = parts.c.turn_id.in_(select(turns.c.id).where(mine))
             await connection.execute(update(parts).where(of_person).values(text=""))
+            await forget_calls(connection, select(turns.c.id).where(mine))
+            await forget_files(connection, select(turns.c.id).where(mine))
             await connection.execute(update(turns).where(mine).values(author="", **_NO_TEXTS))
             await feedback.forget_person(connection, platform, user)
             await calls.forget_person(connection, platform, user)
@@ -180,7 +185,7 @@ class People:
             update(turns)
             .where(unsettled)
             # The runs stay on record until they are let go of.
-            .values(state=TurnState.QUEUED, revision=turns.c.revision + 1)
+            .values(state=TurnState.QUEUED, revision=turns.c.revision + 1, round=0)
         )
 
 
@@ -245,6 +250,7 @@ def _old(before: float, last: int) -> Any:
         cast(turns.c.unread, Text) != "[]",
         turns.c.answer.is_not(None),
         exists().where(parts.c.turn_id == turns.c.id, parts.c.text != ""),
+        exists().where(attachments.c.turn_id == turns.c.id),
         exists().where(feedback_rows.c.turn_id == turns.c.id, feedback_rows.c.reason != ""),
     )
     return (

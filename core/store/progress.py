@@ -47,10 +47,11 @@ class Progress:
         """Join the waiting messages that the same author wrote right after this one.
 
         They share the turn's run and reply from now on. Unless it `may_grow`, no message is added
-        to those that were joined before. Returns the turn with the text of all.
+        to those that were joined before. Returns the turn with the texts and files of all.
         """
         waiting = (
             select(turns.c.id, turns.c.author, turns.c.question, turns.c.unread)
+            .add_columns(turns.c.confirms, turns.c.files)
             .where(turns.c.thread_id == turn.thread_id, turns.c.id >= turn.id)
             .where(turns.c.state == TurnState.QUEUED)
             .order_by(turns.c.id)
@@ -62,7 +63,7 @@ class Progress:
             if len((await connection.execute(waiting)).all()) <= ALONE:
                 return turn  # the usual case, without a write
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             together = _together(turn, (await connection.execute(waiting)).all())
             joined = [row.id for row in together if row.id != turn.id]
             # An edit can make a message too long for the others: it is asked by itself then.
@@ -77,6 +78,7 @@ class Progress:
             turn,
             question="\n\n".join(row.question for row in together if row.question),
             unread=tuple(name for row in together for name in row.unread),
+            has_files=any(row.files for row in together),
         )
 
     async def link(self, turn: Turn, engine: str, conversation: ConversationId | None) -> bool:
@@ -86,7 +88,7 @@ class Progress:
         hold what is to be forgotten, so it is not linked, and erased later.
         """
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             known = await connection.execute(select(turns.c.id).where(_as_known(turn)))
             if conversation is not None and known.first() is None:
                 await erase_later(connection, engine, conversation)
@@ -105,14 +107,14 @@ class Progress:
         Where the question was edited or deleted meanwhile the run is abandoned, and False returned.
         """
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             begun = await connection.execute(
                 update(turns)
                 .where(_as_known(turn), turns.c.state == TurnState.QUEUED)
                 .values(
                     state=TurnState.RUNNING,
                     run=run,
-                    attempt=turn.attempt + 1,
+                    attempt=attempt_of(turn),
                     started_at=turn.started_at,
                 )
             )
@@ -126,11 +128,11 @@ class Progress:
         Returns False, and changes nothing, where the question was edited or deleted meanwhile.
         """
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             requeued = await connection.execute(
                 update(turns)
                 .where(_as_known(turn), turns.c.state.in_(UNSETTLED))
-                .values(state=TurnState.QUEUED, run=None, attempt=turn.attempt)
+                .values(state=TurnState.QUEUED, run=None, attempt=turn.attempt, round=0)
             )
             if requeued.rowcount and turn.run and turn.engine:
                 await erase_later(connection, turn.engine, None, [turn.run])
@@ -156,7 +158,7 @@ class Progress:
             for citation in (answer.citations if answer else ())
         ]
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             settled = await connection.execute(
                 update(turns)
                 .where(_as_known(turn), turns.c.state.in_(UNSETTLED))
@@ -180,7 +182,7 @@ class Progress:
         It becomes that part of the reply. Raises NotOurs too where the turn has its outcome.
         """
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             where = select(turns.c.id).where(turns.c.id == turn.id, turns.c.state.in_(UNSETTLED))
             if (await connection.execute(where)).first() is None:
                 raise NotOurs
@@ -212,7 +214,7 @@ class Progress:
     async def posted(self, turn: Turn, part: int, message: MessageId, *, last: bool) -> None:
         """Record the message that a part became; with the `last` one the turn is delivered."""
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             await connection.execute(
                 update(parts)
                 .where(parts.c.turn_id == turn.id, parts.c.part == part)
@@ -224,7 +226,7 @@ class Progress:
     async def close(self, turn: Turn, state: TurnState, outcome: str) -> None:
         """End a turn that gets no (further) reply, and say why in `outcome`."""
         async with self._database.write() as connection:
-            await self._fence(connection, turn)
+            await fence(connection, self._leases, turn)
             await _close(connection, turn, state, {"outcome": outcome})
 
     # --- runs that are to be cancelled ------------------------------------------------------------
@@ -248,13 +250,14 @@ class Progress:
             for engine in ended.scalars().all():
                 await erase_later(connection, engine, None, [run])
 
-    async def _fence(self, connection: AsyncConnection, turn: Turn) -> None:
-        """Let nobody but the holder of the thread go on, nor the thread change hands meanwhile."""
-        if not self._leases.shared:
-            return
-        holder = (await connection.execute(lock_thread(turn.thread_id))).scalar_one()
-        if holder != self._leases.process:
-            raise NotOurs
+
+async def fence(connection: AsyncConnection, leases: Leases, turn: Turn) -> None:
+    """Let nobody but the holder of the thread go on, nor the thread change hands meanwhile."""
+    if not leases.shared:
+        return
+    holder = (await connection.execute(lock_thread(turn.thread_id))).scalar_one()
+    if holder != leases.process:
+        raise NotOurs
 
 
 async def _replace_parts(connection: AsyncConnection, turn: Turn, rendered: Sequence[str]) -> None:
@@ -281,8 +284,15 @@ def _together(turn: Turn, waiting: Sequence[Any]) -> list[Any]:
         length += len(row.question)
         if row.author != turn.author or (together and length > TOGETHER_LENGTH):
             break
+        if together and row.confirms is not None:  # it asks nothing by itself
+            break
         together.append(row)
     return together
+
+
+def attempt_of(turn: Turn) -> int:
+    """Count the attempt that a turn's next run belongs to: each round of tool calls has a run."""
+    return turn.attempt if turn.round else turn.attempt + 1
 
 
 def _as_known(turn: Turn) -> Any:

@@ -1,5 +1,6 @@
 """Turns as rows: how they are selected, joined with their thread, and read."""
 
+from collections import defaultdict
 from typing import Any
 
 from sqlalchemy import Row, Select, Table, and_, bindparam, func, null, or_, select
@@ -38,6 +39,9 @@ _COLUMNS = (
     turns.c.run,
     turns.c.outcome,
     turns.c.revision,
+    turns.c.round,
+    turns.c.confirms,
+    turns.c.files,
     threads.c.engine,
     threads.c.conversation,
     threads.c.holder,
@@ -94,5 +98,19 @@ def turn_of(row: Row[Any]) -> Turn:
         conversation=ConversationId(row.conversation) if row.conversation else None,
         outcome=row.outcome,
         revision=row.revision,
+        round=row.round,
+        confirms=None if row.confirms is None else TurnId(row.confirms),
+        has_files=row.files > 0,
         holder=ProcessId(row.holder) if row.holder else None,
     )
+
+
+async def questions_of_followers(
+    connection: AsyncConnection, leaders: list[int]
+) -> dict[int, list[str]]:
+    """What was asked together with each of these turns, by the turn."""
+    query = select(turns.c.leader, turns.c.question).where(turns.c.leader.in_(leaders))
+    questions = defaultdict[int, list[str]](list)
+    for row in await connection.execute(query.order_by(turns.c.id)):
+        questions[row.leader].append(row.question)
+    return questions

@@ -58,6 +58,9 @@ turns = Table(
     Column("leader", Id, ForeignKey("turns.id")),
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("handed_over_at", Double),
+    Column("round", Integer, nullable=False, server_default="0"),
+    Column("confirms", Id, ForeignKey("turns.id")),
+    Column("files", Integer, nullable=False, server_default="0"),
     UniqueConstraint("platform", "tenant", "channel", "message"),
 )
 
@@ -69,6 +72,44 @@ parts = Table(
     Column("text", Text, nullable=False),
     Column("message", Text),
     Column("posted", Integer, nullable=False, server_default="0"),
+)
+
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("turn_id", Id, ForeignKey("turns.id"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("call", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("server", Text, nullable=False),
+    Column("run", Text),
+    Column("state", Text, nullable=False),
+    Column("output", Text),
+    Column("confirmed_by", Id, ForeignKey("turns.id")),
+    Column("changed_at", Double, nullable=False),
+    UniqueConstraint("turn_id", "revision", "attempt", "round", "call"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("turn_id", Id, ForeignKey("turns.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("kind", Text),
+    Column("problem", Text),
+    Column("engine", Text),
+    Column("upload", Text),
+    Column("uploaded_at", Double),
 )
 
 feedback = Table(
@@ -147,6 +188,7 @@ erasures = Table(
     Column("engine", Text, nullable=False),
     Column("conversation", Text),
     Column("runs", JSON, nullable=False),
+    Column("uploads", JSON, nullable=False, server_default="[]"),
 )
 
 pages = Table(

@@ -4,7 +4,6 @@ The table is the truth about what is still to be done; whatever a process holds 
 """
 
 import time
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +22,9 @@ from core.domain import (
     TurnState,
 )
 from core.store import standings, withdrawals
+from core.store.attached_rows import forget_files, insert_files
 from core.store.database import Database
-from core.store.erasures import leave_conversation
+from core.store.erasures import forget_calls, leave_conversation
 from core.store.leases import Leases, is_free
 from core.store.news import ABANDONED, CHANGED, FREE, announce
 from core.store.rows import (
@@ -33,6 +33,7 @@ from core.store.rows import (
     IS_LEADING,
     is_message,
     one_turn,
+    questions_of_followers,
     select_turns,
     turn_of,
 )
@@ -183,7 +184,7 @@ class Turns:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-            more = await _questions_of_followers(connection, [row.id for row in rows])
+            more = await questions_of_followers(connection, [row.id for row in rows])
         return [
             Exchange(question="\n\n".join((row.question, *more[row.id])), answer=row.answer)
             for row in reversed(rows)
@@ -261,6 +262,8 @@ class Turns:
             if turn is None or leading is None:
                 return None
             gone = {"question": "", "unread": [], "outcome": "deleted"}
+            await forget_calls(connection, [turn.id])
+            await forget_files(connection, [turn.id])
             if leading.id != turn.id:
                 ended = {"state": TurnState.CANCELLED, "finished_at": time.time()}
                 await _change(connection, turns.c.id == turn.id, leader=None, **gone, **ended)
@@ -309,12 +312,16 @@ class Turns:
             state=TurnState.QUEUED,
             asked_at=mention.at,
             attempt=0,
+            confirms=mention.confirms,
+            files=len(mention.files),
         )
         statement = statement.on_conflict_do_nothing(
             index_elements=["platform", "tenant", "channel", "message"]
         )
         inserted = await connection.execute(statement.returning(turns.c.id))
         turn_id: int | None = inserted.scalar_one_or_none()
+        if turn_id is not None:
+            await insert_files(connection, turn_id, mention.files)
         return turn_id
 
     async def _stop_all(self, connection: AsyncConnection, thread: ThreadId, before: int) -> bool:
@@ -355,9 +362,10 @@ class Turns:
     async def _begin_anew(self, connection: AsyncConnection, turn: Turn) -> Turn | None:
         """Make a run for what was asked before count for nothing, and let the holder know."""
         anew: dict[str, Any] = {"revision": turn.revision + 1}
-        if turn.run is not None:
-            anew |= {"state": TurnState.QUEUED, "run": None}
-            await abandon(connection, self._database, turn)
+        if turn.run is not None or turn.round:
+            anew |= {"state": TurnState.QUEUED, "run": None, "round": 0}
+            if turn.run is not None:
+                await abandon(connection, self._database, turn)
             await leave_conversation(connection, turn.thread_id)
             await connection.execute(
                 # What a run that is cancelled leaves in its conversation is not certain.
@@ -388,13 +396,3 @@ def lock_thread(thread: ThreadId) -> Select[Any]:
 
 async def _change(connection: AsyncConnection, which: Any, **values: Any) -> None:
     await connection.execute(update(turns).where(which).values(**values))
-
-
-async def _questions_of_followers(
-    connection: AsyncConnection, leaders: list[int]
-) -> dict[int, list[str]]:
-    query = select(turns.c.leader, turns.c.question).where(turns.c.leader.in_(leaders))
-    questions = defaultdict[int, list[str]](list)
-    for row in await connection.execute(query.order_by(turns.c.id)):
-        questions[row.leader].append(row.question)
-    return questions

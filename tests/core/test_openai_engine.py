@@ -9,6 +9,7 @@ import pytest
 from core.domain import (
     Answer,
     Answered,
+    Calls,
     ConversationId,
     Exchange,
     Failed,
@@ -335,10 +336,12 @@ async def test_a_run_that_openai_does_not_have_was_lost(
     assert await engine.check(RunId("resp_none")) == Failed(reason="run_lost", transient=True)
 
 
-async def test_a_function_call_is_no_answer(server: OpenAIServer, engine: OpenAIEngine) -> None:
+async def test_a_function_call_is_what_the_run_wants_whatever_it_says(
+    server: OpenAIServer, engine: OpenAIEngine) -> None:
     script = Script(statuses=["completed"], output=[message("Let me see."), function_call()])
     state = await state_of(server, engine, script)
-    assert state == Failed(reason="function_call", transient=True)
+    assert isinstance(state, Calls)
+    assert [(call.name, call.arguments) for call in state.calls] == [("look_up", "{}")]
 
 
 @pytest.mark.parametrize("output", [[], [{"type": "reasoning", "id": "rs_1", "summary": []}]])

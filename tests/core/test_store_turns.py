@@ -173,7 +173,7 @@ async def test_a_migration_that_fails_leaves_no_trace(
         await connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")  # type: ignore[attr-defined]
 
     before = len(MIGRATIONS)
-    monkeypatch.setattr("core.store.migrations.MIGRATIONS", [*MIGRATIONS, fails])
+    monkeypatch.setattr("core.store.migrations.MIGRATIONS", (*MIGRATIONS, fails))
     with pytest.raises(StoreError):
         await migrate_database(database_url)
 

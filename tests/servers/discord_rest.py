@@ -230,7 +230,8 @@ class Rest:
     def _as_history(self, message: Json) -> Json:
         shown = self._world.shown(message, intent=self._world.content_intent)
         hidden = () if self.history_has_nonces else ("nonce",)
-        return self._told({name: value for name, value in shown.items() if name not in hidden})
+        renewed = self._world.files.signed_anew(shown)
+        return self._told({name: value for name, value in renewed.items() if name not in hidden})
 
     def _told(self, message: Json) -> Json:
         leaves_out = not (self.tells_of_no_components or message["components"])

@@ -52,6 +52,7 @@ class DiscordServer:
         app = web.Application()
         app.add_routes(self.rest.routes())
         app.router.add_get("/gateway/", self.gateway.handle)
+        app.router.add_get("/attachments/{place}/{id}/{name}", self.world.files.serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -59,6 +60,7 @@ class DiscordServer:
         await site.start()
         address = site.name.removeprefix("http://")
         self.api_url = f"http://{address}{PREFIX}"
+        self.world.files.base_url, self.world.files.changed = f"http://{address}", self._touch
         self.gateway_url = self.gateway.resume_url = f"ws://{address}/gateway/"
         return self
 
@@ -99,13 +101,19 @@ class DiscordServer:
         channel: Channel,
         options: Mapping[str, str] | None = None,
         *,
+        files: Mapping[str, Json] | None = None,
         age: float = 0.0,
     ) -> Interaction:
-        """Run a command, `age` seconds ago by its id."""
+        """Run a command, `age` seconds ago by its id; `files` as `world.files.attach` has them."""
         given = [
             {"type": 3, "name": name, "value": value} for name, value in (options or {}).items()
         ]
-        data = {"id": "1", "type": 1, "name": command, "options": given}
+        given += [
+            {"type": 11, "name": name, "value": file["id"]} for name, file in (files or {}).items()
+        ]
+        data: Json = {"id": "1", "type": 1, "name": command, "options": given}
+        if files:
+            data["resolved"] = {"attachments": {one["id"]: one for one in files.values()}}
         return await self._interact(COMMAND, user, channel, data, age=age)
 
     async def complete(

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from servers.discord_files import DiscordFiles
+
 Json = dict[str, Any]
 
 PERMISSIONS: Final = {
@@ -114,6 +116,7 @@ class World:
     def __init__(self, *, content_intent: bool) -> None:
         self._numbers = itertools.count(1)
         self.content_intent = content_intent  #: switched on in the developer portal
+        self.files = DiscordFiles(self.snowflake)
         self.application = self.snowflake()
         self.guild = self.snowflake()  #: the first guild
         self.bot = User(id=self.application, name="Docent", bot=True)
@@ -209,14 +212,15 @@ class World:
         *,
         reply_to: Json | None = None,
         ping: bool = True,
-        attachments: Sequence[str] = (),
+        attachments: Sequence[str | Json] = (),
         type: int = DEFAULT,
         age: float = 0.0,
         **more: Any,
     ) -> Json:
         """Put a message into a channel, `age` seconds ago by its id.
 
-        Whom it mentions follows from its text and the reply.
+        Whom it mentions follows from its text and the reply. Attachments are names of files, or
+        what `files.attach` returned.
         """
         message: Json = {
             "id": str(self.snowflake(age)),
@@ -229,7 +233,9 @@ class World:
             "mention_everyone": "@everyone" in content,
             "mentions": [],
             "mention_roles": [],
-            "attachments": [self._attachment(name) for name in attachments],
+            "attachments": [
+                self.files.attach(one) if isinstance(one, str) else one for one in attachments
+            ],
             "embeds": [],
             "components": [],
             "pinned": False,
@@ -255,12 +261,6 @@ class World:
         people = [self.users[one].payload() for one in mentioned if one in self.users]
         message["mentions"] = people
         message["mention_roles"] = _ROLE_MENTION.findall(message["content"])
-
-    def _attachment(self, name: str) -> Json:
-        number = str(self.snowflake())
-        url = f"https://cdn.discordapp.com/attachments/1/{number}/{name}"
-        shape = {"size": 10, "content_type": "text/plain", "url": url, "proxy_url": url}
-        return {"id": number, "filename": name, **shape}
 
     def shown(self, message: Json, *, intent: bool) -> Json:
         """The message as the bot sees it: without its text, where it may not read that."""

@@ -17,6 +17,7 @@ from core.domain import (
     Answer,
     Button,
     Citation,
+    Mention,
     MessageId,
     Post,
     Reply,
@@ -65,6 +66,7 @@ class Stage:
     team: str  #: a channel
     people: tuple[str, ...]
     ask_for_gaps: Callable[[Reply], Awaitable[None]]
+    ask_in_private: Callable[[], Awaitable[Turn]]  #: by /ask
     refuse_streams: Callable[[], None] = lambda: None  #: where there is such a thing
 
     def post_of(self, text: str, buttons: Sequence[Button] = ()) -> Post:
@@ -81,7 +83,8 @@ class Stage:
 
     async def reply(self, reply: Reply, outcome: str) -> Post:
         """Post a reply, with the buttons for its outcome; its last part."""
-        buttons = buttons_for(replace(self.turn, outcome=outcome), humans=True)
+        shares = self.platform.can_share(self.turn.thread)
+        buttons = buttons_for(replace(self.turn, outcome=outcome), humans=True, shares=shares)
         (part,) = self.platform.render(reply)
         post = self.post_of(part, buttons)
         await self.platform.post(post)
@@ -161,13 +164,30 @@ async def gaps(stage: Stage) -> None:
     await stage.ask_for_gaps(gap_reply(report))
 
 
+async def private(stage: Stage) -> None:
+    """An answer that only its asker sees, with the button that shares it."""
+    alone = replace(stage, turn=await stage.ask_in_private())
+    await alone.reply(await REPLIES.answer(alone.turn, ANSWER), "answered")
+
+
+async def shared(stage: Stage) -> None:
+    """A private answer is shared: the question in the channel, the answer under it."""
+    turn = await stage.ask_in_private()
+    root = await stage.platform.share_question(
+        turn.thread, turn.author, QUESTION, marker="76543210fedcba9876543210", doubtful=False
+    )
+    there = replace(turn, thread=root.thread, channel=root.channel, message=root.message)
+    await replace(stage, turn=there).reply(await REPLIES.answer(there, ANSWER), "answered")
+
+
 async def plain(stage: Stage) -> None:
     """A reply without buttons."""
     await stage.reply(REPLIES.small_talk(stage.turn, WELCOME), "small_talk")
 
 
 CASES: Mapping[str, Callable[[Stage], Awaitable[None]]] = {
-    case.__name__: case for case in (answer, call, draft, fallback, gaps, plain, stream)
+    case.__name__: case
+    for case in (answer, call, draft, fallback, gaps, plain, private, shared, stream)
 }
 
 
@@ -188,7 +208,8 @@ async def slack_calls(case: str) -> Calls:
     async with SlackServer() as server:
         reception = FakeReception()
         server.workspace.add_channel("C0TEAM")
-        settings = slack_settings(server, tell_externals=False)  # so that nobody is looked up
+        # So that nobody is looked up.
+        settings = slack_settings(server, tell_externals=False, private_asks=True)
         async with running(settings, reception) as platform:
             root = server.mention("C0GENERAL", "U1", QUESTION)
             await reception.wait_until_offered()
@@ -200,12 +221,19 @@ async def slack_calls(case: str) -> Calls:
                 await server.wait_for(lambda: server.answers(asked))
                 told.extend({"response_url": answer} for answer in server.answers(asked))
 
+            async def ask_in_private() -> Turn:
+                asked = server.slash("/ask", QUESTION, channel="C0GENERAL", user="U1")
+                await asked.done.wait()
+                told.append({"acknowledgement": asked.reply})
+                return _turn_of(reception.taken[-1])
+
             stage = Stage(
                 platform=platform,
                 turn=_turn(thread_on("C0GENERAL", root), "C0GENERAL", root, "U1"),
                 team="C0TEAM",
                 people=("S0TEAM", "U0CAROL"),
                 ask_for_gaps=ask_for_gaps,
+                ask_in_private=ask_in_private,
                 refuse_streams=lambda: setattr(server.streams, "refusal", "not_allowed"),
             )
             await CASES[case](stage)
@@ -231,15 +259,21 @@ async def _asked_on_discord(
 ) -> AsyncIterator[tuple[Stage, Callable[[], Awaitable[object]]]]:
     ann, channel = server.world.user("Ann"), server.world.channel("help")
     team, notebook = server.world.channel("team"), Notebook()
-    async with connected(server, notebook=notebook) as bench:
+    async with connected(server, notebook=notebook, private_asks=True) as bench:
         await server.wait_for(lambda: server.world.commands)
-        question = await server.mention(channel, ann, QUESTION)
+        await server.mention(channel, ann, QUESTION)
         mention = await notebook.next()
         asked: list[Any] = []
 
         async def ask_for_gaps(reply: Reply) -> None:
             notebook.report_gaps = _given(reply)
             asked.append(await server.slash("docs-gaps", ann, channel))
+
+        async def ask_in_private() -> Turn:
+            asked = await server.slash("ask", ann, channel, {"question": QUESTION})
+            turn = _turn_of(await notebook.next())
+            await server.wait_for(lambda: asked.acknowledged is not None)
+            return turn
 
         async def shown() -> None:
             for interaction in asked:
@@ -248,10 +282,11 @@ async def _asked_on_discord(
         yield (
             Stage(
                 platform=bench.platform,
-                turn=_turn(mention.thread, mention.channel, question["id"], mention.author),
+                turn=_turn_of(mention),
                 team=str(team.id),
                 people=("&55", "77"),
                 ask_for_gaps=ask_for_gaps,
+                ask_in_private=ask_in_private,
             ),
             shown,
         )
@@ -262,6 +297,10 @@ def _given(reply: Reply) -> Callable[[], Awaitable[Reply]]:
         return reply
 
     return give
+
+
+def _turn_of(mention: Mention) -> Turn:
+    return _turn(mention.thread, mention.channel, mention.message, mention.author)
 
 
 def _turn(thread: ThreadRef, channel: str, message: str, author: str) -> Turn:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from core.abandoned import AbandonedRuns
 from core.answering import Answering
+from core.asking import Asking
 from core.attendance import Attendance
 from core.calling import Calling
 from core.delivery import Delivery
@@ -21,10 +22,12 @@ from core.manners import Manners
 from core.pacing import RequestBudget
 from core.refresh import Refresher
 from core.replies import FindPages, Replies
+from core.rounds import Rounds
 from core.settings import Admission, CatchUp, FollowUps, Limit
 from core.sharing import Sharing
 from core.store import Store
 from core.talk import Talk
+from core.tools.toolbox import Toolbox
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
@@ -72,6 +75,8 @@ class Bench:
         humans: Humans = NOBODY,
         admins: Sequence[str] = (),
         talk: Talk | None = None,
+        toolbox: Toolbox | None = None,
+        servers: Sequence[str] = (),
     ) -> None:
 
         async def last_refresh() -> float | None:
@@ -82,6 +87,9 @@ class Bench:
         self.stop = asyncio.Event()
         self.lease = Lease(store, platforms=[platform.name], is_worker=works)
         abandoned = AbandonedRuns(store=store, engine=engine)
+        rounds = None
+        if toolbox is not None:
+            rounds = Rounds(store=store, toolbox=toolbox, servers=servers)
         drafts = Drafts(
             store=store, engine=engine, lease=self.lease, is_streaming=lambda _: streaming
         )
@@ -90,6 +98,7 @@ class Bench:
             answering=Answering(
                 store=store,
                 engine=engine,
+                asking=Asking(store=store, engine=engine, talk=talk, rounds=rounds),
                 replies=Replies(
                     find_pages=find_pages,
                     last_refresh=last_refresh,
@@ -101,7 +110,6 @@ class Bench:
                 too_old=catch_up.answer_age if catch_up else None,
                 cancel_soon=abandoned.cancel_soon,
                 end_drafts=drafts.end,
-                talk=talk,
                 on_trouble=self._note_trouble,
             ),
             delivery=Delivery(

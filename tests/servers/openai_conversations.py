@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from servers.openai_calls import APPROVAL, FUNCTION_OUTPUT, open_calls
 from servers.openai_wire import (
     ApiError,
     Json,
@@ -53,12 +54,7 @@ class Conversation:
 
     def open_calls(self) -> list[str]:
         """Ids of function calls that have no output: with one of them, no response is made."""
-        answered = {item["call_id"] for item in self.items if item["type"] == OUTPUT}
-        calls = [item["call_id"] for item in self.items if item["type"] == "function_call"]
-        return [call for call in calls if call not in answered]
-
-
-OUTPUT = "function_call_output"
+        return open_calls(self.items)
 
 
 class Conversations:
@@ -153,14 +149,14 @@ def with_results(item: Json, include: list[str]) -> Json:
     return item
 
 
-def items_of(given: Any, param: str) -> list[Json]:
+def items_of(given: Any, param: str, most: int = ITEMS_AT_ONCE) -> list[Json]:
     """Items as they are kept, from items as they are sent."""
     check_type(given, list, param)
-    if len(given) > ITEMS_AT_ONCE:
+    if len(given) > most:
         raise ApiError(
             400,
             f"Invalid '{param}': array too long. Expected an array with maximum length "
-            f"{ITEMS_AT_ONCE}, but got an array with length {len(given)} instead.",
+            f"{most}, but got an array with length {len(given)} instead.",
             code="array_above_max_length",
             param=param,
         )
@@ -170,10 +166,15 @@ def items_of(given: Any, param: str) -> list[Json]:
 def _item_of(given: Any, param: str) -> Json:
     check_type(given, dict, param)
     kind = given.get("type", "message")
-    check_choice(kind, ("message", "function_call", OUTPUT), f"{param}.type")
+    check_choice(kind, ("message", "function_call", FUNCTION_OUTPUT, APPROVAL), f"{param}.type")
     if kind == "message":
         return _message_of(given, param)
-    if kind == OUTPUT:
+    if kind == APPROVAL:
+        known = {"type", "approval_request_id", "approve", "id", "reason"}
+        check_fields(given, known, required={"approval_request_id"}, at=f"{param}.")
+        check_type(given.get("approve"), bool, f"{param}.approve")
+        return {"id": new_id("mcpa_"), **given}
+    if kind == FUNCTION_OUTPUT:
         known = {"type", "call_id", "output", "id", "status"}
         check_fields(given, known, required={"call_id", "output"}, at=f"{param}.")
         return {"id": new_id("fco_"), "status": "completed", **given}

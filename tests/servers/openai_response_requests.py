@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from servers.openai_conversations import INCLUDABLE
-from servers.openai_filters import check_filter
+from servers.openai_tools import check_tools
 from servers.openai_wire import (
     ApiError,
     Json,
@@ -40,8 +40,6 @@ TAKEN = {
     "truncation",
 }
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-SEARCH_FIELDS = {"type", "vector_store_ids", "max_num_results", "ranking_options", "filters"}
-FUNCTION_FIELDS = {"type", "name", "description", "parameters", "strict"}
 FORMATS = ("text", "json_object", "json_schema")
 
 
@@ -61,8 +59,7 @@ def check_request(body: Json, models: Collection[str]) -> None:
         raise ApiError(400, "Background mode requires 'store' to be true.", param="store")
     _check_input(body["input"])
     _check_options(body)
-    for number, tool in enumerate(body.get("tools") or []):
-        _check_tool(tool, f"tools[{number}]")
+    check_tools(body.get("tools") or [])
 
 
 def conversation_id(body: Json) -> str | None:
@@ -118,19 +115,3 @@ def _check_options(body: Json) -> None:
     check_fields(text, {"format", "verbosity"}, at="text.")
     check_choice(text.get("verbosity", "low"), ("low", "medium", "high"), "text.verbosity")
     check_choice(text.get("format", {"type": "text"}).get("type"), FORMATS, "text.format.type")
-
-
-def _check_tool(tool: Any, param: str) -> None:
-    check_type(tool, dict, param)
-    check_choice(tool.get("type"), ("file_search", "function"), f"{param}.type")
-    if tool["type"] == "function":
-        check_fields(tool, FUNCTION_FIELDS, {"name", "parameters"}, at=f"{param}.")
-        return
-    check_fields(tool, SEARCH_FIELDS, {"vector_store_ids"}, at=f"{param}.")
-    stores = tool["vector_store_ids"]
-    check_type(stores, list, f"{param}.vector_store_ids")
-    check_range(len(stores), 1, 2, f"{param}.vector_store_ids")
-    if tool.get("filters") is not None:
-        check_filter(tool["filters"], f"{param}.filters")
-    if tool.get("max_num_results") is not None:
-        check_range(tool["max_num_results"], 1, 50, f"{param}.max_num_results")

@@ -7,6 +7,15 @@ from collections.abc import Collection
 
 from aiohttp import web
 
+from servers.openai_calls import (
+    OUTPUTS,
+    approved_items,
+    call_item,
+    check_calls,
+    listed_items,
+    remote_items,
+    web_item,
+)
 from servers.openai_conversations import INCLUDABLE, Conversation, Conversations, items_of
 from servers.openai_files import Files
 from servers.openai_response_requests import check_request, conversation_id, search_tool
@@ -17,7 +26,6 @@ from servers.openai_runs import (
     Said,
     Script,
     answer_from_documents,
-    call_item,
     message_item,
     search_item,
 )
@@ -25,6 +33,8 @@ from servers.openai_streams import seconds, stream
 from servers.openai_vector_store_routes import VectorStores
 from servers.openai_vector_stores import Hit
 from servers.openai_wire import ApiError, Json, check_choice, check_fields, not_found, read_json
+
+MOST_ITEMS = 1000  #: of one request; how many OpenAI takes is not known
 
 
 class Responses:
@@ -49,6 +59,7 @@ class Responses:
         self.streams = True  #: whether there are any; some servers have none in the background
         self.stopping = asyncio.Event()
         self._holders: dict[str, Run] = {}  #: the run at work on each conversation
+        self._thens: dict[str, Script] = {}  #: of runs that bring outputs to a conversation
         conversations.settle = self._settle
 
     def routes(self) -> list[web.RouteDef]:
@@ -78,7 +89,9 @@ class Responses:
         conversation = self._conversation_of(body)
         given = body["input"]
         entered = items_of(
-            [{"role": "user", "content": given}] if isinstance(given, str) else given, "input"
+            [{"role": "user", "content": given}] if isinstance(given, str) else given,
+            "input",
+            MOST_ITEMS,
         )
         if conversation and conversation.too_long:
             raise ApiError(
@@ -88,11 +101,11 @@ class Responses:
                 code="context_length_exceeded",
                 param="input",
             )
-        self._check_calls(conversation, entered)
+        check_calls(conversation.items if conversation else [], entered)
         tool = search_tool(body)
         for store in tool["vector_store_ids"] if tool else ():
             self._stores.usable(store)
-        script = self.scripts.popleft() if self.scripts else self.script
+        script = self._script_of(conversation, entered)
         run = Run(request=body, script=script, conversation=conversation, input=entered)
         self.all[run.id] = run
         if conversation:
@@ -172,17 +185,16 @@ class Responses:
         if holder := self._holders.get(conversation.id):
             self._move(holder, holder.due(looked=False))
 
-    def _check_calls(self, conversation: Conversation | None, entered: list[Json]) -> None:
-        waiting = conversation.open_calls() if conversation else []
-        outputs = [item["call_id"] for item in entered if item["type"] == "function_call_output"]
-        for call in outputs:
-            if call not in waiting:
-                message = f"No tool call found for function call output with call_id {call}."
-                raise ApiError(400, message, param="input")
-        for call in waiting:
-            if call not in outputs:
-                message = f"No tool output found for function call {call}."
-                raise ApiError(400, message, param="input")
+    def _script_of(self, conversation: Conversation | None, entered: list[Json]) -> Script:
+        """How a new run goes. One that brings outputs goes as the calls' own script says."""
+        then = self._thens.pop(conversation.id, None) if conversation else None
+        goes_on = any(item["type"] in OUTPUTS for item in entered)
+        script = then if then and goes_on else None
+        if script is None:
+            script = self.scripts.popleft() if self.scripts else self.script
+        if conversation and script.then:
+            self._thens[conversation.id] = script.then
+        return script
 
     def _move(self, run: Run, status: str) -> None:
         """Bring a run to a status; one that is over stays as it is."""
@@ -198,27 +210,51 @@ class Responses:
             self._holders.pop(run.conversation.id, None)
 
     def _output_of(self, run: Run, status: str) -> list[Json]:
-        script, searches = run.script, list[Json]()
-        hits: list[Hit] = []
-        tool = search_tool(run.request)
-        if tool is not None:
-            question = run.asked([]).question
-            stores = [self._stores.all.get(store) for store in tool["vector_store_ids"]]
-            most = tool.get("max_num_results", 20)
-            hits = [
-                hit
-                for store in stores
-                if store
-                for hit in store.search([question], most, self._files, tool.get("filters"))
-            ]
-            searches = [search_item([question], hits)]
+        script = run.script
+        before = run.conversation.items if run.conversation else []
+        hits = self._hits(run)
+        items = [
+            *listed_items(run.request, before),
+            *approved_items(run.input, before, script.remote_output),
+        ]
+        if hits is not None:
+            items.append(search_item([run.asked([]).question], hits))
         if script.output is not None:
-            return searches + list(script.output)
+            return [*items, *script.output]
+        if script.calls:
+            calls = [call_item(name, arguments) for name, arguments in script.calls]
+            return [*items, *self._comment(script, status), *calls]
+        items += remote_items(run.request, script.remote_calls, script.remote_output)
+        if any(item["type"] == "mcp_approval_request" for item in items):
+            return items
+        if script.links is not None:
+            items.append(web_item(run.asked([]).question))
         if script.text is not None:
-            said = Said(text=script.text, cites=script.cites)
+            said = Said(text=script.text, cites=script.cites, links=script.links or ())
         else:
-            said = self.answerer(run.asked(hits))
-        return [*searches, message_item(said, self._files, status)]
+            said = self.answerer(run.asked(hits or []))
+        return [*items, message_item(said, self._files, status)]
+
+    def _comment(self, script: Script, status: str) -> list[Json]:
+        if script.text is None:
+            return []
+        message = message_item(Said(text=script.text), self._files, status)
+        return [message | {"phase": "commentary"}]
+
+    def _hits(self, run: Run) -> list[Hit] | None:
+        """What file_search finds; None where it was not offered."""
+        tool = search_tool(run.request)
+        if tool is None:
+            return None
+        question = run.asked([]).question
+        stores = [self._stores.all.get(store) for store in tool["vector_store_ids"]]
+        most = tool.get("max_num_results", 20)
+        return [
+            hit
+            for store in stores
+            if store
+            for hit in store.search([question], most, self._files, tool.get("filters"))
+        ]
 
 
 def _left_by(run: Run) -> list[Json]:

@@ -1,13 +1,16 @@
 """Responses of the OpenAI server while they are made: how far they are, and what they say."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from servers.openai_calls import FUNCTION_OUTPUT, Called, RemoteCalled
 from servers.openai_conversations import Conversation, with_results
 from servers.openai_files import Files
+from servers.openai_tools import without_secrets
 from servers.openai_vector_stores import Hit
 from servers.openai_wire import Json, new_id
 
@@ -22,6 +25,7 @@ class Asked:
     history: Sequence[tuple[str, str]]  #: role and text of what was said before, oldest first
     found: Sequence[Hit]  #: by file_search, the best first
     instructions: str
+    outputs: Sequence[str] = ()  #: of the calls of functions that it waited for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +34,31 @@ class Said:
 
     text: str
     cites: Sequence[str] = ()  #: ids of files
+    links: Sequence[tuple[str, str]] = ()  #: address and title of pages of the web that it cites
 
 
 Answerer = Callable[[Asked], Said]
 
 
+class Pace:
+    """How many of its words a model has said in a stream: a test decides it, no clock does."""
+
+    def __init__(self, words: float = 0) -> None:
+        self.words = words
+
+    def finish(self) -> None:
+        """Let all be said that is left."""
+        self.words = math.inf
+
+
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """How one run goes. Unless told otherwise it is answered at the second look."""
+    """How one run goes. Unless told otherwise it is answered at the second look.
+
+    A round of calls is a run without a message, and `then` is the run that brings their outputs:
+
+        Script(calls=[("status", {"service": "api"})], then=Script(text="It is up."))
+    """
 
     statuses: Sequence[str] = ("queued", "in_progress", "completed")
     """What the reply to the creation shows, then each look at it; the last stays. A run whose last
@@ -45,11 +66,23 @@ class Script:
     seconds: float | None = None  #: the last status comes after this time, however often one looks
     first_word_seconds: float = 0.0  #: of a stream, until its first word
     word_seconds: float = 0.0  #: of a stream, for each word; the end comes with the last of them
+    pace: Pace | None = None  #: of a stream, instead of both
     breaks_after: int | None = None  #: events, after which the first stream of a run is cut off
     silent_after: int | None = None  #: events, after which the first stream of a run hangs
     text: str | None = None  #: what is said; None: the answerer says something
     cites: Sequence[str] = ()  #: ids of files that `text` cites
     output: Sequence[Json] | None = None  #: these items in place of a message
+    calls: Sequence[Called] = ()
+    """Functions that are called, by name and arguments, in parallel and in place of a message. With
+    `text`, that is said before them, as a comment. Whether anybody offered them does not matter."""
+    remote_calls: Sequence[RemoteCalled] = ()
+    """Tools of remote servers that are called, by label, name and arguments: made at once, before
+    the message, where the request says that they need no approval; else in place of a message."""
+    remote_output: str = "Done."  #: of the calls that remote servers make, approved ones too
+    links: Sequence[tuple[str, str]] | None = None
+    """Address and title of pages of the web that `text` cites, after a search for them."""
+    then: "Script | None" = None
+    """How the next run of the conversation goes that brings outputs or approvals; None: as any."""
     error_code: str = "server_error"  #: of a run that fails
     error_message: str = "The server had an error while processing your request."
     reason: str = "max_output_tokens"  #: of a run that stays incomplete
@@ -130,7 +163,9 @@ class Run:
         """The status that the run should have by now; each look brings it one step further."""
         statuses = self.script.statuses
         if self.planned is not None:
-            return statuses[-1] if time.monotonic() >= self.ends_at else "in_progress"
+            pace = self.script.pace
+            is_said = time.monotonic() >= self.ends_at and (not pace or pace.words == math.inf)
+            return statuses[-1] if is_said else "in_progress"
         last = len(statuses) - 1
         if self.script.seconds is None:
             self.position = min(self.position + int(looked), last)
@@ -144,11 +179,14 @@ class Run:
         before = self.conversation.items if self.conversation else []
         said = [(item["role"], text_of(item)) for item in before if item["type"] == "message"]
         messages = [text_of(item) for item in self.input if item["type"] == "message"]
+        messages = messages or [text for role, text in said if role == "user"]
+        outputs = [item["output"] for item in self.input if item["type"] == FUNCTION_OUTPUT]
         return Asked(
             question=messages[-1] if messages else "",
             history=said,
             found=found,
             instructions=self.request.get("instructions") or "",
+            outputs=[output for output in outputs if isinstance(output, str)],
         )
 
     def shape(self, include: list[str]) -> Json:
@@ -186,21 +224,9 @@ def search_item(questions: Sequence[str], hits: Sequence[Hit]) -> Json:
     }
 
 
-def call_item() -> Json:
-    """A call of a function that nobody has offered."""
-    return {
-        "id": new_id("fc_"),
-        "type": "function_call",
-        "status": "completed",
-        "call_id": new_id("call_"),
-        "name": "look_up",
-        "arguments": "{}",
-    }
-
-
 def message_item(said: Said, files: Files, status: str) -> Json:
     """A message with a citation at its end for each file that it cites."""
-    annotations = [
+    annotations: list[Json] = [
         {
             "type": "file_citation",
             "file_id": ref,
@@ -208,6 +234,16 @@ def message_item(said: Said, files: Files, status: str) -> Json:
             "index": len(said.text),
         }
         for ref in said.cites
+    ]
+    annotations += [
+        {
+            "type": "url_citation",
+            "url": url,
+            "title": title,
+            "start_index": 0,
+            "end_index": len(said.text),
+        }
+        for url, title in said.links
     ]
     part = {"type": "output_text", "text": said.text, "annotations": annotations, "logprobs": []}
     return {
@@ -243,7 +279,8 @@ def _echo(request: Json) -> Json:
         "truncation": "disabled",
         "user": None,
     }
-    return {name: request.get(name, default) for name, default in defaults.items()}
+    echo = {name: request.get(name, default) for name, default in defaults.items()}
+    return echo | {"tools": without_secrets(echo["tools"] or [])}
 
 
 def _usage(given: Sequence[Json], made: Sequence[Json]) -> Json:

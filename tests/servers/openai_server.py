@@ -22,11 +22,12 @@ from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
 from servers.faults import Fault
+from servers.openai_calls import call_item
 from servers.openai_conversations import Conversations
 from servers.openai_faults import Hold
 from servers.openai_files import Files
 from servers.openai_responses import Responses
-from servers.openai_runs import Answerer, RunSeen, Script, answer_from_documents, call_item
+from servers.openai_runs import Answerer, RunSeen, Script, answer_from_documents
 from servers.openai_vector_store_routes import VectorStores
 from servers.openai_vector_stores import Indexing
 from servers.openai_wire import ApiError, Json, new_id, now, page_of

@@ -46,7 +46,7 @@ async def _send_all(
 ) -> None:
     sent = 0
     for number, event in enumerate(_events(run, include)):
-        while not run.is_over and time.monotonic() < _time_of(run, event):
+        while not run.is_over and not _is_due(run, event):
             if stopping.is_set():
                 return
             await asyncio.sleep(TICK)
@@ -92,13 +92,16 @@ async def _send(reply: web.StreamResponse, number: int, event: Json) -> None:
     await reply.write(f"event: {event['type']}\ndata: {data}\n\n".encode())
 
 
-def _time_of(run: Run, event: Json) -> float:
-    """When the event is due: the words one after the other, all else without delay."""
+def _is_due(run: Run, event: Json) -> bool:
+    """Whether the event may be sent: the words one after the other, all else without delay."""
     script = run.script
     word = event.get("word")
     if word is None:
-        return 0.0
-    return run.started + script.first_word_seconds + word * script.word_seconds
+        return True
+    if script.pace is not None:
+        return bool(word < script.pace.words)
+    seconds_so_far = script.first_word_seconds + word * script.word_seconds
+    return time.monotonic() >= run.started + seconds_so_far
 
 
 def words(text: str) -> list[str]:
@@ -127,8 +130,7 @@ def _events(run: Run, include: list[str]) -> Iterator[Json]:
     for place, item in enumerate(run.planned or ()):
         where = {"output_index": place, "item_id": item["id"]}
         if item["type"] != "message":
-            yield {"type": "response.output_item.added", "output_index": place, "item": item}
-            yield {"type": "response.output_item.done", "output_index": place, "item": item}
+            yield from _of_other(item, where)
             continue
         empty = item | {"status": "in_progress", "content": []}
         yield {"type": "response.output_item.added", "output_index": place, "item": empty}
@@ -144,3 +146,22 @@ def _events(run: Run, include: list[str]) -> Iterator[Json]:
             yield {"type": "response.output_text.done", **at, **said}
             yield {"type": "response.content_part.done", **at, "part": part}
         yield {"type": "response.output_item.done", "output_index": place, "item": item}
+
+
+def _of_other(item: Json, where: Json) -> Iterator[Json]:
+    """The events of an item that is no message."""
+    place, kind = where["output_index"], item["type"]
+    begun = item
+    if kind in ("function_call", "mcp_call"):
+        begun = item | {"arguments": "", "status": "in_progress"}
+    yield {"type": "response.output_item.added", "output_index": place, "item": begun}
+    if kind in ("function_call", "mcp_call"):
+        written = f"response.{kind}_arguments"
+        for piece in re.findall(r".{1,8}", item["arguments"], re.DOTALL):
+            yield {"type": f"{written}.delta", **where, "delta": piece}
+        yield {"type": f"{written}.done", **where, "arguments": item["arguments"]}
+    if kind in ("web_search_call", "mcp_call"):
+        searching = ("searching",) if kind == "web_search_call" else ()
+        for step in ("in_progress", *searching, "completed"):
+            yield {"type": f"response.{kind}.{step}", **where}
+    yield {"type": "response.output_item.done", "output_index": place, "item": item}

@@ -12,6 +12,8 @@ from functools import partial
 from core.domain import (
     Answer,
     Answered,
+    Attached,
+    Calls,
     ConversationId,
     Exchange,
     MessageId,
@@ -23,10 +25,17 @@ from core.domain import (
     RunState,
     Said,
     ThreadRef,
+    ToolOutput,
     Working,
 )
-from core.errors import ConversationGone, ConversationLocked, PlatformRefused
-from core.ports import Render, Written
+from core.errors import (
+    ConversationGone,
+    ConversationLocked,
+    EngineRefused,
+    FileUnreadable,
+    PlatformRefused,
+)
+from core.ports import FileKind, Render, Written
 from core.reception import Reception
 
 Script = Sequence[RunState | Exception]
@@ -59,10 +68,17 @@ class ScriptedEngine:
         self._written: dict[RunId, asyncio.Queue[str | None]] = defaultdict(asyncio.Queue)
         self._runs: dict[RunId, tuple[ConversationId, list[RunState | Exception]]] = {}
         self._busy: dict[ConversationId, RunId] = {}
+        self._wanted: dict[ConversationId, set[str]] = {}  # calls that have no output
+        self.told: list[Sequence[ToolOutput]] = []  # with each run that was started
 
     def script(self, question: str, *states: RunState | Exception) -> None:
         """What the looks at the next run for this question find; the last one repeats."""
         self.scripts[question].append(states)
+
+    @property
+    def last_run(self) -> RunId:
+        """The run that was started last."""
+        return RunId(f"run_{len(self.started)}")
 
     def finish(self, run: str, state: RunState) -> None:
         """Let all further looks at a run find this."""
@@ -84,7 +100,17 @@ class ScriptedEngine:
         self.opened.append((thread, history))
         return ConversationId(f"conv_{len(self.opened)}")
 
-    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+    reads_files = False
+
+    async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
+        raise EngineRefused("no files")
+
+    async def start(
+        self,
+        conversation: ConversationId,
+        question: Question,
+        outputs: Sequence[ToolOutput] = (),
+    ) -> RunId:
         if self.start_hook:
             self.start_hook(question)
         if self.start_errors:
@@ -93,7 +119,9 @@ class ScriptedEngine:
             raise ConversationGone
         if conversation in self._busy:
             raise ConversationLocked
+        self._refuse_wrong_outputs(conversation, outputs)
         self.started.append((conversation, question))
+        self.told.append(outputs)
         run = RunId(f"run_{len(self.started)}")
         states: Script = (Working(), Answered(answer=Answer(text=f"answer to {question.text}")))
         if self.scripts[question.text]:
@@ -116,9 +144,19 @@ class ScriptedEngine:
         state = states.pop(0) if len(states) > 1 else states[0]
         if isinstance(state, Exception):
             raise state
+        if isinstance(state, Calls):
+            self._wanted[conversation] = {call.id for call in state.calls}
         if not isinstance(state, Working):
             self._busy.pop(conversation, None)
         return state
+
+    def _refuse_wrong_outputs(
+        self, conversation: ConversationId, outputs: Sequence[ToolOutput]
+    ) -> None:
+        """As OpenAI, take outputs of just the calls that are open."""
+        wanted = self._wanted.pop(conversation, set())
+        if {output.call.id for output in outputs} != wanted:
+            raise ConversationGone("the outputs do not fit the calls")
 
     def write(self, run: str, text: str) -> None:
         """Let those who listen to a run hear that there is more of its answer."""
@@ -149,7 +187,12 @@ class ScriptedEngine:
             raise ConversationGone
         return self.lost.get(question.text)
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
         """Nothing is kept."""
 
     async def close(self) -> None:
@@ -192,6 +235,8 @@ class RecordingPlatform:
         self.edits: list[tuple[MessageId, str]] = []
         self.edit_errors: list[Exception] = []
         self.can_delete = True
+        self.files: dict[str, bytes | Exception] = {}  # what is read of them, by their refs
+        self.files_read: list[str] = []  # by their refs, in order
         self._by_marker: dict[str, MessageId] = {}
         self._places: dict[MessageId, tuple[str, int]] = {}
         self._posted = asyncio.Condition()
@@ -249,6 +294,15 @@ class RecordingPlatform:
 
     async def link(self, thread: ThreadRef, message: MessageId) -> str:
         return f"https://chat.example.com/{thread.key}/{message}"
+
+    async def read_file(self, thread: ThreadRef, file: Attached, limit: int) -> bytes:
+        self.files_read.append(file.ref)
+        found = self.files.get(file.ref, FileUnreadable("it is no longer there"))
+        if isinstance(found, Exception):
+            raise found
+        if len(found) > limit:
+            raise FileUnreadable(f"it is larger than {limit} bytes")
+        return found
 
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         ready.set()

@@ -31,7 +31,7 @@ Emit = Callable[[Json], None]
 Change = Callable[[str, Json, Json], None]
 
 #: What the app was installed with; all that the server knows of.
-SCOPES = {"chat:write", "users:read"} | {
+SCOPES = {"app_mentions:read", "chat:write", "commands", "files:read", "users:read"} | {
     f"{what}:{right}"
     for what in ("channels", "groups", "im", "mpim")
     for right in ("read", "history")
@@ -83,6 +83,10 @@ class Methods:
         self.triggers: dict[str, float] = {}  #: by which a modal may be opened, and until when
         self.views: list[Json] = []  #: the modals that were opened
         self.agent_view = AgentView()
+        self.file_info: Callable[[str], Json] = _no_file
+
+    def files_info(self, args: Mapping[str, Any]) -> Json:
+        return self.file_info(args["file"])
 
     def auth_test(self, _: Mapping[str, Any]) -> Json:
         return {
@@ -130,10 +134,12 @@ class Methods:
 
     def start_stream(self, args: Mapping[str, Any]) -> Json:
         channel = self._writable(args["channel"])
-        text = self.streams.check_start(channel, args)
-        more = {"bot_id": BOT_ID, "app_id": APP}
+        text, blocks = self.streams.check_start(channel, args)
+        more: Json = {"bot_id": BOT_ID, "app_id": APP}
+        if blocks:
+            more["blocks"] = self._checked("blocks", blocks)
         message = self.workspace.write(channel, BOT_USER, text, thread_ts=args["thread_ts"], **more)
-        self.streams.begin(message["ts"])
+        self.streams.begin(message["ts"], args)
         self.shown.pop((channel.id, args["thread_ts"]), None)
         self.emit({**message, "channel": channel.id, "channel_type": channel.kind})
         return {"channel": channel.id, "ts": message["ts"]}
@@ -279,6 +285,7 @@ class Methods:
 
 
 _POST = ("text", "blocks", "attachments", "thread_ts", "metadata", "mrkdwn", "markdown_text")
+_STREAMED = ("markdown_text", "chunks")
 _UNFURL = ("unfurl_links", "unfurl_media", "unfurl_app_links")
 _PAGE = ("cursor", "inclusive", "include_all_metadata", "latest", "limit", "oldest")
 
@@ -294,10 +301,10 @@ METHODS = {
     "chat.startStream": Method(
         run=Methods.start_stream,
         needs=("channel", "thread_ts"),
-        knows=("markdown_text", "recipient_team_id", "recipient_user_id", "task_display_mode"),
+        knows=(*_STREAMED, "recipient_team_id", "recipient_user_id", "task_display_mode"),
     ),
     "chat.appendStream": Method(
-        run=Methods.append_stream, needs=("channel", "ts"), knows=("markdown_text",)
+        run=Methods.append_stream, needs=("channel", "ts"), knows=_STREAMED
     ),
     "chat.stopStream": Method(
         run=Methods.stop_stream,
@@ -330,8 +337,13 @@ METHODS = {
         run=Methods.set_title, needs=("channel_id", "thread_ts", "title")
     ),
     "reactions.add": Method(run=Methods.add_reaction, needs=("channel", "name", "timestamp")),
+    "files.info": Method(run=Methods.files_info, needs=("file",)),
     "users.info": Method(run=Methods.user_info, needs=("user",)),
 }
+
+
+def _no_file(number: str) -> Json:
+    raise SlackError("file_not_found")
 
 
 def _text(args: Mapping[str, Any], longest: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from servers.slack_deliveries import Deliveries, Delivery
+from servers.slack_files import SlackFiles
 from servers.slack_methods import Methods
 from servers.slack_workspace import APP, BOT_USER, ENTERPRISE, TEAM, Json, Workspace
 
@@ -29,6 +30,7 @@ class People:
     workspace: Workspace
     base_url: str
     response_urls: dict[str, ResponseUrl]
+    files: SlackFiles
     _deliveries: Deliveries
     _methods: Methods
     _numbers: "itertools.count[int]"
@@ -41,15 +43,17 @@ class People:
         text: str,
         *,
         thread_ts: str | None = None,
-        files: Sequence[str] = (),
+        files: Sequence[str | Json] = (),
         **more: Any,
     ) -> str:
         """Write a message; the bot gets it as `message`, and as `app_mention` if it mentions it.
 
-        The text is as it travels: `<@U…>` for people, `&lt;` for <. Returns the message's ts.
+        The text is as it travels: `<@U…>` for people, `&lt;` for <. Files are names, or what
+        `files.upload` returned. Returns the message's ts.
         """
         place = self.workspace.channels[channel]
-        message = self.workspace.write(place, user, text, thread_ts=thread_ts, files=files, **more)
+        shared = [self.files.upload(one) if isinstance(one, str) else one for one in files]
+        message = self.workspace.write(place, user, text, thread_ts=thread_ts, files=shared, **more)
         event = {**message, "channel": channel, "event_ts": message["ts"]}
         if f"<@{BOT_USER}>" in text and place.kind != "im":
             mention = {key: value for key, value in event.items() if key != "subtype"}
@@ -65,14 +69,19 @@ class People:
         text: str,
         *,
         thread_ts: str | None = None,
-        files: Sequence[str] = (),
+        files: Sequence[str | Json] = (),
     ) -> str:
         """Ask the bot in a channel: `say` with its mention before the text. Delivered twice."""
         asked = f"<@{BOT_USER}> {text}".strip()
         return self.say(channel, user, asked, thread_ts=thread_ts, files=files)
 
     def dm(
-        self, user: str, text: str, *, thread_ts: str | None = None, files: Sequence[str] = ()
+        self,
+        user: str,
+        text: str,
+        *,
+        thread_ts: str | None = None,
+        files: Sequence[str | Json] = (),
     ) -> str:
         """Write to the bot directly, in the channel `workspace.direct(user).id`."""
         channel = self.workspace.direct(user).id

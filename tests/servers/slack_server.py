@@ -23,6 +23,7 @@ from servers.faults import Fault
 from servers.slack_agent import AgentView
 from servers.slack_blocks import checked_blocks
 from servers.slack_deliveries import Deliveries, Delivery
+from servers.slack_files import SlackFiles
 from servers.slack_methods import METHODS, Method, Methods
 from servers.slack_people import People, ResponseUrl
 from servers.slack_streams import Streams
@@ -49,7 +50,10 @@ class Call:
 
 
 class SlackServer(People):
-    """Start it with `async with`; everything else may be called at any time after."""
+    """Start it with `async with`; everything else may be called at any time after.
+
+    `fail("file", …)` lets the next request for a file go wrong.
+    """
 
     def __init__(self) -> None:
         self.workspace = Workspace()
@@ -65,6 +69,8 @@ class SlackServer(People):
             deleted=self.delete,
             socket_url=self._socket_url,
         )
+        self.files = SlackFiles(BOT_TOKEN, self._methods.scopes, self._notify)
+        self._methods.file_info = self.files.info
         self._faults: defaultdict[str, list[Fault]] = defaultdict(list)
         self._tickets: set[str] = set()
         self._numbers = itertools.count(1)
@@ -81,12 +87,16 @@ class SlackServer(People):
         app.router.add_get("/link", self._serve_socket)
         app.router.add_post("/commands/{id}", self._serve_response)
         app.router.add_post("/actions/{id}", self._serve_response)
+        for path in ("/files-pri/{file}/{name}", "/files-pri/{file}/download/{name}"):
+            app.router.add_get(path, self._serve_file)
+        app.router.add_get("/", self._serve_login)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.files.base_url = self.base_url
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -257,6 +267,16 @@ class SlackServer(People):
             return await fault.apply(request, self._answer_method, self._stopping)
         return await self._answer_method(request)
 
+    async def _serve_file(self, request: web.Request) -> web.StreamResponse:
+        if self._faults["file"]:
+            fault = self._faults["file"].pop(0)
+            self._notify()
+            return await fault.apply(request, self.files.serve, self._stopping)
+        return await self.files.serve(request)
+
+    async def _serve_login(self, request: web.Request) -> web.StreamResponse:
+        return self.files.login()
+
     async def _answer_method(self, request: web.Request) -> web.Response:
         name = request.match_info["method"]
         try:
@@ -271,7 +291,8 @@ class SlackServer(People):
                 body["response_metadata"] = {"messages": list(error.messages)}
         finally:
             self._notify()
-        return web.json_response(body)
+        granted = ",".join(sorted(self.scopes))
+        return web.json_response(body, headers={"X-OAuth-Scopes": granted})
 
     def _checked(self, name: str, token: object, args: Mapping[str, Any]) -> Method:
         method = METHODS.get(name)

@@ -15,8 +15,10 @@ class Streams:
     def __init__(self) -> None:
         self.seconds = 300.0  #: after which a stream ends by itself
         self.refusal: str | None = None  #: the code with which streams are refused, if they are
+        self.takes_chunks = True
         self.appended: list[tuple[str, str]] = []  #: by the message's ts
         self._began: dict[str, float] = {}
+        self._in_chunks: dict[str, bool] = {}
 
     def is_open(self, ts: str) -> bool:
         """Whether the message is being streamed."""
@@ -25,24 +27,29 @@ class Streams:
             del self._began[ts]
         return ts in self._began
 
-    def check_start(self, channel: Channel, args: Mapping[str, Any]) -> str:
-        """The text that a stream begins with, if it may."""
+    def check_start(self, channel: Channel, args: Mapping[str, Any]) -> tuple[str, list[Json]]:
+        """The text and the blocks that a stream begins with, if it may."""
         if self.refusal:
             raise SlackError(self.refusal)
         if channel.kind != "im":
             for name in ("recipient_user_id", "recipient_team_id"):
                 if not args.get(name):
                     raise SlackError(f"missing_{name}")
-        return _markdown(args)
+        if not self.takes_chunks and "chunks" in args:
+            raise SlackError("invalid_arguments", "[ERROR] no such argument: chunks")
+        return _written(args)
 
-    def begin(self, ts: str) -> None:
+    def begin(self, ts: str, args: Mapping[str, Any]) -> None:
         self._began[ts] = time.monotonic()
+        self._in_chunks[ts] = "chunks" in args
 
     def append(self, message: Json, args: Mapping[str, Any]) -> str:
         """What a message says with more of it."""
         self.check_open(message["ts"])
-        more = _markdown(args)
-        if not more:
+        if self._in_chunks[message["ts"]] != ("chunks" in args):
+            raise SlackError("streaming_mode_mismatch")
+        more, blocks = _written(args)
+        if not more or blocks:
             raise SlackError("no_text")
         self.appended.append((message["ts"], more))
         return str(message["text"]) + more
@@ -51,7 +58,7 @@ class Streams:
         """What a message says at its end."""
         self.check_open(message["ts"])
         del self._began[message["ts"]]
-        return str(message["text"]) + _markdown(args)
+        return str(message["text"]) + _markdown(args.get("markdown_text"))
 
     def check_open(self, ts: str) -> None:
         if not self.is_open(ts):
@@ -62,8 +69,26 @@ class Streams:
             raise SlackError("streaming_state_conflict")
 
 
-def _markdown(args: Mapping[str, Any]) -> str:
-    text = args.get("markdown_text") or ""
+def _written(args: Mapping[str, Any]) -> tuple[str, list[Json]]:
+    """Text and blocks, which only chunks may hold."""
+    if "chunks" not in args:
+        return _markdown(args.get("markdown_text")), []
+    if "markdown_text" in args:
+        raise SlackError("cannot_provide_both_markdown_text_and_chunks")
+    text, blocks = "", list[Json]()
+    for chunk in args["chunks"]:
+        match chunk:
+            case {"type": "markdown_text", "text": str(more), **others} if not others:
+                text += more
+            case {"type": "blocks", "blocks": [*more_blocks], **others} if not others:
+                blocks += more_blocks
+            case _:
+                raise SlackError("invalid_chunks")
+    return _markdown(text), blocks
+
+
+def _markdown(text: Any) -> str:
+    text = text or ""
     if not isinstance(text, str):
         raise SlackError("invalid_arguments", "[ERROR] markdown_text must be a string")
     if len(text) > LONGEST_MARKDOWN:

@@ -139,7 +139,7 @@ class Workspace:
         text: str,
         *,
         thread_ts: str | None = None,
-        files: Sequence[str] = (),
+        files: Sequence[Json] = (),
         **more: Any,
     ) -> Json:
         """Store a message of a person or of the bot."""
@@ -151,7 +151,7 @@ class Workspace:
             self.root(channel, thread_ts)
             message["thread_ts"] = thread_ts
         if files:
-            message["files"] = [{"id": f"F{n}", "name": name} for n, name in enumerate(files)]
+            message["files"] = list(files)
             message["subtype"] = "file_share"
         channel.messages.append(message)
         return message

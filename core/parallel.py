@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-PARALLEL = 8  # requests at once: some 1,000 uploads a minute, which is what OpenAI allows
+PARALLEL = 8  # at once: of requests to OpenAI, some 1,000 uploads a minute, which it allows
 
 
 async def each(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:

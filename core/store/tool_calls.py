@@ -1,0 +1,168 @@
+"""Calls of tools: which a model wants to be made, and how far each of them is.
+
+A call is on record before it is made, and its output before the model is told. So a restart knows
+what was begun, which is not simply made again, and what only has to be told.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select, update
+
+from core.domain import ToolCall, Turn, TurnId, TurnState
+from core.store.database import Database
+from core.store.leases import Leases
+from core.store.progress import fence
+from core.store.schema import tool_calls, turns
+from core.store.turns import UNSETTLED
+from core.text import storable
+
+
+class CallState(StrEnum):
+    """How far a call is. The values are stored: never rename."""
+
+    ASKED = "asked"
+    BEGUN = "begun"  # whether it took effect is not known
+    DONE = "done"
+    WAITING = "waiting"  # for the asker's confirmation; the model is told so
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptCall:
+    """A call on record."""
+
+    id: int
+    call: ToolCall
+    state: CallState
+    output: str | None
+    changed_at: float
+
+
+class ToolCalls:
+    """Calls by turn. Changes raise NotOurs where another process has the thread."""
+
+    def __init__(self, database: Database, leases: Leases) -> None:
+        self._database = database
+        self._leases = leases
+
+    async def asked(self, turn: Turn, calls: Sequence[ToolCall]) -> bool:
+        """Write down what the turn's run wants, which has ended with it: a new round begins.
+
+        The turn is queued again, for the run that is told what came of the calls. Returns False,
+        and changes nothing, where the question was edited or deleted meanwhile.
+        """
+        async with self._database.write() as connection:
+            await fence(connection, self._leases, turn)
+            queued = await connection.execute(
+                update(turns)
+                .where(turns.c.id == turn.id, turns.c.revision == turn.revision)
+                .where(turns.c.round == turn.round, turns.c.state.in_(UNSETTLED))
+                .values(
+                    state=TurnState.QUEUED,
+                    run=None,
+                    attempt=turn.attempt,
+                    round=turn.round + 1,
+                    started_at=turn.started_at,
+                )
+            )
+            if queued.rowcount == 0:
+                return False
+            await connection.execute(
+                self._database.insert(tool_calls).on_conflict_do_nothing(),
+                [_row(turn, call) for call in calls],
+            )
+        return True
+
+    async def of_round(self, turn: Turn) -> list[KeptCall]:
+        """What the turn's last run wanted, in its order."""
+        of_round = and_(
+            tool_calls.c.turn_id == turn.id,
+            tool_calls.c.revision == turn.revision,
+            tool_calls.c.attempt == turn.attempt,
+            tool_calls.c.round == turn.round,
+        )
+        return await self._list(of_round)
+
+    async def made(self, turn: TurnId) -> list[KeptCall]:
+        """All calls for a turn that were begun, in whatever attempt, oldest first."""
+        begun = tool_calls.c.state.in_((CallState.BEGUN, CallState.DONE))
+        return await self._list(and_(tool_calls.c.turn_id == turn, begun))
+
+    async def waiting(self, turn: Turn) -> list[KeptCall]:
+        """What the asker may confirm, as the reply to the turn shows it."""
+        shown = and_(
+            tool_calls.c.turn_id == turn.id,
+            tool_calls.c.revision == turn.revision,
+            tool_calls.c.attempt == turn.attempt,
+        )
+        return await self._list(shown & (tool_calls.c.state == CallState.WAITING))
+
+    async def confirmed(self, turn: Turn) -> list[KeptCall]:
+        """What a turn confirms: calls that wait, or were begun because of it."""
+        waits = tool_calls.c.state == CallState.WAITING
+        ours = or_(waits, tool_calls.c.confirmed_by == turn.id)
+        return await self._list(and_(tool_calls.c.turn_id == turn.confirms, ours))
+
+    async def begin(self, turn: Turn, call: KeptCall) -> None:
+        """Write down that a call is about to be made in a step of the turn."""
+        await self._change(turn, call, {"state": CallState.BEGUN})
+
+    async def end(
+        self, turn: Turn, call: KeptCall, output: str, state: CallState = CallState.DONE
+    ) -> None:
+        """Write down what came of a call."""
+        await self._change(turn, call, {"state": state, "output": storable(output)})
+
+    async def deny(self, turn: TurnId) -> int:
+        """Let nothing wait any more for a confirmation of what a turn wanted; how many did."""
+        waits = and_(tool_calls.c.turn_id == turn, tool_calls.c.state == CallState.WAITING)
+        async with self._database.write() as connection:
+            denied = await connection.execute(
+                update(tool_calls).where(waits).values(state=CallState.DENIED)
+            )
+            return denied.rowcount
+
+    async def _change(self, turn: Turn, call: KeptCall, values: dict[str, Any]) -> None:
+        values |= {"changed_at": time.time()}
+        if turn.confirms is not None:
+            values["confirmed_by"] = turn.id
+        async with self._database.write() as connection:
+            await fence(connection, self._leases, turn)
+            await connection.execute(
+                update(tool_calls).where(tool_calls.c.id == call.id).values(values)
+            )
+
+    async def _list(self, which: Any) -> list[KeptCall]:
+        query = select(tool_calls).where(which).order_by(tool_calls.c.id)
+        async with self._database.read() as connection:
+            return [_kept(row) for row in await connection.execute(query)]
+
+
+def _row(turn: Turn, call: ToolCall) -> dict[str, Any]:
+    return {
+        "turn_id": turn.id,
+        "revision": turn.revision,
+        "attempt": turn.attempt,
+        "round": turn.round + 1,
+        "call": storable(call.id),
+        "name": storable(call.name),
+        "arguments": storable(call.arguments),
+        "server": storable(call.server),
+        "run": turn.run,
+        "state": CallState.ASKED,
+        "changed_at": time.time(),
+    }
+
+
+def _kept(row: Row[Any]) -> KeptCall:
+    return KeptCall(
+        id=row.id,
+        call=ToolCall(id=row.call, name=row.name, arguments=row.arguments, server=row.server),
+        state=CallState(row.state),
+        output=row.output,
+        changed_at=row.changed_at,
+    )

@@ -1,0 +1,195 @@
+"""People who write in one thread, in Slack or on Discord: the same for a test, whatever the place.
+
+Each stands for one channel; the thread is that of the first question there.
+"""
+
+from typing import Any, Self
+
+from servers.discord_server import DiscordServer
+from servers.discord_world import Channel, Json, User
+from servers.slack_server import BOT_USER, SlackServer
+from servers.slack_workspace import TEAM
+
+SECONDS = 60.0  #: for everything, on a machine with much to do
+_SLACK_WRITES = ("chat.postMessage", "chat.startStream", "chat.appendStream", "chat.update")
+
+
+class Slack:
+    """People in Slack, who write in one thread."""
+
+    name = "slack"
+    guild = f"slack:{TEAM}"  #: as a docent.toml names the workspace
+    humans = ("slack:S0TEAM", "slack:U0CAROL")  #: who may be called
+    tags = "<!subteam^S0TEAM> <@U0CAROL>"  #: how they are
+
+    def __init__(self, server: SlackServer, channel: str = "C0GENERAL") -> None:
+        self.server = server
+        self.channel = channel
+        self.alice, self.bob = "U0ALICE", "U0BOB"
+        self.root = ""
+        server.workspace.channels[channel].members.update((self.alice, self.bob))
+
+    @property
+    def place(self) -> str:
+        """The channel, as settings name it."""
+        return f"slack:{self.channel}"
+
+    def elsewhere(self, name: str) -> Self:
+        """The same people in a new channel."""
+        self.server.workspace.add_channel(f"C0{name.upper()}")
+        return type(self)(self.server, f"C0{name.upper()}")
+
+    async def ready(self) -> None:
+        await self.server.wait_for(lambda: self.server.connections, SECONDS)
+
+    async def ask(self, person: str, text: str) -> None:
+        thread = self.root or None
+        ts = self.server.mention(self.channel, person, text, thread_ts=thread)
+        self.root = self.root or ts
+
+    async def say(self, person: str, text: str, to: str | None = None) -> None:
+        said = f"<@{to}> {text}" if to else text
+        self.server.say(self.channel, person, said, thread_ts=self.root)
+
+    def posted(self) -> list[Json]:
+        """The bot's messages in the thread."""
+        thread = self.server.thread(self.channel, self.root)[1:]
+        return [message for message in thread if message["user"] == BOT_USER]
+
+    def replies(self) -> list[str]:
+        return [message["text"] for message in self.posted()]
+
+    async def replied(self, count: int) -> list[str]:
+        await self.server.wait_for(lambda: len(self.replies()) >= count, SECONDS)
+        return self.replies()
+
+    async def dressed(self, count: int) -> list[Json]:
+        """The replies with their buttons, once there are so many."""
+
+        await self.server.wait_for(lambda: len(_dressed(self.posted())) >= count, SECONDS)
+        return _dressed(self.posted())
+
+    async def press(self, message: Json, label: str, person: str) -> None:
+        self.server.press(self.channel, message, label, user=person)
+
+    async def told(self, words: str) -> None:
+        """Wait until somebody is told something that nobody else sees."""
+        await self.server.wait_for(
+            lambda: any(words in one["text"] for one in self.server.whispers), SECONDS
+        )
+
+    def texts(self) -> list[str]:
+        """What stands in the channel and its threads."""
+        return [str(one["text"]) for one in self.server.workspace.channels[self.channel].messages]
+
+    def is_busy(self) -> bool:
+        """Whether people see that an answer is on its way."""
+        return self.server.status(self.channel, self.root) != ""
+
+    def writes(self) -> int:
+        """How many calls have put something into the thread, or changed it."""
+        ours = {one["ts"] for one in self.posted()}
+        calls = [call.args for call in self.server.calls if call.method in _SLACK_WRITES]
+        return sum(
+            args["channel"] == self.channel
+            and (args.get("thread_ts") == self.root or args.get("ts") in ours)
+            for args in calls
+        )
+
+    async def heard_all(self) -> None:
+        """Wait until all that was said is acknowledged, and so written down."""
+        await self.server.wait_for(lambda: all(d.acked_at for d in self.server.deliveries), SECONDS)
+
+
+class Discord:
+    """People in Discord, who write in one thread."""
+
+    name = "discord"
+    humans = ("discord:&55", "discord:77")
+    tags = "<@&55> <@77>"
+
+    def __init__(self, server: DiscordServer, channel: Channel | None = None) -> None:
+        self.server = server
+        self.channel = channel or server.world.channel("help")
+        self.alice, self.bob = server.world.user("alice"), server.world.user("bob")
+        self.thread: Channel | None = None
+        self._presses: list[Any] = []
+
+    @property
+    def guild(self) -> str:
+        return f"discord:{self.server.world.guild}"
+
+    @property
+    def place(self) -> str:
+        return f"discord:{self.channel.id}"
+
+    def elsewhere(self, name: str) -> Self:
+        return type(self)(self.server, self.server.world.channel(name))
+
+    async def ready(self) -> None:
+        await self.server.wait_for(lambda: self.server.world.commands, SECONDS)
+
+    async def ask(self, person: User, text: str) -> None:
+        message = await self.server.mention(self.thread or self.channel, person, text)
+        if self.thread is None:
+            self.thread = await self.server.wait_for(
+                lambda: self.server.thread_under(message), SECONDS
+            )
+
+    async def say(self, person: User, text: str, to: User | None = None) -> Json:
+        assert self.thread is not None
+        said = f"<@{to.id}> {text}" if to else text
+        return await self.server.say(self.thread, person, said)
+
+    def posted(self) -> list[Json]:
+        return self.server.posted(self.thread) if self.thread else []
+
+    def replies(self) -> list[str]:
+        return [str(message["content"]) for message in self.posted()]
+
+    async def replied(self, count: int) -> list[str]:
+        await self.server.wait_for(lambda: len(self.replies()) >= count, SECONDS)
+        return self.replies()
+
+    async def dressed(self, count: int) -> list[Json]:
+        await self.server.wait_for(lambda: len(_dressed(self.posted())) >= count, SECONDS)
+        return _dressed(self.posted())
+
+    async def press(self, message: Json, label: str, person: User) -> None:
+        self._presses.append(await self.server.press(message, label, person))
+
+    async def told(self, words: str) -> None:
+        await self.server.wait_for(
+            lambda: any(words in str(one.texts) and one.ephemeral for one in self._presses), SECONDS
+        )
+
+    def texts(self) -> list[str]:
+        return self.channel.texts()
+
+    def is_busy(self) -> bool:
+        """Whether the bot has begun to type; Discord ends that with its first words."""
+        return bool(self.thread and self.thread.typing) and self.replies() == []
+
+    def writes(self) -> int:
+        assert self.thread is not None
+        path = f"/channels/{self.thread.id}/messages"
+        calls = [call for call in self.server.all_calls() if path in call.path]
+        return sum(call.method in ("POST", "PATCH") for call in calls)
+
+    async def heard_all(self) -> None:
+        """What is said in a thread is heard in its order; but times are told to the millisecond."""
+        now = self.server.world.snowflake() >> 22
+        while self.server.world.snowflake() >> 22 == now:
+            pass
+
+
+People = Slack | Discord
+
+
+def buttons_of(message: Json) -> str:
+    """What stands under a message, of whichever platform."""
+    return str(message.get("blocks") or message.get("components"))
+
+
+def _dressed(messages: list[Json]) -> list[Json]:
+    return [message for message in messages if "Helpful" in buttons_of(message)]
