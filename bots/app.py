@@ -6,16 +6,18 @@ none.
 """
 
 import logging
-import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from bots.terminal_bot.adapter import USER
+from bots.engines import make_engine
+from bots.terminal_bot.events import USER
 from core.abandoned import AbandonedRuns
 from core.alerts import Alerts, announcer
 from core.answering import Answering
+from core.asking import Asking
+from core.attachments import Attachments
 from core.attendance import Attendance
 from core.breaker import Breaker
 from core.calling import Calling
@@ -30,21 +32,21 @@ from core.gap_report import GapReports
 from core.humans import Humans
 from core.lease import Lease
 from core.limits import Limits
-from core.local_engine.engine import LocalEngine, Questions, SourcesOf, all_sources
 from core.local_engine.finder import PageFinder
-from core.local_engine.index import LocalIndex
-from core.local_engine.sections import Sections
 from core.loop import Loop
 from core.manners import Manners
 from core.ports import AnswerEngine, DocumentIndex, PageSource, Platform
-from core.refresh import MARKS, Refresher
+from core.refresh import Refresher
 from core.refresh.names import by_any_name
 from core.replies import LastRefresh, Replies
-from core.settings import OpenAISettings, Settings
+from core.rounds import Rounds
+from core.settings import Settings
 from core.sharing import Sharing
 from core.sources import make_sources
 from core.store import Store
 from core.talk import Talk
+from core.tools.loading import load_toolbox
+from core.tools.toolbox import Toolbox
 from core.webhook import DeployHook
 
 log = logging.getLogger(__name__)
@@ -141,8 +143,9 @@ async def assemble(
     alerts = Alerts(store.values, announcer(settings.ops_channel, by_name))
     finder = PageFinder(store.passages)
     sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
+    toolbox = load_toolbox(settings.tools, admins=settings.admins)
     channels = ChannelsInForce(settings, by_any_name(sources), partial(_channel_of, by_name))
-    spared, indexes = _make_engine(
+    spared, indexes = make_engine(
         settings, store, finder, store.turns.questions, partial(_sources_of, store, channels)
     )
     engine = Breaker(spared, on_trouble=alerts.report)
@@ -157,6 +160,7 @@ async def assemble(
             settings,
             store,
             engine,
+            _make_asking(settings, store, engine, toolbox, channels, by_name),
             finder,
             refresher.last_ended,
             lease,
@@ -196,7 +200,7 @@ async def evaluating(settings: Settings, store: Store) -> AsyncIterator[Evaluati
         return asked.get(turn, ())
 
     finder = PageFinder(store.passages)
-    engine, indexes = _make_engine(settings, store, finder, questions)
+    engine, indexes = make_engine(settings, store, finder, questions)
     async with AsyncExitStack() as stack:
         for index in indexes:
             stack.push_async_callback(index.close)
@@ -300,10 +304,44 @@ def _make_hook(
     return Hook(deployed=deployed, port=port)
 
 
+def _make_asking(
+    settings: Settings,
+    store: Store,
+    engine: AnswerEngine,
+    toolbox: Toolbox,
+    channels: ChannelsInForce,
+    platforms: Mapping[str, Platform],
+) -> Asking:
+    openai = settings.openai if settings.engine == "openai" else None
+    return Asking(
+        store=store,
+        engine=engine,
+        guide_for=channels.guide_for,
+        # The local engine looks for the words of questions: those of others mislead it. And it
+        # calls nothing.
+        talk=Talk(last_asked=store.turns.last_asked) if openai else None,
+        rounds=Rounds(
+            store=store,
+            toolbox=toolbox,
+            servers=[server.label for server in openai.remote_servers if server.needs_approval],
+            channel_of=partial(_channel_of, platforms),
+        )
+        if openai
+        else None,
+        attachments=Attachments(
+            store=store,
+            engine=engine,
+            deadline=settings.run_deadline,
+            retention_days=settings.retention_days,
+        ),
+    )
+
+
 def _make_loop(
     settings: Settings,
     store: Store,
     engine: AnswerEngine,
+    asking: Asking,
     finder: PageFinder,
     last_refresh: LastRefresh,
     lease: Lease,
@@ -317,6 +355,7 @@ def _make_loop(
     answering = Answering(
         store=store,
         engine=engine,
+        asking=asking,
         replies=Replies(
             find_pages=finder.helpful_pages,
             guide_for=channels.guide_for,
@@ -331,9 +370,6 @@ def _make_loop(
         cancel_soon=abandoned.cancel_soon,
         end_drafts=drafts.end,
         on_trouble=alerts.report,
-        guide_for=channels.guide_for,
-        # The local engine looks for the words of questions: what others said would lead it astray.
-        talk=Talk(last_asked=store.turns.last_asked) if settings.engine == "openai" else None,
     )
     return Loop(
         store=store,
@@ -346,49 +382,3 @@ def _make_loop(
         abandoned=abandoned,
         platforms=platforms,
     )
-
-
-def _make_engine(
-    settings: Settings,
-    store: Store,
-    finder: PageFinder,
-    questions: Questions,
-    sources: SourcesOf = all_sources,
-) -> tuple[AnswerEngine, list[DocumentIndex]]:
-    """The engine, and the indexes to keep: the local one always, because the fallback uses it."""
-    local_index = LocalIndex(store.passages)
-    if settings.engine == "openai" and settings.openai is not None:
-        engine, index = _make_openai(settings, settings.openai, store)
-        return engine, [local_index, index]
-    return LocalEngine(finder, questions, sources), [local_index]
-
-
-def _make_openai(
-    all_settings: Settings, settings: OpenAISettings, store: Store
-) -> tuple[AnswerEngine, DocumentIndex]:
-    from core.openai_engine.client import make_client
-    from core.openai_engine.engine import OpenAIEngine
-    from core.openai_engine.index import OpenAIIndex
-    from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS
-    from core.openai_engine.vector_store import VectorStore
-
-    client = make_client(settings)
-    vector_store = VectorStore(
-        client,
-        configured=settings.vector_store_id,
-        load=partial(store.values.get, "openai_vector_store"),
-        save=partial(store.values.put, "openai_vector_store"),
-    )
-    marker = partial(store.values.once, MARKS, partial(secrets.token_hex, 4))
-    index = OpenAIIndex(client, vector_store=vector_store, marker=marker)
-    engine = OpenAIEngine(
-        client,
-        model=settings.model,
-        reasoning_effort=settings.reasoning_effort,
-        instructions=all_settings.instructions or DEFAULT_INSTRUCTIONS,
-        streams=all_settings.streaming,
-        vector_store=vector_store.id,
-        resolve=partial(store.documents.citations, index.name),
-        locate=Sections(get_pages=store.documents.get_pages).locate,
-    )
-    return engine, index

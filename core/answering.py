@@ -35,6 +35,7 @@ from core.errors import (
     EngineError,
     EngineRefused,
     EngineUnreachable,
+    FilesRefused,
     NotOurs,
     StoreError,
 )
@@ -98,7 +99,7 @@ class Answering:
                 work.turn = replace(work.turn, attempt=attempt_of(work.turn))
                 return await self._ended(work, now, state)
             if work.created is None:
-                return NOW
+                return NOW if work.stale else await self._nothing_to_read(work)
         return await self._began(work, now)
 
     async def look(self, work: Work, now: float) -> float:
@@ -115,6 +116,11 @@ class Answering:
             asked = error.retry_after if isinstance(error, EngineBusy) else None
             return self.within_deadline(work, work.set_back(asked), now)
         return await self._ended(work, now, state)
+
+    async def _nothing_to_read(self, work: Work) -> float:
+        """Settle a turn that asks nothing but what stands in files that cannot be read."""
+        reply = self.replies.nothing_to_read(work.turn)
+        return await self._settle(work, TurnState.FAILED, "unreadable", reply)
 
     async def fall_back(
         self, work: Work, outcome: str, said: str = "", *, abandoned: bool = False
@@ -139,7 +145,7 @@ class Answering:
         """Settle a turn that no run is to be created for; None where one is."""
         turn = work.turn
         goes_on = turn.round > 0 or turn.confirms is not None
-        said = None if goes_on else small_talk(turn.question)
+        said = None if goes_on or turn.has_files else small_talk(turn.question)
         if said and not await self.asking.is_called_into_a_talk(work):
             reply = self.replies.small_talk(turn, said)
             return await self._settle(work, TurnState.ANSWERED, "small_talk", reply)
@@ -166,6 +172,9 @@ class Answering:
                     return await self.fall_back(work, "too_long")
                 work.history = SHORT_HISTORY if work.history > SHORT_HISTORY else 0
                 await self.asking.leave(work, "Conversation is too long")
+            case FilesRefused(uploads=uploads, gone=gone):
+                if not await self.asking.files_refused(work, uploads, gone=gone):
+                    return await self.fall_back(work, "file_refused")
             case EngineRefused():
                 return await self._refused(work, error)
             case EngineBusy(retry_after=seconds):
@@ -265,7 +274,9 @@ class Answering:
         await self.asking.leave(work, f"Run failed ({state.reason})")
         if state.reason == TOO_LONG:
             work.history = SHORT_HISTORY
-        another = state.transient and work.turn.attempt < RUNS_PER_TURN
+        uploads = state.uploads
+        without = uploads is not None and await self.asking.files_refused(work, uploads)
+        another = without or (state.transient and work.turn.attempt < RUNS_PER_TURN)
         if not another or self.is_overdue(work, now):
             return await self.fall_back(work, state.reason)
         log.info("Another run is started", extra={"turn": work.turn.id, "reason": state.reason})

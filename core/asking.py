@@ -4,10 +4,20 @@ When that is done, and what is done about its end, is in `answering.py`.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from core.domain import Calls, ConversationId, Guide, Question, RunState, Turn, TurnState
+from core.attachments import ONLY_FILES, Attachments
+from core.domain import (
+    Calls,
+    ConversationId,
+    Guide,
+    Question,
+    ReadFile,
+    RunState,
+    Turn,
+    TurnState,
+)
 from core.ports import AnswerEngine
 from core.rounds import Rounds
 from core.store import Store
@@ -26,6 +36,7 @@ class Asking:
     guide_for: Callable[[Turn], Guide] = lambda _: Guide()  #: how it is to be answered there
     talk: Talk | None = None  #: None: the engine reads nothing but questions
     rounds: Rounds | None = None  #: None: there are no tools
+    attachments: Attachments | None = None  #: None: attached files are passed over
 
     @property
     def has_tools(self) -> bool:
@@ -42,6 +53,14 @@ class Asking:
             return False
         return bool(await self.talk.before(work.platform, work.turn))
 
+    async def files_refused(
+        self, work: Work, uploads: Collection[str], *, gone: bool = False
+    ) -> bool:
+        """Hear that the engine does not read files; see `Attachments.refused`."""
+        if self.attachments is None:
+            return False
+        return await self.attachments.refused(work, uploads, gone=gone)
+
     async def recovered(self, work: Work) -> RunState | None:
         """What became of a run whose id was lost, if there was one."""
         conversation = self.conversation(work.turn)
@@ -56,8 +75,9 @@ class Asking:
     async def create_run(self, work: Work, left: float) -> None:
         """Have the engine begin with a question, or go on with one whose calls are to be told.
 
-        `left` are the seconds until the asker should have heard. `work.created` is the run then;
-        without one the question has changed, as `work.stale` says. Raises as engines do.
+        `left` are the seconds until the asker should have heard. `work.created` is the run then.
+        Without one the question has changed, as `work.stale` says; or there is nothing to ask,
+        because it was all in files that cannot be read. Raises as engines do.
         """
         if work.turn.round:
             conversation = self.conversation(work.turn)
@@ -66,6 +86,11 @@ class Asking:
                 return
             if not await self._begin_anew(work):
                 return
+        files: tuple[ReadFile, ...] = ()
+        if work.turn.has_files and self.attachments is not None:
+            files = await self.attachments.read(work, left)
+            if not files and not work.turn.question.strip():
+                return
         conversation = await self._conversation_for(work)
         if conversation is None:
             return
@@ -73,9 +98,9 @@ class Asking:
         opened, exchanges = work.opened or (None, ())
         began_with = exchanges if opened == conversation else None
         talk = await self.talk.before(work.platform, work.turn, began_with) if self.talk else ()
-        asked = replace(self._asked(work.turn), talk=talk)
+        asked = replace(self._asked(work.turn), talk=talk, files=files)
         if not asked.text.strip():
-            asked = replace(asked, text=CALLED)
+            asked = replace(asked, text=ONLY_FILES if files else CALLED)
         if self.rounds is not None:
             asked = replace(asked, made=await self.rounds.made(work.turn, left))
         work.created_for = work.turn.revision

@@ -34,6 +34,7 @@ from core.settings import (
     Shards,
     SlackSettings,
 )
+from core.tool_settings import read_domains, read_servers
 
 SHORTEST_SECRET = 16  # characters
 
@@ -70,6 +71,7 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         engine=_engine(reader, openai),
         openai=openai,
         instructions=_instructions(reader),
+        tools=tuple(reader.list("TOOLS")),
         database_url=_database_url(reader),
         docs_sources=tuple(reader.list("DOCS_SOURCES")),
         docs_allow_private=reader.flag("DOCS_ALLOW_PRIVATE"),
@@ -147,6 +149,7 @@ def _webhook_secret(reader: Reader) -> str | None:
 def _openai(reader: Reader) -> OpenAISettings | None:
     base_url = reader.url("OPENAI_BASE_URL")
     effort = reader.choice("OPENAI_REASONING_EFFORT", get_args(Effort))
+    servers, domains = read_servers(reader), read_domains(reader)
     key = reader.optional("OPENAI_API_KEY")
     if key is None:
         return None
@@ -156,6 +159,8 @@ def _openai(reader: Reader) -> OpenAISettings | None:
         model=reader.text("OPENAI_MODEL"),
         reasoning_effort=None if effort == "default" else effort,
         vector_store_id=reader.optional("OPENAI_VECTOR_STORE_ID"),
+        remote_servers=servers,
+        web_domains=domains,
     )
 
 

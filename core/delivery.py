@@ -196,8 +196,12 @@ class Delivery:
         return message
 
     async def abandon(self, work: Work, outcome: str) -> None:
-        """End a turn whose reply cannot be posted."""
-        await self.store.progress.close(work.turn, TurnState.CANCELLED, outcome)
+        """End a turn whose reply cannot be posted.
+
+        On record, one that was to get the fallback keeps the reason for that: it went unanswered.
+        """
+        failed = work.turn.outcome if work.turn.state is TurnState.FAILED else None
+        await self.store.progress.close(work.turn, TurnState.CANCELLED, failed or outcome)
         await self._forget_token(work)
         work.turn = replace(work.turn, state=TurnState.CANCELLED, outcome=outcome)
 

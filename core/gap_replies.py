@@ -100,7 +100,7 @@ def _topic(report: GapReport, topic: Topic) -> str:
         return line
     links = [report.links[gap.turn] for gap in shown if gap.turn in report.links][:EXAMPLES]
     numbered = ", ".join(f"[{n}](<{link}>)" for n, link in enumerate(links, start=1))
-    return f"{line}: {_cut(shown[0].question, LONGEST_QUESTION)} {numbered}".rstrip()
+    return f"{line}: {_cut(shown[0].said, LONGEST_QUESTION)} {numbered}".rstrip()
 
 
 def _pages(report: GapReport) -> Iterator[str]:

@@ -55,9 +55,9 @@ def topics_of(gaps: Iterable[Gap]) -> list[Topic]:
 
     Every question is in exactly one topic. Questions with the same words are in the same one. Where
     all else is equal, what comes first in the alphabet goes first, and then the older turn.
-    Questions without text are left out.
+    Questions whose text is deleted are left out.
     """
-    items = _items(gap for gap in gaps if gap.question.strip())
+    items = _items(gap for gap in gaps if not gap.forgotten)
     vectors = _vectors(items)
     topics = [_topic(items, vectors, numbers) for numbers in _clusters(items, vectors)]
     return sorted(topics, key=lambda topic: (-len(topic.gaps), -topic.last_asked, topic.question))
@@ -215,11 +215,11 @@ def _topic(items: Sequence[_Item], vectors: Sequence[Vector], numbers: Sequence[
         return sum(weight * centre[word] for word, weight in vectors[number].items())
 
     best = items[min(numbers, key=lambda number: (-likeness(number), items[number].key))]
-    named = min(best.gaps, key=lambda gap: (len(gap.question), gap.question, gap.turn))
+    named = min(best.gaps, key=lambda gap: (len(gap.said), gap.said, gap.turn))
     gaps = [gap for number in numbers for gap in items[number].gaps]
     others = sorted((gap for gap in gaps if gap != named), key=lambda gap: (-gap.at, -gap.turn))
     return Topic(
-        question=named.question,
+        question=named.said,
         words=_words([items[number] for number in numbers], centre),
         gaps=(named, *others),
         people=len({gap.person for gap in gaps}),

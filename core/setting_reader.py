@@ -29,6 +29,10 @@ class Reader:
         """The text of a setting; None where there is none."""
         return self.text(name) or None
 
+    def variable(self, name: str) -> str | None:
+        """What a variable says that is no setting, but named by one; None where it is not set."""
+        return self._values.get(name) or None
+
     def is_set(self, name: str) -> bool:
         """Whether a setting says something else than its default."""
         return self.text(name) != self._defaults[name]

@@ -51,6 +51,13 @@ SETTINGS = (
     ),
     Setting("INSTRUCTIONS", "", "Replaces the model's default instructions"),
     Setting("INSTRUCTIONS_FILE", "", "The same, from a file"),
+    Setting("TOOLS", "", "Python files and packages with functions that the model may call"),
+    Setting("MCP_SERVERS", "", "TOML file with remote MCP servers whose tools the model may call"),
+    Setting(
+        "WEB_SEARCH_DOMAINS",
+        "",
+        "Hosts that answers may come from, by OpenAI's web search; without any, it is off",
+    ),
     Setting("DATABASE_URL", "sqlite:///data/docent.db", "SQLite file, or `postgres://…`"),
     Setting(
         "DOCS_SOURCES",
@@ -215,6 +222,18 @@ class DiscordSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteServer:
+    """A remote MCP server, which OpenAI calls."""
+
+    label: str
+    url: str = field(repr=False)  #: may hold a key
+    allowed_tools: tuple[str, ...]
+    needs_approval: bool = True  #: whether the asker has to agree to each call
+    token: str | None = field(default=None, repr=False)
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OpenAISettings:
     """How to reach OpenAI, or a server that speaks its protocol."""
 
@@ -223,6 +242,8 @@ class OpenAISettings:
     model: str = "gpt-6-luna"
     reasoning_effort: str | None = "low"  #: None: not sent
     vector_store_id: str | None = None  #: None: made at the first refresh and remembered
+    remote_servers: tuple[RemoteServer, ...] = ()
+    web_domains: tuple[str, ...] = ()  #: hosts that the web search is limited to; (): there is none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,6 +277,7 @@ class Settings:
     engine: EngineName = "local"
     openai: OpenAISettings | None = None
     instructions: str | None = None  #: None: the default ones
+    tools: tuple[str, ...] = ()  #: paths of files and packages with functions to call
     database_url: str = field(default="sqlite:///data/docent.db", repr=False)
     docs_sources: tuple[str, ...] = field(default=(), repr=False)  #: may hold logins
     docs_allow_private: bool = False

@@ -5,8 +5,11 @@ What counts as such is decided in `core.store.gaps`, what belongs together in `c
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from core.domain import MessageRef, ThreadRef, TurnId
+
+MENTION_ALONE: Final = "(a mention alone, about what was said before)"
 
 
 class GapKind(StrEnum):
@@ -26,13 +29,19 @@ class Gap:
     thread: ThreadRef
     message: MessageRef  #: where it was asked
     author: str  #: the platform's id of who asked; "": forgotten
-    question: str  #: with what was asked along with it; "": its text is deleted
+    question: str  #: with what was asked along with it; "": a mention alone, or `forgotten`
     before: str  #: what was asked before it in the thread: a follow-up cannot be read without it
     asked_at: float
     at: float  #: when it (last) went unanswered
     kinds: tuple[GapKind, ...]  #: at least one, each once, in the order of GapKind
     outcome: str  #: of the turn; see `core.domain.Turn`
     reasons: tuple[str, ...] = ()  #: what people wrote who found the answer unhelpful
+    forgotten: bool = False  #: whether its text is deleted
+
+    @property
+    def said(self) -> str:
+        """What was asked, as it is shown."""
+        return self.question.strip() or MENTION_ALONE
 
     @property
     def person(self) -> tuple[str, str, str]:

@@ -4,19 +4,17 @@ Lives here: the life of a run, request by request. Not here: when to look at it 
 do about a locked or lost conversation; callers decide that.
 """
 
-import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Literal, cast
+from typing import cast
 
 import openai
 from openai import AsyncOpenAI, omit
 from openai.types import ReasoningEffort
 from openai.types.conversations import Conversation, ConversationItemList
 from openai.types.responses import (
-    EasyInputMessageParam,
     FileSearchToolParam,
     Response,
     ResponseError,
@@ -25,6 +23,7 @@ from openai.types.responses import (
 )
 
 from core.domain import (
+    Answer,
     Answered,
     Calls,
     ConversationId,
@@ -47,8 +46,8 @@ from core.openai_engine.answers import (
     read_items,
     read_response,
 )
-from core.openai_engine.attached import asked_items, uploads_of
-from core.openai_engine.calls import function_tools, since_the_last_output, told, told_before
+from core.openai_engine.attached import uploads_of
+from core.openai_engine.calls import function_tools, since_the_last_output, told
 from core.openai_engine.client import POLL_TIMEOUT
 from core.openai_engine.documents import only_from
 from core.openai_engine.erasing import Eraser
@@ -63,14 +62,14 @@ from core.openai_engine.errors import (
     usable,
 )
 from core.openai_engine.file_troubles import uploads_named
+from core.openai_engine.hosted import web_domains
+from core.openai_engine.input import asked_for, messages, safety_identifier
 from core.openai_engine.instructions import instructed
-from core.openai_engine.quoting import quoted
 from core.openai_engine.streams import Events, Streams, no_stream, stream_timeout
 from core.openai_engine.transcript import (
     INCLUDE,
     ending,
     items_of_turn,
-    marker,
     no_output,
     open_calls,
 )
@@ -104,8 +103,11 @@ class OpenAIEngine:
         resolve: Resolve,
         locate: Locate,
         streams: bool = False,
+        hosted: Sequence[ToolParam] = (),
     ) -> None:
         """Use `client`, which `close` closes. `streams`: whether answers are heard as written.
+
+        `hosted` are tools that OpenAI calls by itself.
 
         `vector_store` names the vector store to search, None while there is none; `resolve` finds
         the pages of documents by their refs, and `locate` the section of a page.
@@ -120,13 +122,15 @@ class OpenAIEngine:
         self._locate = locate
         self._wants_streams = streams
         self._streams = Streams(client)
+        self._hosted = tuple(hosted)
+        self._web_domains = web_domains(hosted)
         self._uploads = Uploads(client)
 
     async def open_conversation(
         self, thread: ThreadRef, history: Sequence[Exchange]
     ) -> ConversationId:
         """Create a conversation that begins with `history`."""
-        items = list(_messages(history))
+        items = list(messages(history))
         metadata = {
             "docent_platform": thread.platform,
             "docent_thread": thread.key[:METADATA_LENGTH],
@@ -163,7 +167,7 @@ class OpenAIEngine:
         has had no effect, and goes once more with an output for each call that has none.
         """
         tools = await self._tools(question)
-        asked = told(outputs) or _asked(question)
+        asked = told(outputs) or asked_for(question)
         try:
             with translate_errors(in_conversation=True, files=uploads_of(question)):
                 try:
@@ -296,7 +300,7 @@ class OpenAIEngine:
             reasoning={"effort": self._effort} if self._effort else omit,
             truncation="auto",
             metadata={"docent_turn": str(question.turn)},
-            safety_identifier=_safety_identifier(question),
+            safety_identifier=safety_identifier(question),
         )
         if self._wants_streams and self._streams.has_room:
             try:
@@ -310,7 +314,7 @@ class OpenAIEngine:
         return RunId(usable(Response, await create()).id)
 
     async def _tools(self, question: Question) -> list[ToolParam]:
-        tools: list[ToolParam] = [*function_tools(question.tools)]
+        tools: list[ToolParam] = [*function_tools(question.tools), *self._hosted]
         store = await self._vector_store()
         if store is not None:
             search: FileSearchToolParam = {
@@ -330,15 +334,22 @@ class OpenAIEngine:
             return NotAnswered(text=reading.text)
         if not reading.text:
             return Failed(reason="empty", transient=True)
-        return Answered(answer=await answer_of(reading, self._resolve, self._locate))
+        return Answered(answer=await self._answer(reading))
 
     async def _incomplete(self, reading: Reading, reason: object) -> RunState:
         if not reading.in_docs:
             return NotAnswered(text=reading.text)
         if not reading.text:
             return Failed(reason=short_code(reason, "incomplete"), transient=False)
-        return Answered(
-            answer=await answer_of(reading, self._resolve, self._locate, incomplete=True)
+        return Answered(answer=await self._answer(reading, incomplete=True))
+
+    async def _answer(self, reading: Reading, *, incomplete: bool = False) -> Answer:
+        return await answer_of(
+            reading,
+            self._resolve,
+            self._locate,
+            incomplete=incomplete,
+            web_domains=self._web_domains,
         )
 
 
@@ -356,31 +367,3 @@ def _failed(error: ResponseError | None) -> Failed:
     if (uploads := uploads_named(code, message)) is not None:
         return Failed(reason=code, transient=True, uploads=uploads)
     return Failed(reason=code, transient=_SERVER_LIKE.search(code) is not None)
-
-
-def _asked(question: Question) -> list[ResponseInputItemParam]:
-    """Write a question with all that belongs to it."""
-    return [
-        marker(question),
-        *quoted(question.talk),
-        *told_before(question.made),
-        *asked_items(question),
-    ]
-
-
-def _message(role: Literal["user", "assistant"], text: str) -> EasyInputMessageParam:
-    return {"type": "message", "role": role, "content": text}
-
-
-def _messages(history: Sequence[Exchange]) -> Iterator[EasyInputMessageParam]:
-    for exchange in history:
-        if exchange.question and exchange.answer:  # an empty message is refused
-            yield _message("user", exchange.question)
-            yield _message("assistant", exchange.answer)
-
-
-def _safety_identifier(question: Question) -> str:
-    """Name the author for OpenAI's abuse detection: always the same, and telling nothing."""
-    thread = question.thread
-    identity = "\n".join((thread.platform, thread.tenant, question.author))
-    return hashlib.sha256(identity.encode()).hexdigest()

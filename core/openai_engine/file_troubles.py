@@ -28,6 +28,7 @@ _NOT_READ = re.compile(
     r"|encrypted|password|empty",
     re.IGNORECASE,
 )
+_TOO_LARGE = re.compile(r"too (large|big|many)|exceed", re.IGNORECASE)
 _MISSING_CODES = ("image_file_not_found", "file_not_found", "file_expired")
 
 
@@ -46,7 +47,8 @@ def trouble(
         return FilesRefused(ours, gone=is_gone)
     if files and not _ID.search(said):
         return FilesRefused(gone=is_gone)
-    if not in_conversation or not (is_gone or code in CODES or _ID.search(said)):
+    is_sure = is_gone or code in CODES or _ID.search(said) or _TOO_LARGE.search(said)
+    if not in_conversation or not is_sure:
         return None
     return ConversationGone("A file in the conversation can no longer be read.")
 

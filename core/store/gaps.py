@@ -1,6 +1,6 @@
 """What went unanswered in a time, and which pages answers rested on. Reads only.
 
-A question went unanswered where its reply was the fallback, where somebody said that its reply did
+A question went unanswered where its reply was the fallback, delivered or not, where somebody said that its reply did
 not help, and where somebody asked for people. What Docent was not to answer is no gap: small talk,
 one question too many, one that is too old after an absence, and what the asker stopped.
 
@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urldefrag
 
-from sqlalchemy import Row, Text, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import Row, Text, and_, case, cast, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageId, MessageRef, ThreadRef, TurnId, TurnState
 from core.store.database import Database
 from core.store.people import LIMITED, SHARED, SMALL_TALK
 from core.store.schema import feedback, pages, threads, turns
-from core.store.turns import STOPPED
+from core.store.turns import SILENCED, STOPPED
 from core.unanswered import Gap, GapKind, PageUse, Usage
 
 AT_ONCE = 500  # turns in one query
@@ -31,12 +31,23 @@ NOT_ASKED = (LIMITED, SMALL_TALK, STOPPED, "too_old", SHARED)
 ANSWERED = ("answered", "incomplete")
 NOT_ANSWERED = "not_answered"
 
+#: Why a turn ended without a reply, where that says nothing of the documentation.
+NO_REPLY = ("deleted", SILENCED, "thread_gone", "refused", "undeliverable")
+
 #: A question that got its reply: those that were answered together are one.
 _REPLIED = and_(
     turns.c.state == TurnState.DELIVERED,
     turns.c.leader.is_(None),
     turns.c.outcome.is_not(None),
     turns.c.outcome.not_in(NOT_ASKED),
+)
+#: One that got the fallback, though that may not have found its way into the thread.
+_FELL_BACK = and_(
+    turns.c.state.in_((TurnState.DELIVERED, TurnState.CANCELLED)),
+    turns.c.leader.is_(None),
+    turns.c.outcome.is_not(None),
+    turns.c.outcome.not_in((*NOT_ASKED, *ANSWERED)),
+    or_(turns.c.state == TurnState.DELIVERED, turns.c.outcome.not_in(NO_REPLY)),
 )
 
 
@@ -113,7 +124,7 @@ def _found(since: float, until: float) -> Any:
         (turns.c.outcome == NOT_ANSWERED, GapKind.NOT_ANSWERED.value), else_=GapKind.FAILED.value
     )
     fell_back = select(turns.c.id, fallback.label("kind"), turns.c.finished_at.label("at")).where(
-        _REPLIED, turns.c.outcome.not_in(ANSWERED), _within(turns.c.finished_at, since, until)
+        _FELL_BACK, _within(turns.c.finished_at, since, until)
     )
     unhelpful = select(
         feedback.c.turn_id, literal(GapKind.UNHELPFUL.value), func.max(feedback.c.at)
@@ -187,6 +198,7 @@ def _gap(
     along: Iterable[str],
     reasons: Iterable[str],
 ) -> Gap:
+    question = "\n\n".join(filter(None, (row.question, *along)))
     return Gap(
         turn=TurnId(row.id),
         thread=ThreadRef(platform=row.platform, tenant=row.tenant, key=row.key),
@@ -197,11 +209,12 @@ def _gap(
             message=MessageId(row.message),
         ),
         author=row.author,
-        question="\n\n".join(filter(None, (row.question, *along))),
+        question=question,
         before=row.asked_before or "",
         asked_at=row.asked_at,
         at=at,
         kinds=kinds,
         outcome=row.outcome or "",
         reasons=tuple(reasons),
+        forgotten=not question and row.citations is None and row.finished_at is not None,
     )

@@ -21,6 +21,7 @@ from core.domain import (
     RunId,
     RunState,
     ThreadRef,
+    ToolOutput,
     TurnId,
     Working,
 )
@@ -33,7 +34,7 @@ from core.errors import (
     EngineRefused,
     EngineUnreachable,
 )
-from core.ports import AnswerEngine
+from core.ports import AnswerEngine, FileKind
 
 THREAD = ThreadRef(platform="slack", tenant="T1", key="C1")
 CONVERSATION = ConversationId("conv_1")
@@ -41,7 +42,7 @@ QUESTION = Question(turn=TurnId(7), thread=THREAD, author="U1", text="Why?", ask
 RUN = RunId("resp_1")
 ANSWERED = Answered(answer=Answer(text="So."))
 NO_QUOTA = EngineRefused("No quota left.", "insufficient_quota")
-CALLS = ("open_conversation", "start", "recover", "check", "cancel")
+CALLS = ("open_conversation", "start", "recover", "check", "cancel", "upload")
 OF_QUESTIONS = ("open_conversation", "start")
 Outcome = Any  # what the engine returns, or an exception that it raises
 
@@ -70,7 +71,18 @@ class HeldEngine:
         opened: ConversationId = await Reached("open_conversation")
         return opened
 
-    async def start(self, conversation: ConversationId, question: Question) -> RunId:
+    reads_files = True
+
+    async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
+        uploaded: str = await Reached("upload")
+        return uploaded
+
+    async def start(
+        self,
+        conversation: ConversationId,
+        question: Question,
+        outputs: Sequence[ToolOutput] = (),
+    ) -> RunId:
         run: RunId = await Reached("start")
         return run
 
@@ -85,7 +97,12 @@ class HeldEngine:
     async def cancel(self, run: RunId) -> None:
         await Reached("cancel")
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
         await Reached("erase")
 
     async def close(self) -> None:
@@ -142,6 +159,7 @@ class Rig:
     def call(self, name: str = "check") -> Call:
         arguments: dict[str, tuple[Any, ...]] = {
             "open_conversation": (THREAD, ()),
+            "upload": ("a.pdf", "document", b"%PDF-", 60.0),
             "start": (CONVERSATION, QUESTION),
             "recover": (CONVERSATION, QUESTION),
             "check": (RUN,),

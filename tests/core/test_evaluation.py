@@ -88,7 +88,12 @@ class StateEngine:
     async def cancel(self, run: RunId) -> None:
         """Nothing runs."""
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
         self.open -= 1
         self.erased.append(runs)
 

@@ -39,6 +39,7 @@ class ErasingEngine:
     def __init__(self) -> None:
         self.erased: list[ConversationId | None] = []
         self.runs: list[RunId] = []
+        self.uploads: list[str] = []
         self.cancelled: list[RunId] = []
         self.errors: dict[str, Exception] = {}  # by conversation, for each attempt
         self.hangs = False
@@ -61,13 +62,19 @@ class ErasingEngine:
         assert run not in self.runs, "erased before it was cancelled"
         self.cancelled.append(run)
 
-    async def erase(self, conversation: ConversationId | None, runs: Sequence[RunId]) -> None:
+    async def erase(
+        self,
+        conversation: ConversationId | None,
+        runs: Sequence[RunId],
+        uploads: Sequence[str] = (),
+    ) -> None:
         if self.hangs:
             await asyncio.Event().wait()
         if error := self.errors.get(conversation or ""):
             raise error
         self.erased.append(conversation)
         self.runs.extend(runs)
+        self.uploads.extend(uploads)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -210,6 +210,12 @@ def test_what_people_ask_is_shown_as_they_wrote_it_and_does_nothing(
     assert discord.endswith(f": {on_discord}")
 
 
+def test_a_mention_alone_is_told_with_its_link() -> None:
+    text = gap_reply(report([gap(1, "")], links={TurnId(1): "https://chat.example/1"})).text
+    assert "a mention alone" in text
+    assert "[1](<https://chat.example/1>)" in text
+
+
 def test_a_reply_is_bounded_whatever_people_ask() -> None:
     gaps = [gap(n, f"word{n} " * 500) for n in range(1, 60)]
     links = {gap.turn: f"https://chat.example/{gap.turn}" for gap in gaps}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.gaps import topics_of
-from core.unanswered import Gap, GapKind
+from core.unanswered import MENTION_ALONE, Gap, GapKind
 from servers.gaps import gap
 
 LABELLED = Path(__file__).with_name("gap_questions.jsonl")
@@ -41,10 +41,10 @@ def together(gaps: Sequence[Gap]) -> set[frozenset[int]]:
 
 @settings(max_examples=200, deadline=None)
 @given(QUESTIONS)
-def test_every_question_with_a_text_is_in_exactly_one_topic(questions: list[str]) -> None:
+def test_every_question_is_in_exactly_one_topic(questions: list[str]) -> None:
     gaps = numbered(questions)
     found = [gap.turn for topic in topics_of(gaps) for gap in topic.gaps]
-    assert sorted(found) == [gap.turn for gap in gaps if gap.question.strip()]
+    assert sorted(found) == [gap.turn for gap in gaps]
 
 
 @settings(max_examples=200, deadline=None)
@@ -146,6 +146,13 @@ def test_questions_without_a_word_to_go_by_are_apart_unless_they_are_the_same() 
         frozenset({1, 2, 4}),
         frozenset({3}),
     }
+
+
+def test_mentions_alone_are_one_topic_and_what_is_forgotten_is_in_none() -> None:
+    gaps = [gap(1, ""), gap(2, " "), gap(3, "", forgotten=True)]
+    (topic,) = topics_of(gaps)
+    assert [one.turn for one in topic.gaps] == [1, 2]
+    assert (topic.question, topic.words) == (MENTION_ALONE, ())
 
 
 def test_a_long_paste_does_not_hide_what_is_asked() -> None:

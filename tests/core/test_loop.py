@@ -32,6 +32,7 @@ from core.errors import (
 )
 from core.pacing import RequestBudget
 from core.store import Store
+from core.unanswered import GapKind
 from servers.loop_rig import HELPFUL, Bench
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
@@ -499,6 +500,22 @@ async def test_a_reply_that_has_no_place_ends_its_turn_and_the_next_one_goes_on(
     first = await sqlite_store.turns.get(1)  # type: ignore[arg-type]
     assert first is not None
     assert (first.state, first.outcome) == (TurnState.CANCELLED, outcome)
+
+
+async def test_a_fallback_that_has_no_place_is_on_record_as_unanswered(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform, sqlite_store: Store
+) -> None:
+    platform.errors = [ThreadGone()]
+    engine.script("a", NotAnswered())
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads.get("t1", []) == []
+    first = await sqlite_store.turns.get(1)  # type: ignore[arg-type]
+    assert first is not None
+    assert (first.state, first.outcome) == (TurnState.CANCELLED, "not_answered")
+    (gap,), _ = await sqlite_store.gaps.within(0.0, 1e12, 10)
+    assert gap.kinds == (GapKind.NOT_ANSWERED,)
 
 
 async def test_an_unforeseen_error_brings_the_fallback_and_leaves_other_turns_alone(

@@ -160,10 +160,60 @@ async def test_whoever_is_cancelled_while_writing_however_often_leaves_no_lock_o
         async with database.write() as connection:
             await connection.execute(text("CREATE TABLE letters (letter TEXT)"))
         waits = await interrupted(database, ())
-        assert waits > 3
+        assert waits >= 3  # for the statement, for its commit, and for giving back
         for first in range(1, waits + 1):
             await interrupted(database, range(first, first + times))
             assert can_write(file), f"locked after a cancellation at wait {first} of {waits}"
         await change(database)
     finally:
         await database.close()
+
+
+async def test_a_statement_goes_to_the_thread_of_sqlite_once(tmp_path: Path) -> None:
+    # There and back costs more than most statements: a cursor, its rows and its end go along.
+    database = open_database(f"sqlite:///{tmp_path / 'docent.db'}")
+    waits = []
+
+    async def change_often(times: int) -> None:
+        async with database.write() as connection:
+            for _ in range(times):
+                await connection.execute(text("INSERT INTO letters VALUES ('x') RETURNING letter"))
+
+    async def look() -> None:
+        async with database.read() as connection:
+            await connection.execute(text("SELECT letter FROM letters"))
+
+    async def count(work: Coroutine[Any, Any, None]) -> None:
+        counted = Interrupted(work, ())
+        await counted
+        waits.append(counted.waits)
+
+    try:
+        async with database.write() as connection:
+            await connection.execute(text("CREATE TABLE letters (letter TEXT)"))
+        await change_often(1)  # connected, and compiled
+        for work in (change_often(1), change_often(2), look()):
+            await asyncio.ensure_future(count(work))  # noqa: TID251 (it is waited for)
+        assert waits[1] - waits[0] == 1
+        assert waits[2] == waits[0] - 1  # no commit, and nobody waits for the end of a look
+    finally:
+        await database.close()
+
+
+async def test_an_idle_connection_that_postgres_has_ended_is_replaced_unnoticed(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.database.TRY_AFTER", 0.0)  # each is idle for long enough
+    database, other = open_database(postgres_url), open_database(postgres_url)
+    ours = text("SELECT pg_backend_pid()")
+    try:
+        async with database.read() as connection:
+            before = (await connection.execute(ours)).scalar_one()
+        async with other.write() as connection:
+            ended = text("SELECT pg_terminate_backend(:pid, 10000)").bindparams(pid=before)
+            assert (await connection.execute(ended)).scalar_one()
+        async with database.read() as connection:
+            assert (await connection.execute(ours)).scalar_one() != before
+    finally:
+        await database.close()
+        await other.close()

@@ -143,7 +143,26 @@ async def test_what_was_forgotten_is_counted_without_its_text(store: Store) -> N
     await asked(store, "A secret?", author="U7")
     await store.people.forget("slack", "U7")
     (gap,) = await found(store)
-    assert (gap.question, gap.author) == ("", "")
+    assert (gap.question, gap.author, gap.forgotten) == ("", "", True)
+
+
+async def test_a_mention_alone_has_no_text_and_is_not_forgotten(store: Store) -> None:
+    await asked(store, "")
+    (gap,) = await found(store)
+    assert (gap.question, gap.forgotten) == ("", False)
+
+
+@pytest.mark.parametrize("outcome", ["not_answered", "overdue"])
+async def test_a_fallback_that_was_not_delivered_is_a_gap_and_no_question_with_a_reply(
+    store: Store, outcome: str
+) -> None:
+    turn = await store.turns.take(mention("Unheard?"))
+    assert turn is not None
+    assert await store.progress.settle(turn, TurnState.FAILED, outcome, None, ["rendered"])
+    await store.progress.close(turn, TurnState.CANCELLED, outcome)
+    (gap,) = await found(store)
+    assert gap.question == "Unheard?"
+    assert (await store.gaps.usage(LONG_AGO, FOR_EVER)).questions == 0
 
 
 # --- pages ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from core.config import parse_settings
 from core.documents import RefreshProgress
 from core.store import migrate_database
 from servers.discord_server import DiscordServer
+from servers.forks import ForkedProcess
 from servers.openai_server import OpenAIServer
 from servers.slack_server import APP_TOKEN, BOT_TOKEN, SlackServer
 
@@ -93,7 +94,7 @@ class DocentProcess:
 
     _started: ClassVar[list["DocentProcess"]] = []
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | ForkedProcess) -> None:
         self._process = process
         self._started.append(self)
 
@@ -111,17 +112,29 @@ class DocentProcess:
         cls, folder: Path, values: Mapping[str, str], *arguments: str
     ) -> "DocentProcess":
         """Start it in `folder`, where it finds no `.env` but one that a test put there."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251
+        command = [str(DOCENT), *arguments]
+        return cls(await ForkedProcess.start(command, folder, cls._environment(values), None))
+
+    @classmethod
+    async def start_anew(
+        cls, folder: Path, values: Mapping[str, str], *arguments: str
+    ) -> "DocentProcess":
+        """Start it as people do, by its script: for one test of each command."""
         process = await asyncio.create_subprocess_exec(
             DOCENT,
             *arguments,
             cwd=folder,
-            env={**kept, **values},
+            env=cls._environment(values),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         return cls(process)
+
+    @staticmethod
+    def _environment(values: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251
+        return {**kept, **values}
 
     async def end(self, given: str = "", seconds: float = 30) -> tuple[int, str, str]:
         """Give it its input and wait for its end: exit code, output, errors."""

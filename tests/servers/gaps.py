@@ -16,6 +16,7 @@ def gap(
     platform: str = "slack",
     at: float | None = None,
     kinds: tuple[GapKind, ...] = (GapKind.NOT_ANSWERED,),
+    forgotten: bool = False,
 ) -> Gap:
     """A question, asked at the time of its number."""
     ref = ThreadRef(platform=platform, tenant="T1", key=key)
@@ -32,6 +33,7 @@ def gap(
         at=float(number) if at is None else at,
         kinds=kinds,
         outcome="not_answered",
+        forgotten=forgotten,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from core.abandoned import AbandonedRuns
 from core.answering import Answering
 from core.asking import Asking
+from core.attachments import Attachments
 from core.attendance import Attendance
 from core.calling import Calling
 from core.delivery import Delivery
@@ -98,7 +99,15 @@ class Bench:
             answering=Answering(
                 store=store,
                 engine=engine,
-                asking=Asking(store=store, engine=engine, talk=talk, rounds=rounds),
+                asking=Asking(
+                    store=store,
+                    engine=engine,
+                    talk=talk,
+                    rounds=rounds,
+                    attachments=Attachments(
+                        store=store, engine=engine, deadline=deadline, retention_days=None
+                    ),
+                ),
                 replies=Replies(
                     find_pages=find_pages,
                     last_refresh=last_refresh,

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from servers.openai_calls import APPROVAL, FUNCTION_OUTPUT, open_calls
+from servers.openai_inputs import check_parts
 from servers.openai_wire import (
     ApiError,
     Json,
@@ -23,7 +24,6 @@ from servers.openai_wire import (
 
 ITEMS_AT_ONCE = 20
 ROLES = ("user", "assistant", "system", "developer")
-INPUT_PARTS = ("input_text", "input_image", "input_file", "output_text", "refusal")
 INCLUDABLE = (
     "file_search_call.results",
     "web_search_call.action.sources",
@@ -200,8 +200,7 @@ def _message_of(given: Json, param: str) -> Json:
         is_said = given["role"] == "assistant"
         part: Json = {"type": "output_text" if is_said else "input_text", "text": content}
         content = [part | ({"annotations": []} if is_said else {})]
-    for number, part in enumerate(content):
-        check_choice(part.get("type"), INPUT_PARTS, f"{param}.content[{number}].type")
+    check_parts(content, given["role"], f"{param}.content")
     return {
         "id": new_id("msg_"),
         "type": "message",

@@ -1,5 +1,6 @@
 """Files of the OpenAI server, as they were uploaded."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import BodyPartReader, web
@@ -55,6 +56,9 @@ class Files:
 
     def __init__(self) -> None:
         self.all: dict[str, File] = {}
+        self.deleted: list[str] = []  #: ids, in the order in which they were
+        self.purposes: Sequence[str] = PURPOSES  #: some servers have fewer
+        self.may_expire = True  #: whether files may have an end; some servers know none
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -65,6 +69,10 @@ class Files:
             web.get("/files/{file}/content", self._content),
         ]
 
+    def expire(self, file_id: str) -> None:
+        """Let a file have come to its end."""
+        del self.all[file_id]
+
     def get(self, file_id: str) -> File:
         if file_id not in self.all:
             raise ApiError(404, f"No such File object: {file_id}", param="id")
@@ -74,12 +82,13 @@ class Files:
         if request.content_type != "multipart/form-data":
             raise ApiError(400, "Invalid request: expected multipart/form-data.")
         form = await _read_form(request)
-        known = {"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"}
-        check_fields(form, known, required={"file", "purpose"})
+        ends = {"expires_after[anchor]", "expires_after[seconds]"} if self.may_expire else set()
+        check_fields(form, {"file", "purpose"} | ends, required={"file", "purpose"})
+        _check_end(form)
         upload, purpose = form["file"], form["purpose"]
         if not isinstance(upload, Upload):
             raise ApiError(400, "Invalid type for 'file'.", code="invalid_type", param="file")
-        check_choice(purpose, PURPOSES, "purpose")
+        check_choice(purpose, self.purposes, "purpose")
         file = File(
             name=upload.name,
             content=upload.content,
@@ -103,6 +112,7 @@ class Files:
     async def _delete(self, request: web.Request) -> web.Response:
         file = self.get(request.match_info["file"])
         del self.all[file.id]
+        self.deleted.append(file.id)
         return web.json_response({"id": file.id, "object": "file", "deleted": True})
 
     async def _content(self, request: web.Request) -> web.Response:
@@ -124,6 +134,14 @@ async def _read_form(request: web.Request) -> dict[str, Upload | str]:
         else:
             form[name] = Upload(name=part.filename, content=content)
     return form
+
+
+def _check_end(form: Mapping[str, Upload | str]) -> None:
+    anchor, seconds = (form.get(f"expires_after[{name}]") for name in ("anchor", "seconds"))
+    if (anchor is None) != (seconds is None):
+        raise ApiError(400, "Missing required parameter: 'expires_after'.", param="expires_after")
+    if anchor is not None:
+        check_choice(anchor, ("created_at",), "expires_after.anchor")
 
 
 def _expiry(seconds: object) -> int | None:

@@ -18,6 +18,7 @@ from servers.openai_calls import (
 )
 from servers.openai_conversations import INCLUDABLE, Conversation, Conversations, items_of
 from servers.openai_files import Files
+from servers.openai_inputs import check_files
 from servers.openai_response_requests import check_request, conversation_id, search_tool
 from servers.openai_runs import (
     Answerer,
@@ -101,7 +102,9 @@ class Responses:
                 code="context_length_exceeded",
                 param="input",
             )
-        check_calls(conversation.items if conversation else [], entered)
+        before = conversation.items if conversation else []
+        check_calls(before, entered)
+        check_files(self._files, before, entered)
         tool = search_tool(body)
         for store in tool["vector_store_ids"] if tool else ():
             self._stores.usable(store)

@@ -31,7 +31,6 @@ from core.domain import (
 from core.errors import (
     ConversationGone,
     ConversationLocked,
-    EngineRefused,
     FileUnreadable,
     PlatformRefused,
 )
@@ -48,6 +47,9 @@ class ScriptedEngine:
         self.name = name
         self.scripts: dict[str, list[Script]] = defaultdict(list)  # by question, one for each run
         self.start_errors: list[Exception] = []
+        self.reads_files = False
+        self.uploaded: list[tuple[str, FileKind, bytes, float]] = []
+        self.upload_errors: list[Exception] = []
         self.start_hook: Callable[[Question], None] | None = None
         #: awaited when a run was created, before its id is given out
         self.before_reply: Callable[[], Awaitable[None]] | None = None
@@ -100,10 +102,11 @@ class ScriptedEngine:
         self.opened.append((thread, history))
         return ConversationId(f"conv_{len(self.opened)}")
 
-    reads_files = False
-
     async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
-        raise EngineRefused("no files")
+        if self.upload_errors:
+            raise self.upload_errors.pop(0)
+        self.uploaded.append((name, kind, data, keep))
+        return f"upload_{len(self.uploaded)}"
 
     async def start(
         self,

@@ -36,6 +36,7 @@ class SlackFiles:
         self,
         name: str,
         content: bytes = b"something",
+        /,
         *,
         media_type: str | None = None,
         said: int | None = None,
