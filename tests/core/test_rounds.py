@@ -26,7 +26,7 @@ from core.domain import (
     Working,
 )
 from core.errors import ConversationGone, EngineUnreachable
-from core.press import Press, Pressed
+from core.press import Press
 from core.replies import CONFIRM_FIRST, DEFAULT_FALLBACK
 from core.store import Store
 from core.store.tool_calls import CallState
@@ -458,6 +458,11 @@ def press(button: Button, *, user: str = ASKER, turn: int = 1, **changes: object
     return Press(**(given | changes))  # type: ignore[arg-type]
 
 
+async def said(made: Bench, press: Press) -> str:
+    """What somebody is told who presses a button."""
+    return (await made.desk.press(press)).said
+
+
 async def waits(made: Bench, *wanted: ToolCall) -> None:
     """Have a reply wait for its asker's confirmation."""
     wanted = wanted or (call("restart", service="api"),)
@@ -481,13 +486,11 @@ async def test_what_the_asker_confirms_is_called_once_however_often_that_is_pres
 ) -> None:
     async with bench().running() as made:
         await waits(made)
-        assert await made.desk.press(press(Button.CONFIRM)) == Pressed(said=feedback.AT_IT)
-        assert await made.desk.press(press(Button.CONFIRM)) in (
-            Pressed(said=feedback.CONFIRMED_BEFORE),
-            Pressed(said=feedback.NOTHING_WAITS),
-        )
+        assert await said(made, press(Button.CONFIRM)) == feedback.AT_IT
+        known = (feedback.CONFIRMED_BEFORE, feedback.NOTHING_WAITS)
+        assert await said(made, press(Button.CONFIRM)) in known
         await made.idle()
-        assert await made.desk.press(press(Button.CONFIRM)) == Pressed(said=feedback.NOTHING_WAITS)
+        assert await said(made, press(Button.CONFIRM)) == feedback.NOTHING_WAITS
     assert told.calls == ["api"]
     (output,) = engine.started[-1][1].made
     assert output.text == "api was restarted"
@@ -500,9 +503,8 @@ async def test_nobody_else_may_confirm_or_deny(
     async with bench().running() as made:
         await waits(made)
         for button in (Button.CONFIRM, Button.DENY):
-            said = await made.desk.press(press(button, user="U2"))
-            assert said == Pressed(said=feedback.NOT_YOURS)
-        assert await made.desk.press(press(Button.CONFIRM)) == Pressed(said=feedback.AT_IT)
+            assert await said(made, press(button, user="U2")) == feedback.NOT_YOURS
+        assert await said(made, press(Button.CONFIRM)) == feedback.AT_IT
         await made.idle()
     assert told.calls == ["api"]
 
@@ -513,9 +515,9 @@ async def test_what_was_denied_or_waited_too_long_is_not_called(
     async with bench().running() as made:
         await waits(made)
         late = press(Button.CONFIRM, at=time.time() + feedback.CONFIRM_WITHIN + 60)
-        assert await made.desk.press(late) == Pressed(said=feedback.TOO_LATE_TO_CONFIRM)
-        assert await made.desk.press(press(Button.DENY)) == Pressed(said=feedback.DENIED)
-        assert await made.desk.press(press(Button.CONFIRM)) == Pressed(said=feedback.NOTHING_WAITS)
+        assert await said(made, late) == feedback.TOO_LATE_TO_CONFIRM
+        assert await said(made, press(Button.DENY)) == feedback.DENIED
+        assert await said(made, press(Button.CONFIRM)) == feedback.NOTHING_WAITS
         await made.idle()
     assert told.calls == []
 
