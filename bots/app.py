@@ -45,7 +45,6 @@ from core.sharing import Sharing
 from core.sources import make_sources
 from core.store import Store
 from core.talk import Talk
-from core.tools.loading import load_toolbox
 from core.tools.toolbox import Toolbox
 from core.webhook import DeployHook
 
@@ -143,7 +142,7 @@ async def assemble(
     alerts = Alerts(store.values, announcer(settings.ops_channel, by_name))
     finder = PageFinder(store.passages)
     sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
-    toolbox = load_toolbox(settings.tools, admins=settings.admins)
+    toolbox = make_toolbox(settings)
     channels = ChannelsInForce(settings, by_any_name(sources), partial(_channel_of, by_name))
     spared, indexes = make_engine(
         settings, store, finder, store.turns.questions, partial(_sources_of, store, channels)
@@ -225,8 +224,7 @@ def _make_desk(
         attendance=Attendance(store=store, catch_up=settings.catch_up),
         manners=_make_manners(settings, store, channels),
         reports=reports,
-        # Whoever sits at the machine may refresh: nobody else reaches the terminal platform.
-        admins={*settings.admins, f"terminal:{USER}"},
+        admins=_admins(settings),
         wants=lease.wants,
         on_turn=loop.notice,
         on_change=loop.changed,
@@ -236,6 +234,20 @@ def _make_desk(
         can_share=partial(_can_share, sharing.platforms),
         on_share=sharing.share_soon,
     )
+
+
+def _admins(settings: Settings) -> frozenset[str]:
+    """Who may do what admins may: whoever sits at the machine, too."""
+    return frozenset({*settings.admins, f"terminal:{USER}"})
+
+
+def make_toolbox(settings: Settings) -> Toolbox:
+    """The tools of the team. Raises ConfigError with all that is wrong with them."""
+    if not settings.tools:
+        return Toolbox()
+    from core.tools.loading import load_toolbox  # takes a tenth of a second
+
+    return load_toolbox(settings.tools, admins=_admins(settings))
 
 
 def _make_humans(channels: ChannelsInForce) -> Humans:

@@ -42,7 +42,7 @@ from core.errors import (
 from core.limits import Limits
 from core.pacing import look_interval
 from core.ports import AnswerEngine
-from core.replies import CONFIRM_FIRST, Replies, small_talk
+from core.replies import CONFIRM_FIRST, Replies, is_stop, small_talk
 from core.rounds import MOST_ROUNDS
 from core.store import Store
 from core.store.progress import attempt_of
@@ -83,6 +83,7 @@ class Answering:
             # A run that there may be already answers those only that were joined before it.
             may_grow = not work.run_in_doubt or self.asking.conversation(work.turn) is None
             may_grow = may_grow and not work.turn.round and work.turn.confirms is None
+            may_grow = may_grow and not is_stop(work.turn.question)  # what comes after it calls us
             work.turn = await self.store.progress.gather(work.turn, may_grow=may_grow)
             if (settled := await self._without_a_run(work, now)) is not None:
                 return settled

@@ -74,7 +74,7 @@ _Outcome = ReadFile | _Unfit | EngineError | NotOurs | StoreError
 class _Room:
     """What is left of the bytes that one question may bring."""
 
-    left: int = ALL_SIZE
+    left: int
 
     def take(self, size: int) -> bool:
         self.left -= size
@@ -110,7 +110,7 @@ class Attachments:
         EngineRefused where every question would be refused, NotOurs, and StoreError.
         """
         files = [each for each in await self.store.attachments.of(work.turn) if not each.problem]
-        room, within = _Room(), left - self.deadline / 2
+        room, within = _Room(ALL_SIZE), left - self.deadline / 2
         async with asyncio.TaskGroup() as tasks:
             reading = [
                 tasks.create_task(self._judged(work, each, problem, room, within))
@@ -150,7 +150,7 @@ class Attachments:
     def _within_limits(self, files: Sequence[KeptFile]) -> list[tuple[KeptFile, str | None]]:
         """Judge files by what is said of them, before anything is fetched."""
         judged: list[tuple[KeptFile, str | None]] = []
-        room = _Room()
+        room = _Room(ALL_SIZE)
         for number, each in enumerate(files):
             problem = None
             if not self.engine.reads_files:

@@ -83,10 +83,14 @@ class Channels:
         return own.over(self.guilds.get(f"{platform}:{tenant}", nothing)).over(self.defaults)
 
     @property
+    def policies(self) -> tuple[ChannelPolicy, ...]:
+        """What it says, of whichever place."""
+        return (self.defaults, *self.guilds.values(), *self.channels.values())
+
+    @property
     def has_sources(self) -> bool:
         """Whether there is a place where not all sources count."""
-        everywhere = (self.defaults, *self.guilds.values(), *self.channels.values())
-        return any(policy.sources for policy in everywhere)
+        return any(policy.sources for policy in self.policies)
 
 
 class ChannelsInForce:
@@ -234,6 +238,8 @@ class _Reader:
                     f'{where} names no place: write [{kind}."…"] with {_EXAMPLES[kind]} (an id, '
                     "not a name), in quotes."
                 )
+                if isinstance(table, dict) and not table.keys().isdisjoint(KEYS):
+                    self._policy(where, table)  # tells what else is wrong there
                 continue
             self._platform = place.partition(":")[0]
             yield place, self._policy(where, table)

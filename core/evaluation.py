@@ -15,6 +15,7 @@ from typing import TypeVar
 from core.cases import Case
 from core.domain import (
     Answered,
+    Calls,
     Citation,
     ConversationId,
     Failed,
@@ -218,6 +219,8 @@ def _verdict(case: Case, pages: Sequence[Citation], state: RunState, seconds: fl
             cited = tuple(citation.url for citation in answer.citations)
         case Failed(reason=reason):
             failure = reason
+        case Calls():  # of a remote server that asks before: nobody is there to say yes
+            failure = "confirmation"
     ranks = (rank for rank, page in enumerate(pages, start=1) if case.is_page(page.url))
     return Verdict(
         case=case,

@@ -123,9 +123,9 @@ class Presses:
             return Pressed(said=NOT_YOURS)
         waiting = await self.store.tool_calls.waiting(turn)
         if not waiting:
-            return Pressed(said=NOTHING_WAITS)
+            return Pressed(said=NOTHING_WAITS, settled=True)
         if press.at - max(kept.changed_at for kept in waiting) > CONFIRM_WITHIN:
-            return Pressed(said=TOO_LATE_TO_CONFIRM)
+            return Pressed(said=TOO_LATE_TO_CONFIRM, settled=True)
         mention = Mention(
             thread=turn.thread,
             channel=press.channel,
@@ -135,13 +135,15 @@ class Presses:
             at=press.at,
             confirms=turn.id,
         )
-        return Pressed(said=AT_IT if await self.take(mention) else CONFIRMED_BEFORE)
+        if not await self.take(mention):
+            return Pressed(said=CONFIRMED_BEFORE, settled=True)
+        return Pressed(said=AT_IT, settled=True, follows=True)
 
     async def _deny(self, turn: Turn, press: Press) -> Pressed:
         if turn.author != press.user:
             return Pressed(said=NOT_YOURS)
         denied = await self.store.tool_calls.deny(turn.id)
-        return Pressed(said=DENIED if denied else NOTHING_WAITS)
+        return Pressed(said=DENIED if denied else NOTHING_WAITS, settled=True)
 
     async def _call(self, turn: Turn, press: Press) -> Pressed:
         if not self.humans.can_be_called(turn):

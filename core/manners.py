@@ -163,12 +163,16 @@ class Manners:
             return False
         if self.idle_after is not None and mention.at - standing.last_at > self.idle_after:
             return False
-        return remark.hidden or bool(mention.unread) or any(map(str.isalnum, mention.text))
+        return remark.hidden or _has_files(mention) or any(map(str.isalnum, mention.text))
 
 
 def stops(mention: Mention) -> bool:
     """Whether all that a message says is that we are to be quiet in its thread."""
-    return is_stop(mention.text) and not mention.unread
+    return is_stop(mention.text) and not _has_files(mention)
+
+
+def _has_files(mention: Mention) -> bool:
+    return bool(mention.files or mention.unread)
 
 
 def _kind(mention: Mention, else_it_is: Kind) -> Kind:

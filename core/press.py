@@ -27,6 +27,5 @@ class Pressed:
 
     said: str  #: to the person who pressed, and nobody else; "" where it can be seen
     asks_why: bool = False  #: whether the person may say why, by another press with a reason
-    #: Whether what the buttons of that message ask for is settled by it: they may go. Where nothing
-    #: is `said`, or it was confirmed, a reply to the message of the buttons follows.
-    settled: bool = False
+    settled: bool = False  #: whether the buttons of that message have no more to do, and may go
+    follows: bool = False  #: whether a reply follows: to the message that the button is under

@@ -171,9 +171,8 @@ class Rounds:
         )
 
     def _described(self, kept: KeptCall) -> str:
-        where = f"{kept.call.server}: " if kept.call.server else ""
         # Small print is plain text: a mark of code would stand there as it is.
-        return where + self.toolbox.describe(kept.call).strip("`")
+        return self.toolbox.describe(kept.call).strip("`")
 
 
 def _is_same(one: ToolCall, other: ToolCall) -> bool:

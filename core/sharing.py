@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.clock import now as clock_now
+from core.domain import Post, Reply
 from core.errors import (
     PlatformBusy,
     PlatformError,
@@ -32,6 +33,12 @@ CLAIM: Final = 90.0  # seconds for which a share is one process's to make
 TRY: Final = 40.0  # seconds to make it
 GIVEN_UP: Final = 6 * 3_600.0  # seconds; nobody waits for it any more
 LONGEST_QUESTION: Final = 1_500  # characters of it that are shown
+BEHIND: Final = 1  # the number of a part that comes after the answer, and not in its place
+
+REFUSED: Final = (
+    "I could not share your answer: I may not write in that channel. Once I may, press "
+    "“Share in channel” again."
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -80,10 +87,30 @@ class Sharing:
                 await self.store.shares.set_back(share.turn.id)
         except PlatformError as error:
             log.error("An answer cannot be shared: %s", error, extra=where)
-            with contextlib.suppress(StoreError):
-                await self.store.shares.ended(share.turn.id)
+            await self._take_back(share)
         except Exception as error:  # noqa: BLE001 (one share must never end the process)
             log_mishap(log, "Unforeseen error in sharing an answer", error, **where)
+
+    async def _take_back(self, share: Share) -> None:
+        """Let the asker know that the platform refused, and press again when that is mended."""
+        turn, platform = share.turn, self.platforms[share.turn.thread.platform]
+        try:
+            await self.store.shares.take_back(turn.id)
+            async with asyncio.timeout(TRY):
+                await platform.post(
+                    Post(
+                        thread=turn.thread,
+                        reply_to=turn.message,
+                        marker=_marker(share, "refused"),
+                        text=platform.render(Reply(text=REFUSED))[0],
+                        asker=turn.author,
+                        turn=turn.id,
+                        number=BEHIND,
+                    )
+                )
+        except (PlatformError, StoreError, TimeoutError) as error:
+            extra = {"turn": turn.id, "error": type(error).__name__}
+            log.warning("Nobody was told that an answer is not shared", extra=extra)
 
     async def _share(self, share: Share) -> None:
         turn = share.turn
@@ -97,7 +124,7 @@ class Sharing:
             turn.thread,
             turn.author,
             question,
-            marker=_marker(share),
+            marker=_marker(share, "share"),
             doubtful=share.tried_before,
         )
         await self.store.shares.settle(share, root)
@@ -105,8 +132,8 @@ class Sharing:
         self.on_shared()
 
 
-def _marker(share: Share) -> str:
-    """Name a share, the same in every process; see `post_marker`."""
+def _marker(share: Share, step: str) -> str:
+    """Name a step of a share, the same in every process; see `post_marker`."""
     turn = share.turn
     place = (turn.thread.platform, turn.thread.tenant, turn.channel, turn.message)
-    return hashlib.sha256("\n".join(("share", *place)).encode()).hexdigest()[:24]
+    return hashlib.sha256("\n".join((step, *place)).encode()).hexdigest()[:24]

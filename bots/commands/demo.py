@@ -9,10 +9,11 @@ from rich.rule import Rule
 
 from bots.app import Docent, assemble, open_store
 from bots.commands.chat import answering
+from bots.commands.demo_tool import show_tool
 from bots.refresh_text import summary
 from bots.serving import stop_on_signals
 from bots.terminal_bot.adapter import TerminalPlatform
-from bots.terminal_bot.events import HELP
+from bots.terminal_bot.events import HELP, USER
 from bots.terminal_bot.progress import showing_progress
 from bots.terminal_bot.screen import open_screen
 from bots.waiting import work_until
@@ -62,6 +63,8 @@ async def main(options: argparse.Namespace) -> int:
             await work_until(stop, _read_docs(docent, screen))
             async with answering(docent, stop):
                 await _ask_questions(docent, platform, screen, stop)
+                if not stop.is_set():
+                    await show_tool(screen, USER)
                 shown = not stop.is_set()
                 if shown and platform.interactive:
                     screen.print(Rule("Your turn"))
@@ -104,4 +107,5 @@ def _say_what_next(console: Console) -> None:
     console.print(
         "This was the local engine, which shows passages; with OPENAI_API_KEY, answers are written."
     )
+    console.print("A model calls tools by itself, as far as you let it: docs/tools.md.")
     console.print("README.md says how to connect Slack and Discord.")

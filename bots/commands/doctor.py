@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
 from bots.app import open_store
+from bots.commands.tool_list import has_tools, told_tools
 from bots.discord_bot import checkup as discord_checkup
 from bots.slack_bot import checkup as slack_checkup
 from core.channels import Channels, load_channels
@@ -16,6 +17,9 @@ from core.openai_engine import checkup as openai_checkup
 from core.refresh.names import by_any_name
 from core.settings import Settings
 from core.sources import make_sources
+
+Check = Awaitable[str] | str | None
+"""What is found when it is looked at; why it is not looked at; None: it is not set up."""
 
 WELL, MEND, UNUSED = "ok", "MEND", "-"
 NOT_WRITABLE = (
@@ -38,22 +42,25 @@ async def main(options: argparse.Namespace) -> int:
     return 0 if all_well else 1
 
 
-def _checks(settings: Settings) -> Iterator[tuple[str, Awaitable[str] | None]]:
-    """What is checked, in order; None for what is not set up."""
+def _checks(settings: Settings) -> Iterator[tuple[str, Check]]:
+    """What is checked, in order."""
     yield "database", _check_database(settings)
     yield "documentation", _check_documentation(settings)
-    yield "channels", _check_channels(settings)
+    channels, check = _channels(settings)
+    yield "channels", check
     yield "engine", _check_engine(settings)
+    yield "tools", _check_tools(settings) if has_tools(settings) else None
     yield "slack", slack_checkup.check(settings.slack) if settings.slack else None
     yield "discord", discord_checkup.check(settings.discord) if settings.discord else None
+    yield "humans", _check_people(settings, channels)
     yield "team channel", _check_channel(settings, settings.team_channel)
     yield "ops channel", _check_channel(settings, settings.ops_channel)
     yield "digest channel", _check_channel(settings, settings.digest_channel)
 
 
-async def _outcome(check: Awaitable[str] | None) -> tuple[str, str]:
-    if check is None:
-        return UNUSED, "not set up"
+async def _outcome(check: Check) -> tuple[str, str]:
+    if check is None or isinstance(check, str):
+        return UNUSED, check or "not set up"
     try:
         return WELL, await check
     except ConfigError as error:
@@ -91,15 +98,67 @@ async def _check_documentation(settings: Settings) -> str:
     return ", ".join(counts)
 
 
-async def _check_channels(settings: Settings) -> str:
-    sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
+def _channels(settings: Settings) -> tuple[Channels, Check]:
+    """What is said of single channels, as far as it can be read, and what is found of that."""
     path = Path(settings.channels_file)
-    channels = load_channels(
-        path, required=settings.channels_required, sources=by_any_name(sources)
-    )
+    if path == Path():
+        return Channels(), None
+    try:
+        sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
+    except ConfigError:  # which the line of the documentation tells
+        return Channels(), "not looked at: mend DOCS_SOURCES first, which it may name"
+    try:
+        required, names = settings.channels_required, by_any_name(sources)
+        channels = load_channels(path, required=required, sources=names)
+    except ConfigError as error:
+        return Channels(), _found(error)
+    return channels, _check_channels(settings, channels)
+
+
+async def _found(error: ConfigError) -> str:
+    raise error
+
+
+async def _check_channels(settings: Settings, channels: Channels) -> str:
     if channels == Channels():
-        return f"{path} is not there, or says nothing: all channels are alike"
-    return f"{path} has {len(channels.channels)} of them"
+        return f"{settings.channels_file} is not there, or says nothing: all channels are alike"
+    teams = {policy.team_channel for policy in channels.policies} - {None, settings.team_channel}
+    problems: list[str] = []
+    for team in sorted(filter(None, teams)):
+        mark, said = await _outcome(_check_channel(settings, team))
+        if mark == UNUSED:
+            said = f"the tokens of {team.partition(':')[0]} are not set."
+        if mark != WELL:
+            problems.append(f"{settings.channels_file} has the team_channel {team}: {said}")
+    if problems:
+        raise ConfigError(problems)
+    return f"{settings.channels_file} has {len(channels.channels)} of them"
+
+
+def _check_people(settings: Settings, channels: Channels) -> Awaitable[str] | None:
+    """Look for those who are called, anywhere; None where nobody is."""
+    everywhere = (settings.humans, *(policy.humans or () for policy in channels.policies))
+    people = tuple(dict.fromkeys(person for some in everywhere for person in some))
+    return _look_for(settings, people) if people else None
+
+
+async def _look_for(settings: Settings, people: Sequence[str]) -> str:
+    said: list[str] = []
+    problems: list[str] = []
+    for platform in dict.fromkeys(person.partition(":")[0] for person in people):
+        ids = [one.partition(":")[2] for one in people if one.startswith(f"{platform}:")]
+        if platform == "slack" and settings.slack:
+            check = slack_checkup.check_people(settings.slack, ids)
+        elif platform == "discord" and settings.discord:
+            check = discord_checkup.check_people(settings.discord, ids)
+        else:
+            said.append(f"{len(ids)} on {platform}, whose tokens are not set")
+            continue
+        mark, told = await _outcome(check)
+        (said if mark == WELL else problems).append(told)
+    if problems:
+        raise ConfigError(problems)
+    return ", ".join(said)
 
 
 def _hint(listed: Sequence[Listed]) -> str:
@@ -112,6 +171,13 @@ async def _check_engine(settings: Settings) -> str:
     if settings.engine == "local" or settings.openai is None:
         return "local: answers with passages, without a language model"
     return f"openai: {await openai_checkup.check(settings.openai)}"
+
+
+async def _check_tools(settings: Settings) -> str:
+    said = "; ".join(told_tools(settings))
+    if settings.engine == "local":
+        return f"{said}, but the local engine calls none"
+    return said
 
 
 def _check_channel(settings: Settings, named: str | None) -> Awaitable[str] | None:

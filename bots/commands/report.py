@@ -107,7 +107,7 @@ def _print_topic(say: Callable[..., None], report: GapReport, topic: Topic) -> N
     words = ", ".join(topic.words) or "no words to go by"
     say(f"{len(topic.gaps):>4}  {words}  ({', '.join(notes)})", "bold")
     for gap in topic.gaps[:EXAMPLES]:
-        say(_one_line(gap.question)[:LONGEST], indent=6)
+        say(_one_line(gap.said)[:LONGEST], indent=6)
         if link := report.links.get(gap.turn):
             say(link, "dim", indent=6)
 
@@ -180,7 +180,7 @@ def _question_rows(report: GapReport) -> Iterator[Sequence[str]]:
                 str(number),
                 ", ".join(topic.words),
                 topic.question,
-                gap.question,
+                gap.said,
                 " ".join(gap.kinds),
                 gap.outcome,
                 " / ".join(gap.reasons),

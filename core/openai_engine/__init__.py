@@ -6,6 +6,9 @@
     engine        runs: background responses in conversations
     transcript    the items of a conversation: markers of questions, and open calls
     answers       what a run says, as an answer with citations
+    attached      a question with its files, as the model gets it
+    uploads       those files at OpenAI, and deleting them
+    file_troubles what it says of files that it cannot read
     erasing       deleting conversations and responses
     instructions  what the model is told
     vector_store  which vector store the documents are in

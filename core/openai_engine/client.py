@@ -1,7 +1,11 @@
 """The connection to OpenAI: one client for the engine and the index of a process."""
 
+from urllib.request import getproxies
+
+import httpx2
 from openai import AsyncOpenAI, Timeout
 
+from core.openai_engine.transport import AiohttpTransport
 from core.settings import OpenAISettings
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -21,10 +25,20 @@ def make_client(settings: OpenAISettings) -> AsyncOpenAI:
     response whose first reply was lost starts a second one, paid for and answering the same
     question. Who may repeat what is decided by callers, who know what has been stored.
     """
+    # Always named: the SDK would otherwise read an address from the environment by itself.
+    address = settings.base_url or OPENAI_URL
     return AsyncOpenAI(
         api_key=settings.api_key,
-        # Always named: the SDK would otherwise read an address from the environment by itself.
-        base_url=settings.base_url or OPENAI_URL,
+        base_url=address,
         max_retries=0,
         timeout=Timeout(CREATE_SECONDS, connect=CONNECT_SECONDS),
+        http_client=_http_client(address),
     )
+
+
+def _http_client(address: str) -> httpx2.AsyncClient | None:
+    """Make the HTTP client; None: the SDK's own, which knows how to go through a proxy."""
+    if getproxies():
+        return None
+    tls = httpx2.create_ssl_context() if address.startswith("https:") else None
+    return httpx2.AsyncClient(transport=AiohttpTransport(tls), follow_redirects=True)

@@ -15,7 +15,7 @@ CODES = frozenset(
     | {"image_too_large", "image_too_small", "image_parse_error", "invalid_image_mode"}
     | {"image_content_policy_violation", "image_file_too_large", "unsupported_image_media_type"}
     | {"empty_image_file", "failed_to_download_image", "image_file_not_found"}
-    | {"invalid_file", "unsupported_file", "file_not_found", "file_expired"}
+    | {"invalid_file", "unsupported_file", "file_not_found", "file_expired", "file_too_large"}
 )
 _FILE = re.compile(
     r"\b(files?|images?|pdfs?|documents?|input_file|input_image|file_id)\b", re.IGNORECASE
@@ -25,10 +25,10 @@ _ID = re.compile(r"\b(?:file|assistant)-[A-Za-z0-9_-]{6,100}")
 _GONE = re.compile(r"not found|does not exist|no such|expired|deleted", re.IGNORECASE)
 _NOT_READ = re.compile(
     r"support|invalid|could not|cannot|unable|failed to|too (large|big|small|many)|exceed|corrupt"
-    r"|encrypted|password|empty",
+    r"|limit|encrypted|password|empty",
     re.IGNORECASE,
 )
-_TOO_LARGE = re.compile(r"too (large|big|many)|exceed", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"too (large|big|many)|exceed|limit", re.IGNORECASE)
 _MISSING_CODES = ("image_file_not_found", "file_not_found", "file_expired")
 
 

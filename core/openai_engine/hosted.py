@@ -3,6 +3,7 @@
 Both come from the settings alone: what a model or a person says never adds a server or a host.
 """
 
+import re
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -14,6 +15,7 @@ from core.settings import OpenAISettings, RemoteServer
 
 LONGEST_TITLE = 200  # characters
 LONGEST_ADDRESS = 2_000
+_HOST = re.compile(r"[a-z0-9.-]+")
 _TRACKING = ("utm_source", "openai")  # OpenAI puts it on every address that it cites
 
 
@@ -59,7 +61,10 @@ def web_citation(address: str, title: str, domains: Sequence[str]) -> Citation |
 
 
 def _is_under(host: str, domains: Sequence[str]) -> bool:
-    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+    # A browser takes "\\" in an address for "/", and so another part of it for the host.
+    return _HOST.fullmatch(host) is not None and any(
+        host == domain or host.endswith(f".{domain}") for domain in domains
+    )
 
 
 def _remote(server: RemoteServer) -> Mcp:

@@ -10,6 +10,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import openai
@@ -20,7 +21,7 @@ from core.domain import RunId
 from core.errors import EngineUnreachable
 from core.openai_engine.answers import clean_text, says_not_in_docs
 from core.openai_engine.client import CONNECT_SECONDS
-from core.openai_engine.errors import usable
+from core.openai_engine.events import Event, WireEvents, response_in
 from core.openai_engine.transcript import INCLUDE
 from core.ports import Written
 
@@ -38,8 +39,10 @@ _UNFINISHED = re.compile(
     r"(?:\uE200[^\uE201]*|【[^】\n]*|[`*_]*\[\[?[\w\s-]{0,16}\]?|(?:file)?cite)\Z"
 )
 _OVER = ("response.completed", "response.failed", "response.incomplete")
+_TEXTS = ("response.output_text.delta", "response.refusal.delta")
 
 Events = AsyncStream[ResponseStreamEvent]
+"""A stream as the SDK opens it; it is read by `WireEvents`."""
 
 
 class Streams:
@@ -48,7 +51,7 @@ class Streams:
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
         # Nobody listens to them yet; and since when they were begun, by the monotonic clock.
-        self._begun: dict[RunId, tuple[Events, float]] = {}
+        self._begun: dict[RunId, tuple[WireEvents, float]] = {}
         self._listened = 0
         self._ended: dict[RunId, Response] = {}
 
@@ -62,19 +65,19 @@ class Streams:
 
         Raises as the SDK does, and EngineUnreachable where the stream does not say what it is of.
         """
-        for run in self._left():
-            await self.forget(run)
+        events = WireEvents(stream)
         try:
-            async for event in stream:
-                begun = getattr(event, "response", None)
-                if begun is not None:
-                    response = usable(Response, begun)
-                    self._begun[RunId(response.id)] = stream, time.monotonic()
+            for run in self._left():
+                await self.forget(run)
+            async for event in events:
+                response = response_in(event)
+                if response is not None:
+                    self._begun[RunId(response.id)] = events, time.monotonic()
                     return response
         except BaseException:
-            await stream.close()
+            await events.aclose()
             raise
-        await stream.close()
+        await events.aclose()
         raise EngineUnreachable
 
     async def listen(self, run: RunId) -> AsyncIterator[Written]:
@@ -88,9 +91,9 @@ class Streams:
                 position = heard.position
                 try:
                     begun, _ = self._begun.pop(run, (None, 0.0))
-                    stream = begun or await self._resume(run, position)
-                    async with stream:
-                        async for event in stream:
+                    events = begun or WireEvents(await self._resume(run, position))
+                    async with aclosing(events):
+                        async for event in events:
                             if heard.hear(event):
                                 yield heard.written
                 except (openai.APIConnectionError, openai.InternalServerError) as error:
@@ -113,9 +116,9 @@ class Streams:
     async def forget(self, run: RunId) -> None:
         """Close the stream of a run that nobody waits for."""
         self._ended.pop(run, None)
-        stream, _ = self._begun.pop(run, (None, 0.0))
-        if stream is not None:
-            await stream.close()
+        events, _ = self._begun.pop(run, (None, 0.0))
+        if events is not None:
+            await events.aclose()
 
     async def close(self) -> None:
         """Close the streams that nobody listens to."""
@@ -151,24 +154,28 @@ class _Heard:
     _texts: dict[tuple[int, int], list[str]] = field(default_factory=lambda: defaultdict(list))
     _asides: set[int] = field(default_factory=set)  # what the model says to itself on the way
 
-    def hear(self, event: ResponseStreamEvent) -> bool:
+    def hear(self, event: Event) -> bool:
         """Take an event in; whether there is more of the answer now."""
-        number = getattr(event, "sequence_number", None)
+        number = event.get("sequence_number")
         if isinstance(number, int):
             if self.position is not None and number <= self.position:
                 return False  # told again when the stream was taken up
             self.position = number
-        if event.type in _OVER:
-            self.end = usable(Response, getattr(event, "response", None))
-            return True
-        if event.type == "response.output_item.added":
-            if getattr(event.item, "phase", None) == "commentary":
-                self._asides.add(event.output_index)
+        kind, output = event.get("type"), event.get("output_index")
+        if kind in _OVER:
+            self.end = response_in(event)
+            return self.end is not None
+        if kind == "response.output_item.added" and isinstance(output, int):
+            if dict(event.get("item") or {}).get("phase") == "commentary":
+                self._asides.add(output)
             return False
-        if event.type not in ("response.output_text.delta", "response.refusal.delta"):
+        delta, content = event.get("delta"), event.get("content_index")
+        if kind not in _TEXTS or not isinstance(delta, str):
             return False
-        self._texts[event.output_index, event.content_index].append(event.delta)
-        return event.output_index not in self._asides
+        if not isinstance(output, int) or not isinstance(content, int):
+            return False
+        self._texts[output, content].append(delta)
+        return output not in self._asides
 
     def written(self) -> str:
         """The answer so far, as it can be shown: without marks, whole or half."""

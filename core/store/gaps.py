@@ -1,8 +1,9 @@
 """What went unanswered in a time, and which pages answers rested on. Reads only.
 
-A question went unanswered where its reply was the fallback, delivered or not, where somebody said that its reply did
-not help, and where somebody asked for people. What Docent was not to answer is no gap: small talk,
-one question too many, one that is too old after an absence, and what the asker stopped.
+A question went unanswered where its reply was the fallback, delivered or not, where somebody said
+that its reply did not help, and where somebody asked for people. What Docent was not to answer is
+no gap: small talk, one question too many, one that is too old after an absence, and what the asker
+stopped.
 
 A time is half open, `since` up to and without `until`, so that reports that follow each other tell
 everything once. What counts is when a question went unanswered, not when it was asked.

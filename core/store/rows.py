@@ -1,6 +1,7 @@
 """Turns as rows: how they are selected, joined with their thread, and read."""
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, Select, Table, and_, bindparam, func, null, or_, select
@@ -114,3 +115,10 @@ async def questions_of_followers(
     for row in await connection.execute(query.order_by(turns.c.id)):
         questions[row.leader].append(row.question)
     return questions
+
+
+async def with_unread(connection: AsyncConnection, turn: Turn) -> Turn:
+    """The turn as its reply names files: those of what is answered together with it, too."""
+    query = select(turns.c.unread).where(turns.c.leader == turn.id).order_by(turns.c.id)
+    more = [name for unread in (await connection.execute(query)).scalars() for name in unread]
+    return replace(turn, unread=(*turn.unread, *more)) if more else turn

@@ -7,7 +7,7 @@ channel's thread. From then on it is posted as every reply is.
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import insert, literal, or_, select, update
+from sqlalchemy import delete, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageId, Root, ThreadId, Turn, TurnId, TurnState
@@ -80,6 +80,11 @@ class Shares:
     async def ended(self, turn: TurnId) -> None:
         """Hear that the answer cannot be shared."""
         await self._set(turn, ended_at=time.time())
+
+    async def take_back(self, turn: TurnId) -> None:
+        """Forget that the answer was to be shared: it may be wanted again."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(shares).where(shares.c.turn_id == turn))
 
     async def settle(self, share: Share, root: Root) -> None:
         """Make the answer that of a turn under `root`: its reply is to be posted there.

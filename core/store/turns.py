@@ -36,6 +36,7 @@ from core.store.rows import (
     questions_of_followers,
     select_turns,
     turn_of,
+    with_unread,
 )
 from core.store.schema import abandoned_runs, threads, turns
 from core.store.standings import Kind
@@ -166,9 +167,10 @@ class Turns:
             return [turn_of(row) for row in await connection.execute(select_turns().where(IS_HEAD))]
 
     async def get(self, turn: TurnId) -> Turn | None:
-        """One turn, or None where there is none of that id."""
+        """One turn, with what of those joined with it is unread; None where there is none."""
         async with self._database.read() as connection:
-            return await one_turn(connection, turns.c.id == turn)
+            found = await one_turn(connection, turns.c.id == turn)
+            return found and await with_unread(connection, found)
 
     async def history(self, before: Turn, limit: int) -> list[Exchange]:
         """The last `limit` answered exchanges of the thread before a turn, oldest first."""

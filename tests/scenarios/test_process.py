@@ -145,6 +145,8 @@ async def test_the_demo_shows_the_main_job_without_any_account_and_reads_nothing
     assert "Sources" in first
     assert "I cannot reply at this time. Reach out to the team on Discord" in first
     assert first.count("\n> ") == 4
+    assert "slow since 09:40 UTC" in first, "the tool is called"
+    assert "the arguments do not fit" in first, "and called with what it does not take"
 
     again = await run(tmp_path, {}, "demo")
     assert "0 added, 0 changed, 0 removed" in again

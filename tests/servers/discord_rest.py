@@ -98,6 +98,9 @@ class Rest:
         """All routes, for an aiohttp application."""
         table: list[tuple[str, str, Handler]] = [
             ("GET", "/users/@me", self._get_me),
+            ("GET", "/users/@me/guilds", self._get_guilds),
+            ("GET", "/users/{user}", self._get_user),
+            ("GET", "/guilds/{guild}/roles", self._get_roles),
             ("POST", "/users/@me/channels", self._open_direct),
             ("GET", "/oauth2/applications/@me", self._get_application),
             ("GET", "/gateway/bot", self._get_gateway),
@@ -132,6 +135,24 @@ class Rest:
 
     async def _get_me(self, request: web.Request, body: Json) -> Answer:
         return Answer(body=self._world.bot.payload())
+
+    async def _get_guilds(self, request: web.Request, body: Json) -> Answer:
+        permissions = str(self._world.permissions)
+        guilds = [guild for guild in self._world.guilds.values() if guild.present]
+        named = [{"id": str(guild.id), "name": "A server"} for guild in guilds]
+        return Answer(body=[guild | {"permissions": permissions} for guild in named])
+
+    async def _get_roles(self, request: web.Request, body: Json) -> Answer:
+        guild = self._world.guilds.get(int(request.match_info["guild"]))
+        if guild is None or not guild.present:
+            raise Refusal(404, 10004, "Unknown Guild")
+        return Answer(body=self._world.guild_payload(guild)["roles"])
+
+    async def _get_user(self, request: web.Request, body: Json) -> Answer:
+        user = self._world.users.get(int(request.match_info["user"]))
+        if user is None:
+            raise Refusal(404, 10013, "Unknown User")
+        return Answer(body=user.payload())
 
     async def _get_application(self, request: web.Request, body: Json) -> Answer:
         flags = 1 << 19 if self._world.content_intent else 0

@@ -126,6 +126,8 @@ class World:
         self.channels: dict[int, Channel] = {}
         self.commands: list[Json] = []
         self.roles: dict[int, str] = {}  #: of the first guild, beside everyone's and the bot's
+        self.unmentionable: set[int] = set()  #: roles that not everybody may mention
+        self.permissions = 0  #: of the bot in each guild, as its list of guilds has them
 
     def snowflake(self, age: float = 0.0) -> int:
         """An id that no other has; it tells when it was made, `age` seconds ago."""
@@ -266,6 +268,8 @@ class World:
         """The message as the bot sees it: without its text, where it may not read that."""
         channel = self.channels[int(message["channel_id"])]
         replied = message.get("referenced_message") or {}
+        if replied:  # which may be hidden, though the message is not
+            message = message | {"referenced_message": self.shown(replied, intent=intent)}
         addressed = str(self.bot.id) in [user["id"] for user in message["mentions"]]
         by_name = str(self.bot.id) in _MENTION.findall(message["content"])
         to_response = replied.get("type") == COMMAND_RESPONSE  # such replies are not exempt
@@ -343,5 +347,6 @@ class World:
 
     def _role(self, number: int, name: str, bits: int, tags: Json | None = None) -> Json:
         shape = {"color": 0, "hoist": False, "position": 0, "managed": bool(tags), "flags": 0}
-        role = {"id": str(number), "name": name, "permissions": str(bits), "mentionable": True}
+        role = {"id": str(number), "name": name, "permissions": str(bits)}
+        role |= {"mentionable": number not in self.unmentionable}
         return role | shape | ({"tags": tags} if tags else {})

@@ -7,6 +7,7 @@ to write the pid and, at the end, how it ended. It ends when nobody holds the ot
 
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -16,7 +17,7 @@ import site
 import socket
 import sys
 import threading
-from typing import Any
+from typing import Any, TextIO
 
 import bots.commands
 from bots import cli
@@ -91,6 +92,9 @@ def become(request: dict[str, Any], files: list[int]) -> None:
     for number, file in enumerate(files[:3]):
         os.dup2(file, number)
     os.closerange(3, 1024)
+    sys.stdin = sys.__stdin__ = opened(0, sys.stdin)
+    sys.stdout = sys.__stdout__ = opened(1, sys.stdout)
+    sys.stderr = sys.__stderr__ = opened(2, sys.stderr)
     os.chdir(request["folder"])
     os.environ.clear()  # noqa: TID251 (this is who sets it)
     os.environ.update(request["environment"])  # noqa: TID251
@@ -98,6 +102,15 @@ def become(request: dict[str, Any], files: list[int]) -> None:
     if path := request["environment"].get("PYTHONPATH"):
         sys.path[:0] = path.split(os.pathsep)
         site.execsitecustomize()
+
+
+def opened(file: int, before: TextIO) -> TextIO:
+    """A file as Python opens it at its start; what it knew of the one before is not of this one."""
+    mode, by_line = ("r", False) if file == 0 else ("w", file == 2)
+    binary = open(file, f"{mode}b", closefd=False)  # noqa: PTH123, SIM115 (it stays open)
+    return io.TextIOWrapper(
+        binary, encoding=before.encoding, errors=before.errors, line_buffering=by_line
+    )
 
 
 def bury(reports: dict[int, int]) -> None:

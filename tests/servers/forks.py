@@ -36,11 +36,14 @@ class _Report(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
-        *numbers, self._heard = self._heard.split(b"\n")
-        for number in numbers:
-            (self.code if self.pid.done() else self.pid).set_result(int(number))
+        if not self.pid.done() and b"\n" in self._heard:
+            self.pid.set_result(int(self._heard.split(b"\n")[0]))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        numbers = self._heard.split()
+        if len(numbers) == 2:
+            self.code.set_result(int(numbers[1]))
+            return
         for awaited in (self.pid, self.code):
             if not awaited.done():
                 awaited.set_exception(RuntimeError("the process that forks others has died"))

@@ -106,6 +106,12 @@ async def answer(stage: Stage) -> None:
     await stage.reply(await REPLIES.answer(stage.turn, ANSWER), "answered")
 
 
+async def confirm(stage: Stage) -> None:
+    """What somebody has to confirm before it is done."""
+    (part,) = stage.platform.render(Reply(text="May I restart the build of `main`?"))
+    await stage.platform.post(stage.post_of(part, (Button.CONFIRM, Button.DENY)))
+
+
 async def fallback(stage: Stage) -> None:
     """A fallback with pages and buttons."""
     await stage.reply(await REPLIES.fallback(stage.turn), "not_answered")
@@ -187,7 +193,7 @@ async def plain(stage: Stage) -> None:
 
 CASES: Mapping[str, Callable[[Stage], Awaitable[None]]] = {
     case.__name__: case
-    for case in (answer, call, draft, fallback, gaps, plain, private, shared, stream)
+    for case in (answer, call, confirm, draft, fallback, gaps, plain, private, shared, stream)
 }
 
 

@@ -3,6 +3,8 @@
 Each stands for one channel; the thread is that of the first question there.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 from servers.discord_server import DiscordServer
@@ -11,6 +13,8 @@ from servers.slack_server import BOT_USER, SlackServer
 from servers.slack_workspace import TEAM
 
 SECONDS = 60.0  #: for everything, on a machine with much to do
+Attachments = Mapping[str, bytes]
+_NO_FILES: Attachments = MappingProxyType({})
 _SLACK_WRITES = ("chat.postMessage", "chat.startStream", "chat.appendStream", "chat.update")
 
 
@@ -42,14 +46,28 @@ class Slack:
     async def ready(self) -> None:
         await self.server.wait_for(lambda: self.server.connections, SECONDS)
 
-    async def ask(self, person: str, text: str) -> None:
-        thread = self.root or None
-        ts = self.server.mention(self.channel, person, text, thread_ts=thread)
+    async def ask(self, person: str, text: str, files: Attachments = _NO_FILES) -> None:
+        thread, shared = self.root or None, self._shared(files)
+        ts = self.server.mention(self.channel, person, text, thread_ts=thread, files=shared)
         self.root = self.root or ts
 
-    async def say(self, person: str, text: str, to: str | None = None) -> None:
+    async def say(
+        self, person: str, text: str, to: str | None = None, files: Attachments = _NO_FILES
+    ) -> None:
         said = f"<@{to}> {text}" if to else text
-        self.server.say(self.channel, person, said, thread_ts=self.root)
+        shared = self._shared(files)
+        self.server.say(self.channel, person, said, thread_ts=self.root, files=shared)
+
+    def _shared(self, files: Attachments) -> list[Json]:
+        return [self.server.files.upload(name, content) for name, content in files.items()]
+
+    def lose_files(self) -> None:
+        """Let all files be gone."""
+        self.server.files.uploads.clear()
+
+    def file_requests(self) -> int:
+        """How often a file was asked for."""
+        return len(self.server.files.requests)
 
     def posted(self) -> list[Json]:
         """The bot's messages in the thread."""
@@ -69,8 +87,24 @@ class Slack:
         await self.server.wait_for(lambda: len(_dressed(self.posted())) >= count, SECONDS)
         return _dressed(self.posted())
 
+    async def ask_in_private(self, person: str, text: str) -> None:
+        """Ask by /ask in the channel, where that is answered in private."""
+        self.server.slash("/ask", text, channel=self.channel, user=person)
+
+    def answers_in_private(self) -> list[str]:
+        """What only the asker sees of answers, each time it was written."""
+        return [one["text"] for one in self.server.whispers if one.get("blocks")]
+
     async def press(self, message: Json, label: str, person: str) -> None:
         self.server.press(self.channel, message, label, user=person)
+
+    async def object_to(self, message: Json, person: str, reason: str) -> None:
+        """Say that a reply did not help, and why."""
+        opened = len(self.server.views)
+        await self.press(message, "Not helpful", person)
+        await self.server.wait_for(lambda: len(self.server.views) > opened, SECONDS)
+        sent = self.server.submit(self.server.views[-1], reason, user=person)
+        await self.server.wait_for(lambda: sent.done.is_set(), SECONDS)
 
     async def told(self, words: str) -> None:
         """Wait until somebody is told something that nobody else sees."""
@@ -114,6 +148,7 @@ class Discord:
         self.alice, self.bob = server.world.user("alice"), server.world.user("bob")
         self.thread: Channel | None = None
         self._presses: list[Any] = []
+        self._asked: list[Any] = []
 
     @property
     def guild(self) -> str:
@@ -127,19 +162,36 @@ class Discord:
         return type(self)(self.server, self.server.world.channel(name))
 
     async def ready(self) -> None:
-        await self.server.wait_for(lambda: self.server.world.commands, SECONDS)
+        """Wait until there is a session. One whose socket broke counts, too."""
+        world, gateway = self.server.world, self.server.gateway
+        await self.server.wait_for(lambda: world.commands and gateway.sessions, SECONDS)
 
-    async def ask(self, person: User, text: str) -> None:
-        message = await self.server.mention(self.thread or self.channel, person, text)
+    async def ask(self, person: User, text: str, files: Attachments = _NO_FILES) -> None:
+        place, shared = self.thread or self.channel, self._shared(files)
+        message = await self.server.mention(place, person, text, attachments=shared)
         if self.thread is None:
             self.thread = await self.server.wait_for(
                 lambda: self.server.thread_under(message), SECONDS
             )
 
-    async def say(self, person: User, text: str, to: User | None = None) -> Json:
+    async def say(
+        self, person: User, text: str, to: User | None = None, files: Attachments = _NO_FILES
+    ) -> Json:
         assert self.thread is not None
         said = f"<@{to.id}> {text}" if to else text
-        return await self.server.say(self.thread, person, said)
+        return await self.server.say(self.thread, person, said, attachments=self._shared(files))
+
+    def _shared(self, files: Attachments) -> list[Json]:
+        attach = self.server.world.files.attach
+        return [attach(name, content) for name, content in files.items()]
+
+    def lose_files(self) -> None:
+        """Let all files be gone."""
+        self.server.world.files.uploads.clear()
+
+    def file_requests(self) -> int:
+        """How often a file was asked for."""
+        return len(self.server.world.files.requests)
 
     def posted(self) -> list[Json]:
         return self.server.posted(self.thread) if self.thread else []
@@ -155,8 +207,20 @@ class Discord:
         await self.server.wait_for(lambda: len(_dressed(self.posted())) >= count, SECONDS)
         return _dressed(self.posted())
 
+    async def ask_in_private(self, person: User, text: str) -> None:
+        self._asked.append(await self.server.slash("ask", person, self.channel, {"question": text}))
+
+    def answers_in_private(self) -> list[str]:
+        return [text for asked in self._asked if asked.ephemeral for text in asked.texts]
+
     async def press(self, message: Json, label: str, person: User) -> None:
         self._presses.append(await self.server.press(message, label, person))
+
+    async def object_to(self, message: Json, person: User, reason: str) -> None:
+        pressed = await self.server.press(message, "Not helpful", person)
+        await self.server.wait_for(lambda: pressed.modal, SECONDS)
+        sent = await self.server.submit(pressed, reason, person)
+        await self.server.wait_for(lambda: sent.texts, SECONDS)
 
     async def told(self, words: str) -> None:
         await self.server.wait_for(

@@ -263,6 +263,14 @@ class Methods:
         shape = {"id": user, "team_id": TEAM, "is_bot": user == BOT_USER, **guest}
         return {"user": shape | self.workspace.profiles.get(user, {})}
 
+    def list_groups(self, args: Mapping[str, Any]) -> Json:
+        if "usergroups:read" not in self.scopes:
+            raise SlackError("missing_scope", needed="usergroups:read")
+        groups = self.workspace.groups.items()
+        listed = [{"id": name, "date_delete": 0 if used else 1} for name, used in groups]
+        wants_all = str(args.get("include_disabled", "")).lower() in ("true", "1")
+        return {"usergroups": [one for one in listed if wants_all or not one["date_delete"]]}
+
     def _readable(self, channel_id: str) -> Channel:
         channel = self.workspace.visible(channel_id)
         slack_pages.need(self.scopes, channel.kind, "history")
@@ -339,6 +347,7 @@ METHODS = {
     "reactions.add": Method(run=Methods.add_reaction, needs=("channel", "name", "timestamp")),
     "files.info": Method(run=Methods.files_info, needs=("file",)),
     "users.info": Method(run=Methods.user_info, needs=("user",)),
+    "usergroups.list": Method(run=Methods.list_groups, knows=("include_disabled",)),
 }
 
 

@@ -79,6 +79,7 @@ class Workspace:
         self.users = {BOT_USER}
         #: What users.info says of people beyond the usual: guests, members of other workspaces.
         self.profiles: dict[str, Json] = {}
+        self.groups: dict[str, bool] = {}  #: user groups, and whether they are in use
         self.shared: set[str] = set()  #: channels that another organisation is in, too
         self._numbers = itertools.count(1)
         self.add_channel("C0GENERAL")

@@ -1,0 +1,106 @@
+"""How the OpenAI SDK's requests reach the network: over aiohttp, which takes a third of the time.
+
+The SDK's own way costs more than all else about a look at a run. Errors leave here as those of the
+SDK's HTTP library, which it expects, with their causes.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import httpx2
+from yarl import URL
+
+CONNECTIONS = 1_000  # at once, as the SDK has it
+IDLE_SECONDS = 5.0  # a connection that was idle for longer is not used again: it may be closed
+
+
+class AiohttpTransport(httpx2.AsyncBaseTransport):
+    """Sends requests over one aiohttp session, each once."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        """`tls` is for addresses that begin with https."""
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None  # made while the event loop runs
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request; its response is read by whoever takes it. Raises as httpx2 does."""
+        session = self._session = self._session or self._open()
+        body = await request.aread()
+        with _translated():
+            response = await session.request(
+                request.method,
+                # A name and password in it are in a header by now.
+                URL(str(request.url), encoded=True).with_user(None),
+                headers=request.headers.multi_items(),
+                data=body or None,
+                allow_redirects=False,
+                timeout=_timeout(request),
+            )
+        return httpx2.Response(
+            response.status,
+            headers=list(response.raw_headers),
+            stream=_Body(response),
+            request=request,
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    async def aclose(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        tls = True if self._tls is None else self._tls
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=tls, limit=CONNECTIONS, keepalive_timeout=IDLE_SECONDS
+            ),
+            # Both are the SDK's: it unpacks what it asked to be packed, and keeps no cookies.
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        # Else it sends what it takes for harmless a second time by itself.
+        session._retry_connection = False
+        return session
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _translated():
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+
+    async def aclose(self) -> None:
+        self._response.close()  # one that was read to its end has given its connection back
+
+
+def _timeout(request: httpx2.Request) -> aiohttp.ClientTimeout:
+    limits = request.extensions.get("timeout", {})
+    return aiohttp.ClientTimeout(
+        total=None,
+        connect=limits.get("pool"),
+        sock_connect=limits.get("connect"),
+        sock_read=limits.get("read"),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Let out only errors of httpx2, with the cause that tells most."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise httpx2.ConnectTimeout("no connection in time") from error
+    except TimeoutError as error:
+        raise httpx2.ReadTimeout("no reply in time") from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise httpx2.ConnectError("no connection") from error.certificate_error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx2.ConnectError("no connection") from error.os_error
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: of an odd reply
+        raise httpx2.ReadError("the connection broke") from error
