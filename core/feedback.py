@@ -107,12 +107,15 @@ class Presses:
         question = await self.store.turns.question(turn.id)
         if question is None:
             return Pressed(said=FORGOTTEN)
+        files = tuple(kept.file for kept in await self.store.attachments.of(turn))
         mention = Mention(
             thread=turn.thread,
             channel=press.channel,
             message=press.message,
             author=turn.author,
-            text=question or CALLED_IN,  # to what was said before, which is in the conversation
+            # To what was said before, which is in the conversation, where it asked nothing itself.
+            text=question or ("" if files else CALLED_IN),
+            files=files,
             at=press.at,
         )
         return Pressed(said=AT_IT if await self.take(mention) else ASKED_BEFORE)

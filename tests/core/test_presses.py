@@ -27,8 +27,9 @@ from core.errors import PlatformRefused, PlatformUnreachable, ThreadGone
 from core.humans import Humans, everywhere
 from core.press import Press, Pressed
 from core.store import Store
+from servers.attached_files import attached
 from servers.loop_rig import Bench
-from servers.mentions import remark
+from servers.mentions import mention, remark
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
 ASKER, OTHER, ADMIN = "U1", "U2", "U9"
@@ -260,6 +261,17 @@ async def test_what_was_asked_in_several_messages_is_asked_again_as_a_whole(stor
         await made.desk.press(press(mention, Button.AGAIN, user=ASKER))
         await made.idle()
         assert (await made.turn(3)).question == "One?\n\nTwo?"
+
+
+async def test_a_question_is_asked_again_with_its_files(store: Store) -> None:
+    async with bench(store) as (made, _, _):
+        question = replace(mention("What is this?", author=ASKER), files=(attached("a.log"),))
+        await made.desk.take(question)
+        await made.idle()
+        await made.desk.press(press(question, Button.AGAIN, user=ASKER))
+        await made.idle()
+        (kept,) = await store.attachments.of(await made.turn(2))
+        assert kept.file == attached("a.log")
 
 
 async def test_a_question_that_was_forgotten_cannot_be_asked_again(store: Store) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from servers.discord_server import DiscordServer
 from servers.docent_rig import DocentProcess, settings_for, write_docs
 from servers.openai_server import OpenAIServer
+from servers.people import Discord, Slack
 from servers.slack_server import SlackServer
 
 ADMIN = "U0ADMIN"
@@ -60,6 +62,22 @@ def slack_values(common_values: dict[str, str], slack: SlackServer) -> dict[str,
 @pytest.fixture
 def discord_values(common_values: dict[str, str], discord: DiscordServer) -> dict[str, str]:
     return {**common_values, **settings_for(discord)}
+
+
+@pytest.fixture(params=["slack", "discord"])
+def people(request: pytest.FixtureRequest, slack: SlackServer, discord: DiscordServer) -> Any:
+    """People on a platform; a test that asks for them runs on each."""
+    discord.world.content_intent = True
+    return Slack(slack) if request.param == "slack" else Discord(discord)
+
+
+@pytest.fixture
+def people_values(
+    people: Any, slack_values: dict[str, str], discord_values: dict[str, str]
+) -> dict[str, str]:
+    """Settings of a Docent on their platform, which may read all that they say."""
+    given = slack_values if isinstance(people, Slack) else discord_values
+    return {**given, "DISCORD_MESSAGE_CONTENT": "true"}
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ from servers.discord_world import Channel, Json
 from servers.docent_rig import docent_running
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
-from servers.slack_faults import api_error
 from servers.slack_server import SlackServer
 
 SECONDS = 60  #: for everything, on a machine with much to do
@@ -109,7 +108,7 @@ async def test_ask_a_human_in_slack_tags_people_once_tells_the_team_and_makes_do
 async def test_stop_in_slack_ends_an_answer_that_is_shown_by_editing(
     slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer
 ) -> None:
-    slack.fail("chat.startStream", api_error("feature_not_enabled"))
+    slack.streams.refusal = "feature_not_enabled"
     async with docent_running({**slack_values, "STREAMING": "true"}) as docent:
         await slack.wait_for(lambda: slack.connections, SECONDS)
         openai.script(SLOW)
@@ -125,6 +124,26 @@ async def test_stop_in_slack_ends_an_answer_that_is_shown_by_editing(
         assert turn.outcome == "stopped"
         cancelled = f"/responses/{turn.run}/cancel"
         await openai.wait_for("POST", cancelled)
+
+
+async def test_stop_in_slack_ends_an_answer_that_slack_streams(
+    slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer
+) -> None:
+    async with docent_running({**slack_values, "STREAMING": "true"}) as docent:
+        await slack.wait_for(lambda: slack.connections, SECONDS)
+        openai.script(SLOW)
+        root = slack.mention(CHANNEL, ASKER, QUESTION)
+        (draft,) = await slack_replies(slack, root, 1)
+        assert slack.streams.is_open(draft["ts"])
+        slack.press(CHANNEL, draft, "Stop", user=ASKER)
+        await slack.wait_for(lambda: "Stopped." in draft["text"], SECONDS)
+        assert draft["text"].startswith("The token expires")
+        assert "Helpful" in str(draft["blocks"])
+        assert "docent:stop" not in str(draft["blocks"])
+        turn = await docent.store.turns.get(TurnId(1))
+        assert turn is not None
+        assert turn.outcome == "stopped"
+        await openai.wait_for("POST", f"/responses/{turn.run}/cancel")
 
 
 async def test_without_people_there_is_no_button_for_them_in_slack(
@@ -190,16 +209,21 @@ async def test_an_answer_on_discord_is_judged_with_a_reason_also_after_a_restart
         assert await docent.store.feedback.of(TurnId(1)) == {str(bob.id): verdict}
 
 
-async def test_a_fallback_on_discord_is_asked_again_by_its_asker_alone(
+async def test_a_fallback_on_discord_is_judged_and_asked_again_by_its_asker_alone(
     discord_values: dict[str, str], discord: DiscordServer, openai: OpenAIServer
 ) -> None:
     bob = discord.world.user("bob")
-    async with docent_running(discord_values):
+    async with docent_running(discord_values) as docent:
         await discord.wait_for(lambda: discord.world.commands, SECONDS)
         openai.script(Script(statuses=["failed"], error_code="invalid_prompt"))
         message, thread = await asked(discord)
         alice = discord.world.users[int(message["author"]["id"])]
         (fallback,) = await discord_replies(discord, thread, 1)
+        assert "cannot reply at this time" in fallback["content"]
+        judged = await discord.press(fallback, "Helpful", bob)
+        await discord.wait_for(lambda: "Thank you" in str(judged.texts), SECONDS)
+        assert await docent.store.feedback.of(TurnId(1)) == {str(bob.id): ("helpful", "")}
+
         refused = await discord.press(fallback, "Try again", bob)
         await discord.wait_for(lambda: "Only the person" in str(refused.texts), SECONDS)
         for _ in range(2):
@@ -209,7 +233,7 @@ async def test_a_fallback_on_discord_is_asked_again_by_its_asker_alone(
         assert len(openai.sent("POST", "/responses")) == 2
 
 
-async def test_ask_a_human_on_discord_tags_people_once_and_tells_the_team(
+async def test_ask_a_human_on_discord_tags_people_once_tells_the_team_and_makes_docent_quiet(
     discord_values: dict[str, str], discord: DiscordServer
 ) -> None:
     team, carol, bob = (
@@ -217,8 +241,10 @@ async def test_ask_a_human_on_discord_tags_people_once_and_tells_the_team(
         discord.world.user("carol"),
         discord.world.user("bob"),
     )
+    discord.world.content_intent = True
     people = {"HUMANS": f"&77, {carol.id}", "TEAM_CHANNEL": f"discord:{team.id}"}
-    async with docent_running({**discord_values, **people, "ENGINE": "local"}):
+    values = {**discord_values, **people, "ENGINE": "local", "DISCORD_MESSAGE_CONTENT": "true"}
+    async with docent_running(values) as docent:
         await discord.wait_for(lambda: discord.world.commands, SECONDS)
         message, thread = await asked(discord)
         (reply,) = await discord_replies(discord, thread, 1)
@@ -228,6 +254,14 @@ async def test_ask_a_human_on_discord_tags_people_once_and_tells_the_team(
         assert f"/{message['channel_id']}/{message['id']}\n> {QUESTION}" in plea["content"]
         tags = [one for one in discord.posted(thread) if "<@&77>" in one["content"]]
         assert [[user["id"] for user in tag["mentions"]] for tag in tags] == [[str(carol.id)]]
+
+        # It is quiet now: a follow-up of the asker is let be, a mention is answered.
+        alice = discord.world.users[int(message["author"]["id"])]
+        await discord.say(thread, alice, "And a refresh token?")
+        await discord.mention(thread, alice, QUESTION)
+        await discord_replies(discord, thread, 2)
+        asked_for = [await docent.store.turns.get(TurnId(number)) for number in (1, 2, 3)]
+        assert [turn.question for turn in asked_for if turn] == [QUESTION, QUESTION]
 
 
 async def test_stop_on_discord_ends_an_answer_that_is_being_written(

@@ -6,17 +6,22 @@ from typing import Any
 import pytest
 
 from bots.slack_bot.talk import label
-from core.domain import ThreadRef
+from core.store import migrate_database
 from servers.discord_server import DiscordServer
 from servers.docent_rig import BASE_URL, DocentProcess, docent_running, write_docs
-from servers.openai_runs import Script
+from servers.openai_runs import Pace, Script
 from servers.openai_server import OpenAIServer
+from servers.people import SECONDS, Discord, Slack, buttons_of
 from servers.slack_server import SlackServer
 
-GENERAL, GERMAN, OPS = "C0GENERAL", "C0GERMAN", "C0OPS"
 ALICE, BOB = "U0ALICE", "U0BOB"
+GENERAL, OPS = "C0GENERAL", "C0OPS"
+QUESTION = "When does an access token expire?"
 INTERNAL = {"rockets.md": "# Rockets\n\nThe rocket launch code is 4711.\n"}
 INTERNAL_URL = "https://wiki.example.com/"
+
+#: For tests that are not about the database.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -49,147 +54,159 @@ async def slack_reply(slack: SlackServer, channel: str, root: str, count: int = 
 # --- what holds in a channel ----------------------------------------------------------------------
 
 
-async def test_a_slack_channel_has_its_own_sources_language_and_instructions(
-    slack_values: dict[str, str],
-    slack: SlackServer,
-    openai: OpenAIServer,
-    two_sources: str,
-    tmp_path: Path,
+@pytest.fixture
+def values(people_values: dict[str, str], two_sources: str, tmp_path: Path) -> dict[str, str]:
+    """Settings with two sources and a file for the channels; `write` fills it."""
+    file = {"CHANNELS_FILE": str(tmp_path / "docent.toml")}
+    return {**people_values, **file, "DOCS_SOURCES": two_sources}
+
+
+def write(values: dict[str, str], text: str) -> None:
+    Path(values["CHANNELS_FILE"]).write_text(text, encoding="utf-8")
+
+
+@on_sqlite
+async def test_a_channel_has_its_own_sources_language_and_instructions(
+    people: Any, values: dict[str, str], openai: OpenAIServer
 ) -> None:
-    slack.workspace.add_channel(GERMAN)
-    file = tmp_path / "docent.toml"
-    file.write_text(f"""
-        [channels."slack:{GERMAN}"]
+    german = people.elsewhere("german")
+    write(
+        values,
+        f"""
+        [channels."{german.place}"]
         sources = ["{BASE_URL}"]
         language = "German"
         instructions = "Explain terms."
-    """)
-    values = {**slack_values, "DOCS_SOURCES": two_sources, "CHANNELS_FILE": str(file)}
+        """,
+    )
     async with docent_running(values):
-        await slack.wait_for(lambda: slack.connections, 60)
-        everywhere = slack.mention(GENERAL, ALICE, "What is the rocket launch code?")
-        assert "4711" in await slack_reply(slack, GENERAL, everywhere)
-        root = slack.mention(GERMAN, ALICE, "What is the rocket launch code?")
-        reply = await slack_reply(slack, GERMAN, root)
+        await people.ready()
+        await people.ask(people.alice, "What is the rocket launch code?")
+        assert "4711" in (await people.replied(1))[0]
+        await german.ask(german.alice, "What is the rocket launch code?")
+        (reply,) = await german.replied(1)
         assert "4711" not in reply
         assert INTERNAL_URL not in reply  # nor among the pages that may help
-        slack.mention(GERMAN, ALICE, "When does an access token expire?", thread_ts=root)
-        assert "ninety days" in await slack_reply(slack, GERMAN, root, 2)
-    general, german, _ = asked(openai)
-    assert "German" not in general["instructions"]
-    assert german["instructions"].count("German") == 1
-    assert "Explain terms." in german["instructions"]
+        await german.ask(german.alice, QUESTION)
+        assert "ninety days" in (await german.replied(2))[1]
+    first, *others = asked(openai)
+    assert "German" not in first["instructions"]
+    assert [one["instructions"].count("German") for one in others] == [1, 1]
+    assert ["Explain terms." in one["instructions"] for one in others] == [True, True]
 
 
-async def test_a_discord_thread_has_what_its_channel_has_also_with_the_local_engine(
-    discord_values: dict[str, str], discord: DiscordServer, two_sources: str, tmp_path: Path
+@on_sqlite
+async def test_what_a_guild_has_holds_in_its_channels_unless_they_say_otherwise(
+    people: Any, values: dict[str, str]
 ) -> None:
-    world = discord.world
-    public, private, alice = world.channel("public"), world.channel("private"), world.user("alice")
-    file = tmp_path / "docent.toml"
-    file.write_text(f"""
-        [guilds."discord:{world.guild}"]
+    colleagues = people.elsewhere("private")
+    write(
+        values,
+        f"""
+        [guilds."{people.guild}"]
         sources = ["{BASE_URL}"]
-        [channels."discord:{private.id}"]
+        [channels."{colleagues.place}"]
         sources = []
-    """)
-    values = {**discord_values, "DOCS_SOURCES": two_sources, "CHANNELS_FILE": str(file)}
+        """,
+    )
     async with docent_running({**values, "ENGINE": "local"}):
-        await discord.wait_for(lambda: world.commands, 60)
-        for channel, knows in ((public, False), (private, True)):
-            message = await discord.mention(channel, alice, "When does an access token expire?")
-            thread = await discord.wait_for(lambda m=message: discord.thread_under(m), 60)
-            await discord.wait_for(lambda t=thread: len(discord.posted(t)) == 1, 60)
-            await discord.mention(thread, alice, "What is the rocket launch code?")
-            await discord.wait_for(lambda t=thread: len(discord.posted(t)) == 2, 60)
-            first, second = [str(post["content"]) for post in discord.posted(thread)]
-            assert "ninety days" in first
-            assert ("4711" in second) == knows
-            assert (INTERNAL_URL in second) == knows
+        await people.ready()
+        for place, knows in ((people, False), (colleagues, True)):
+            await place.ask(place.alice, QUESTION)
+            assert "ninety days" in (await place.replied(1))[0]
+            await place.ask(place.alice, "What is the rocket launch code?")
+            reply = (await place.replied(2))[1]
+            assert ("4711" in reply, INTERNAL_URL in reply) == (knows, knows)
 
 
-async def test_a_slack_channel_has_its_own_follow_ups(
-    slack_values: dict[str, str], slack: SlackServer, tmp_path: Path
-) -> None:
-    slack.workspace.add_channel(GERMAN)
-    file = tmp_path / "docent.toml"
-    file.write_text(f"""
-        [channels."slack:{GERMAN}"]
-        follow_ups = "mention"
-    """)
-    async with docent_running({**slack_values, "CHANNELS_FILE": str(file)}):
-        await slack.wait_for(lambda: slack.connections, 60)
-        roots = {}
-        for channel in (GERMAN, GENERAL):
-            roots[channel] = slack.mention(channel, ALICE, "When does an access token expire?")
-            await slack_reply(slack, channel, roots[channel])
-        for channel in (GERMAN, GENERAL):
-            slack.say(channel, ALICE, "How do I renew it?", thread_ts=roots[channel])
-        await slack_reply(slack, GENERAL, roots[GENERAL], 2)
+@on_sqlite
+async def test_a_channel_has_its_own_follow_ups(people: Any, values: dict[str, str]) -> None:
+    strict = people.elsewhere("strict")
+    write(values, f'[channels."{strict.place}"]\nfollow_ups = "mention"\n')
+    async with docent_running({**values, "ENGINE": "local"}):
+        await people.ready()
+        for place in (strict, people):
+            await place.ask(place.alice, QUESTION)
+            await place.replied(1)
+            await place.say(place.alice, "How do I renew it?")
+        await people.replied(2)
         # The mention is behind what was said without one: that would have been answered first.
-        slack.mention(GERMAN, ALICE, "How do I renew it?", thread_ts=roots[GERMAN])
-        await slack_reply(slack, GERMAN, roots[GERMAN], 2)
-    assert len([m for m in slack.thread(GERMAN, roots[GERMAN]) if "bot_id" in m]) == 2
+        await strict.heard_all()
+        await strict.ask(strict.alice, "thanks")
+        assert (await strict.replied(2))[1] == "You're welcome!"
 
 
-async def test_a_slack_channel_may_have_its_answers_in_one_piece(
-    slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer, tmp_path: Path
+@on_sqlite
+async def test_a_channel_may_have_its_answers_in_one_piece(
+    people: Any, values: dict[str, str], openai: OpenAIServer
 ) -> None:
-    slack.workspace.add_channel(GERMAN)
-    file = tmp_path / "docent.toml"
-    file.write_text(f'[channels."slack:{GERMAN}"]\nstreaming = false\n')
-    text = "An answer of " + "many " * 20 + "words."
-    openai.script(*[Script(statuses=["queued", "completed"], text=text, word_seconds=0.05)] * 2)
-    values = {**slack_values, "CHANNELS_FILE": str(file), "STREAMING": "true"}
-    async with docent_running(values):
-        await slack.wait_for(lambda: slack.connections, 60)
-        for channel in (GERMAN, GENERAL):
-            root = slack.mention(channel, ALICE, "When does an access token expire?")
-            await slack.wait_for(
-                lambda c=channel, r=root: any("words." in m["text"] for m in slack.thread(c, r)), 60
-            )
-    streamed = {str(call["channel"]) for call in slack.calls_of("chat.startStream")}
-    assert streamed == {GENERAL}
+    whole = people.elsewhere("whole")
+    write(values, f'[channels."{whole.place}"]\nstreaming = false\n')
+    said = "An answer of " + "many " * 20 + "words."
+    paces = [Pace(10), Pace(10)]
+    openai.script(*[Script(statuses=["queued", "completed"], text=said, pace=p) for p in paces])
+    async with docent_running({**values, "STREAMING": "true"}):
+        await people.ready()
+        await whole.ask(whole.alice, QUESTION)
+        await openai.wait_for("POST", "/responses")
+        await people.ask(people.alice, QUESTION)
+        (grows,) = await people.replied(1)
+        assert "words." not in grows
+        # Begun before, and with as many words: those would have been seen by now.
+        assert whole.replies() == []
+        for pace in paces:
+            pace.finish()
+        await people.dressed(1)
+        await whole.dressed(1)
+    assert whole.writes() == 1
+    assert people.writes() > 1
 
 
+@on_sqlite
 async def test_a_channel_has_its_own_people_and_team_channel(
-    discord_values: dict[str, str], discord: DiscordServer, tmp_path: Path
+    people: Any, values: dict[str, str]
 ) -> None:
-    channel, other = discord.world.channel("help"), discord.world.channel("other")
-    file = tmp_path / "docent.toml"
-    file.write_text(f"""
-        [channels."discord:{channel.id}"]
-        humans = ["discord:&5", "discord:6"]
-        team_channel = "discord:7"
-    """)
-    values = {
-        **discord_values,
-        "CHANNELS_FILE": str(file),
-        "HUMANS": "discord:8",
-        "ENGINE": "local",
-    }
-    async with docent_running(values) as docent:
-        here = ThreadRef(platform="discord", tenant="1", key=f"{channel.id}/99")
-        there = ThreadRef(platform="discord", tenant="1", key=f"{other.id}/98")
-        humans = docent.calling.humans
-        assert (humans.people_for(here), humans.team_channel_for(here)) == (
-            ("&5", "6"),
-            "discord:7",
-        )
-        assert (humans.people_for(there), humans.team_channel_for(there)) == (("8",), None)
+    ours, team, nobody = (people.elsewhere(name) for name in ("ours", "team", "nobody"))
+    humans = ", ".join(f'"{one}"' for one in people.humans)
+    write(
+        values,
+        f"""
+        [channels."{ours.place}"]
+        humans = [{humans}]
+        team_channel = "{team.place}"
+        [channels."{nobody.place}"]
+        humans = []
+        """,
+    )
+    everywhere = people.humans[1]
+    async with docent_running({**values, "ENGINE": "local", "HUMANS": everywhere}):
+        await people.ready()
+        for place in (people, ours, nobody):
+            await place.ask(place.alice, QUESTION)
+            (reply,) = await place.dressed(1)
+            assert ("Ask a human" in buttons_of(reply)) == (place is not nobody)
+            if place is not nobody:
+                await place.press(reply, "Ask a human", place.bob)
+        tags = [(await place.replied(2))[1] for place in (ours, people)]
+        assert tags[0].startswith(f"{people.tags} can you help")
+        assert tags[1].startswith(f"{people.tags.split()[1]} can you help")
+        (plea,) = await people.server.wait_for(team.texts, SECONDS)
+        assert plea.endswith(f"&gt; {QUESTION}" if people.name == "slack" else f"> {QUESTION}")
+    assert len(ours.replies()) == len(people.replies()) == 2
+    assert team.texts() == [plea]  # nobody told them of the other channel's question
 
 
+@on_sqlite
 async def test_a_file_that_is_wrong_keeps_docent_from_starting_and_the_doctor_says_why(
-    slack_values: dict[str, str], tmp_path: Path, sqlite_url: str
+    slack_values: dict[str, str], tmp_path: Path
 ) -> None:
-    values = {**slack_values, "DATABASE_URL": sqlite_url}
+    values = slack_values
     (tmp_path / "docent.toml").write_text("""
         [defaults]
         sources = ["https://nowhere.example/"]
         langauge = "German"
     """)
-    migrate = await DocentProcess.start(tmp_path, values, "migrate")
-    assert (await migrate.end())[0] == 0
+    await migrate_database(values["DATABASE_URL"])
     for command in ("run", "doctor"):
         process = await DocentProcess.start(tmp_path, values, command)
         code, output, errors = await process.end()
@@ -200,43 +217,54 @@ async def test_a_file_that_is_wrong_keeps_docent_from_starting_and_the_doctor_sa
         assert "Traceback" not in errors
 
 
+@on_sqlite
 async def test_sighup_has_the_file_read_again_and_a_broken_one_changes_nothing(
     slack_values: dict[str, str],
+    discord_values: dict[str, str],
     slack: SlackServer,
+    discord: DiscordServer,
     openai: OpenAIServer,
     tmp_path: Path,
-    sqlite_url: str,
 ) -> None:
+    """One process, which serves both platforms."""
     slack.workspace.add_channel(OPS)
-    values = {**slack_values, "DATABASE_URL": sqlite_url, "OPS_CHANNEL": f"slack:{OPS}"}
-    file = tmp_path / "docent.toml"
-    file.write_text('[defaults]\nlanguage = "German"\n')
-    migrate = await DocentProcess.start(tmp_path, values, "migrate")
-    assert (await migrate.end())[0] == 0
+    everybody = (Slack(slack), Discord(discord))
+    values = {**discord_values, **slack_values, "OPS_CHANNEL": f"slack:{OPS}"}
+    values["CHANNELS_FILE"] = str(tmp_path / "docent.toml")
+    await migrate_database(values["DATABASE_URL"])
+
+    def speak(*languages: str) -> str:
+        places = zip(everybody, languages, strict=True)
+        return "".join(f'[channels."{one.place}"]\nlanguage = {what}\n' for one, what in places)
+
+    write(values, speak('"German"', '"French"'))
     process = await DocentProcess.start(tmp_path, values, "run")
-    await slack.wait_for(lambda: slack.connections, 60)
+    for people in everybody:
+        await people.ready()
 
-    async def language() -> str:
-        root = slack.mention(GENERAL, ALICE, "When does an access token expire?")
-        await slack_reply(slack, GENERAL, root)
-        said = asked(openai)[-1]["instructions"]
-        return "German" if "German" in said else "French" if "French" in said else "any"
+    async def languages() -> list[str]:
+        for people in everybody:
+            count = len(people.replies())
+            await people.ask(people.alice, QUESTION)
+            await people.replied(count + 1)
+        said = [one["instructions"] for one in asked(openai)[-2:]]
+        return [next(one for one in ("German", "French", "Dutch") if one in text) for text in said]
 
-    assert await language() == "German"
-    file.write_text("[defaults]\nlanguage = 5\n")
+    assert await languages() == ["German", "French"]
+    write(values, speak('"Dutch"', "5"))
     process.hang_up()
     alerts = slack.workspace.channels[OPS].messages
     await slack.wait_for(lambda: alerts, 60)
     assert "what was read before still holds" in alerts[0]["text"]
     assert "docent.toml" in alerts[0]["text"]
-    assert await language() == "German"
+    assert await languages() == ["German", "French"]
 
-    file.write_text('[defaults]\nlanguage = "French"\n')
+    write(values, speak('"Dutch"', '"German"'))
     process.hang_up()
     for _ in range(10):  # the signal and a question are two ways: either may come first
-        if (now := await language()) == "French":
+        if (now := await languages()) == ["Dutch", "German"]:
             break
-    assert now == "French"
+    assert now == ["Dutch", "German"]
     process.terminate()
     code, _, errors = await process.end()
     assert code == 0, errors

@@ -9,8 +9,8 @@ QUESTION = "When does an access token expire?"
 
 async def answered(discord: DiscordServer, question: Json) -> Channel:
     """Wait for the answer to a question in a channel; its thread."""
-    thread = await discord.wait_for(lambda: discord.thread_under(question), 15)
-    await discord.wait_for(lambda: discord.posted(thread), 15)
+    thread = await discord.wait_for(lambda: discord.thread_under(question))
+    await discord.wait_for(lambda: discord.posted(thread))
     return thread
 
 
@@ -20,11 +20,11 @@ async def test_what_was_asked_while_nobody_was_there_is_answered_once(
     world, asker = discord.world, discord.world.user("alice")
     channel, direct = world.channel("help"), world.direct(asker)
     async with docent_running(discord_values):
-        await discord.wait_for(lambda: discord.gateway.sessions, 15)
+        await discord.wait_for(lambda: discord.gateway.sessions)
         before = await discord.mention(channel, asker, QUESTION)
         thread = await answered(discord, before)
         await discord.dm(asker, QUESTION)
-        await discord.wait_for(lambda: discord.posted(direct), 15)
+        await discord.wait_for(lambda: discord.posted(direct))
 
     in_channel = await discord.mention(channel, asker, QUESTION)
     await discord.mention(thread, asker, QUESTION)
@@ -35,7 +35,7 @@ async def test_what_was_asked_while_nobody_was_there_is_answered_once(
         async with docent_running(discord_values):
             await answered(discord, in_channel)
             for place in (thread, direct):
-                await discord.wait_for(lambda at=place: len(discord.posted(at)) >= 2, 15)
+                await discord.wait_for(lambda at=place: len(discord.posted(at)) >= 2)
 
     assert [len(discord.posted(place)) for place in (thread, direct)] == [2, 2]
     assert len(discord.posted(await answered(discord, in_channel))) == 1
@@ -48,7 +48,7 @@ async def test_what_was_asked_while_the_session_was_invalid_is_answered_once(
     asker, channel = discord.world.user("alice"), discord.world.channel("help")
     discord.gateway.deliver_twice = True
     async with docent_running(discord_values):
-        await discord.wait_for(lambda: discord.gateway.sessions, 15)
+        await discord.wait_for(lambda: discord.gateway.sessions)
         await answered(discord, await discord.mention(channel, asker, QUESTION))
         await discord.gateway.invalidate_sessions()
         unheard = await discord.mention(channel, asker, QUESTION)

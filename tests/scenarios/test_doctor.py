@@ -9,6 +9,7 @@ import psycopg
 from core.store import migrate_database
 from servers.docent_rig import DocentProcess, settings_for, write_docs
 from servers.openai_server import OpenAIServer
+from servers.slack_server import SlackServer
 
 CHANNELS = ("TEAM_CHANNEL", "OPS_CHANNEL", "DIGEST_CHANNEL")
 
@@ -74,3 +75,40 @@ async def test_pages_that_a_new_engine_has_not_got_are_to_be_mended(tmp_path: Pa
         code, found = await findings(tmp_path, values)
         assert code == 0
         assert found["database"].startswith("ok")
+
+
+async def test_those_who_are_called_and_their_channels_are_looked_at(
+    slack_values: dict[str, str], slack: SlackServer, database_url: str, tmp_path: Path
+) -> None:
+    await migrate_database(database_url)
+    slack.workspace.users.add("U0CAROL")
+    slack.workspace.add_channel("C0TEAM")
+    (tmp_path / "docent.toml").write_text(
+        "[channels.'slack:C0GENERAL']\nhumans = ['slack:U0NEVER']\nteam_channel = 'slack:C0TEAM'\n"
+        "[channels.'slack:C0OTHER']\nteam_channel = 'slack:C0NOWHERE'\n"
+    )
+    code, found = await findings(tmp_path, {**slack_values, "HUMANS": "slack:U0CAROL"})
+    assert code == 1
+    assert found["humans"].startswith("MEND")
+    assert "nobody with the id U0NEVER" in found["humans"]
+    assert "CAROL" not in found["humans"]
+    assert found["channels"].startswith("MEND")
+    assert "docent.toml has the team_channel slack:C0NOWHERE: " in found["channels"]
+    assert "C0TEAM" not in found["channels"]
+
+    slack.workspace.users.add("U0NEVER")
+    slack.workspace.add_channel("C0NOWHERE")
+    code, found = await findings(tmp_path, {**slack_values, "HUMANS": "slack:U0CAROL"})
+    assert code == 0
+    assert "2 on Slack" in found["humans"]
+    assert found["channels"].startswith("ok")
+    assert slack.calls_of("chat.postMessage") == []
+
+
+async def test_sources_that_cannot_be_read_are_told_once(tmp_path: Path) -> None:
+    (tmp_path / "docent.toml").write_text("[defaults]\nsources = ['docs']\n")
+    code, found = await findings(tmp_path, {"DOCS_SOURCES": "ftp://docs.example.com"})
+    assert code == 1
+    assert found["documentation"].startswith("MEND")
+    assert found["channels"].startswith("-")
+    assert "mend DOCS_SOURCES first" in found["channels"]

@@ -1,21 +1,55 @@
 """/ask with an answer that only its asker sees, until the asker shares it with everybody."""
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from core.domain import MessageRef, TurnId
 from servers.discord_http import Fault
 from servers.discord_server import DiscordServer
-from servers.discord_world import Channel, Json
+from servers.discord_world import EPHEMERAL, LOADING, Channel, Json
 from servers.docent_rig import docent_running
-from servers.openai_runs import Script
+from servers.openai_runs import Pace, Script
 from servers.openai_server import OpenAIServer
+from servers.slack_faults import api_error
 from servers.slack_server import SlackServer
 
 SECONDS = 60  #: for everything, on a machine with much to do
 CHANNEL, ASKER = "C0GENERAL", "U0ALICE"
 QUESTION = "When does an access token expire?"
 RESPONSE = "/webhooks/{application}/{token}/messages/@original"
+MESSAGES = "/channels/{channel}/messages"
 PRIVATE = {"ASK": "private", "ENGINE": "local"}
+
+
+# --- both -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_nobody_sees_a_private_answer_being_written(
+    people: Any, people_values: dict[str, str], openai: OpenAIServer
+) -> None:
+    paces = [Pace(10), Pace(10)]
+    said = "The token expires " + "after many " * 20 + "days."
+    openai.script(*[Script(statuses=["queued", "completed"], text=said, pace=p) for p in paces])
+    async with docent_running(people_values | {"ASK": "private", "STREAMING": "true"}):
+        await people.ready()
+        await people.ask_in_private(people.alice, QUESTION)
+        await openai.wait_for("POST", "/responses")
+        await people.ask(people.bob, QUESTION)
+        (draft,) = await people.replied(1)
+        assert "days." not in draft
+        # Begun before, and with as many words: those would have been seen by now.
+        assert people.answers_in_private() == []
+        for pace in paces:
+            pace.finish()
+        await people.dressed(1)
+        (answer,) = await people.server.wait_for(people.answers_in_private, SECONDS)
+        assert answer.endswith("days.")
+    if people.name == "slack":  # where nothing else can be said in private
+        calls = [call.args for call in people.server.calls]
+        assert {args["thread_ts"] for args in calls if "thread_ts" in args} == {people.root}
 
 
 # --- Slack ----------------------------------------------------------------------------------------
@@ -89,16 +123,18 @@ async def test_what_is_asked_again_in_private_is_answered_in_private_in_slack(
         assert slack.workspace.channels[CHANNEL].messages == []
 
 
-async def test_nobody_sees_a_private_answer_being_written_in_slack(
-    slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer
+async def test_where_docent_may_not_write_in_slack_the_asker_is_told_and_may_share_later(
+    slack_values: dict[str, str], slack: SlackServer
 ) -> None:
-    openai.script(Script(text="The token expires after ninety days. " * 20, word_seconds=0.005))
-    async with docent_running(slack_values | {"ASK": "private"}):
+    async with docent_running(slack_values | PRIVATE):
         whispered = await asked_in_slack(slack)
-        assert whispered["text"].startswith("The token expires")
-        assert len(slack.calls_of("chat.postEphemeral")) == 1
-        for method in ("chat.startStream", "chat.postMessage", "assistant.threads.setStatus"):
-            assert slack.calls_of(method) == []
+        slack.fail("chat.postMessage", api_error("restricted_action"))
+        slack.press(CHANNEL, whispered, "Share in channel", user=ASKER)
+        await told_in_slack(slack, "I could not share your answer")
+        assert slack.workspace.channels[CHANNEL].messages == []
+        slack.press(CHANNEL, whispered, "Share in channel", user=ASKER)
+        await slack.wait_for(lambda: len(slack.workspace.channels[CHANNEL].messages) > 1, SECONDS)
+    assert slack.violations == []
 
 
 # --- Discord --------------------------------------------------------------------------------------
@@ -170,6 +206,20 @@ async def test_what_is_asked_again_in_private_is_answered_in_private_on_discord(
         assert await docent.store.feedback.of(TurnId(2)) == verdict
 
 
+async def test_the_asker_sees_on_discord_that_a_private_answer_is_being_written(
+    discord_values: dict[str, str], discord: DiscordServer, openai: OpenAIServer
+) -> None:
+    openai.script(Script(statuses=["in_progress"] * 1_000))
+    alice, channel = discord.world.user("alice"), discord.world.channel("help")
+    async with docent_running(discord_values | {"ASK": "private"}):
+        await discord.wait_for(lambda: discord.world.commands, SECONDS)
+        asked = await discord.slash("ask", alice, channel, {"question": QUESTION})
+        await openai.wait_for("GET", "/responses/*")
+        await discord.wait_for(lambda: asked.message, SECONDS)
+        assert asked.message is not None
+        assert asked.message["flags"] & (EPHEMERAL | LOADING) == EPHEMERAL | LOADING
+
+
 async def test_a_restart_still_answers_in_private_on_discord_and_keeps_no_token(
     discord_values: dict[str, str], discord: DiscordServer
 ) -> None:
@@ -223,3 +273,23 @@ async def test_an_answer_that_comes_too_late_goes_to_the_asker_directly_on_disco
         ends = [await docent.store.turns.get(TurnId(number)) for number in (1, 2)]
         assert {turn.outcome for turn in ends if turn} == {"answered", "thread_gone"}
     assert discord.posted(channel) == []
+
+
+async def test_where_docent_may_not_write_on_discord_the_asker_is_told_and_may_share_later(
+    discord_values: dict[str, str], discord: DiscordServer
+) -> None:
+    world = discord.world
+    alice, channel = world.user("alice"), world.channel("help")
+    async with docent_running(discord_values | PRIVATE):
+        await discord.wait_for(lambda: world.commands, SECONDS)
+        asked = await discord.slash("ask", alice, channel, {"question": QUESTION})
+        await discord.wait_for(lambda: "Share in channel" in buttons(asked.message), SECONDS)
+        assert asked.message is not None
+        discord.fail("POST", MESSAGES, Fault(status=403, code=50013))
+        await discord.press(asked.message, "Share in channel", alice)
+        (told,) = await discord.wait_for(lambda: discord.posted(world.direct(alice)), SECONDS)
+        assert "I could not share your answer" in told["content"]
+        assert discord.posted(channel) == []
+        await discord.press(asked.message, "Share in channel", alice)
+        await discord.wait_for(lambda: discord.posted(channel), SECONDS)
+    assert "ninety days" in asked.texts[-1]  # what was told did not take its place

@@ -31,6 +31,31 @@ async def run(folder: Path, values: dict[str, str], *arguments: str, given: str 
     return output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["migrate"], 0),
+        (["manifest", "slack"], 0),
+        (["doctor"], 0),
+        (["demo"], 0),
+        (["docs", "list"], 0),
+        (["report"], 0),
+        (["eval", "questions.jsonl"], 1),  # there is no documentation yet
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else "",
+)
+async def test_a_command_that_is_started_by_its_script_loads_all_that_it_needs(
+    arguments: list[str], code: int, tmp_path: Path
+) -> None:
+    # Of the other commands: `run` below, `refresh`, `chat` and `forget` in tests/bots.
+    (tmp_path / "questions.jsonl").write_text('{"question": "How?", "pages": ["/how"]}\n')
+    values = {"DOCS_SOURCES": write_docs(tmp_path / "docs")}
+    process = await DocentProcess.start_anew(tmp_path, values, *arguments)
+    ended, _, errors = await process.end(seconds=60)
+    assert "Traceback" not in errors
+    assert ended == code, errors
+
+
 @on_both_databases
 async def test_both_platforms_are_served_until_sigterm_which_ends_it_with_0(
     slack_values: dict[str, str],
@@ -41,7 +66,7 @@ async def test_both_platforms_are_served_until_sigterm_which_ends_it_with_0(
 ) -> None:
     values = {**discord_values, **slack_values, "LOG_FORMAT": "json"}
     await run(tmp_path, values, "migrate")
-    process = await DocentProcess.start(tmp_path, values, "run")
+    process = await DocentProcess.start_anew(tmp_path, values, "run")
     await slack.wait_for(lambda: slack.connections, 30)
     channel, asker = discord.world.channel("help"), discord.world.user("alice")
     await discord.wait_for(lambda: discord.world.commands, 30)

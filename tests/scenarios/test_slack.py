@@ -21,7 +21,7 @@ async def replies(slack: SlackServer, root: str, count: int) -> list[str]:
             message["text"] for message in slack.thread(CHANNEL, root)[1:] if "bot_id" in message
         ]
 
-    await slack.wait_for(lambda: len(of_the_bot()) >= count, 15)
+    await slack.wait_for(lambda: len(of_the_bot()) >= count)
     return of_the_bot()
 
 
@@ -35,14 +35,14 @@ async def test_the_main_job(
     slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer, documentation: Path
 ) -> None:
     async with docent_running(slack_values):
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
 
         # An admin refreshes the documentation; somebody else is told how to become one.
         refused = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ASKER)
         await slack.wait_for(lambda: "slack:U0ALICE" in told(slack, refused))
         write_docs(documentation, {"limits.md": "# Limits\n\nA project holds forty members.\n"})
         command = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ADMIN)
-        await slack.wait_for(lambda: "1 added, 0 changed" in told(slack, command), 15)
+        await slack.wait_for(lambda: "1 added, 0 changed" in told(slack, command))
 
         # A mention is answered in its thread, with a link to the page.
         root = slack.mention(CHANNEL, ASKER, "When does an access token expire?")
@@ -76,7 +76,7 @@ async def test_a_vector_store_that_was_deleted_is_filled_again_by_the_next_refre
     slack_values: dict[str, str], slack: SlackServer, openai: OpenAIServer
 ) -> None:
     async with docent_running(slack_values) as docent:
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
         openai.vector_stores.all.clear()
         report = await docent.refresher.refresh(unseen)
         assert (report.unchanged, report.failed) == (2, ())
@@ -88,10 +88,10 @@ async def test_a_direct_message_is_answered_under_it_and_a_file_is_said_to_be_un
     slack_values: dict[str, str], slack: SlackServer
 ) -> None:
     async with docent_running({**slack_values, "ENGINE": "local"}):
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
         root = slack.dm(ASKER, "When does an access token expire?", files=["trace.log"])
         channel = slack.workspace.direct(ASKER).id
-        await slack.wait_for(lambda: len(slack.thread(channel, root)) > 1, 15)
+        await slack.wait_for(lambda: len(slack.thread(channel, root)) > 1)
         reply = slack.thread(channel, root)[1]["text"]
         assert "ninety days" in reply
         assert "trace.log" in reply
@@ -101,9 +101,9 @@ async def test_ask_puts_the_question_into_the_channel_and_answers_under_it(
     slack_values: dict[str, str], slack: SlackServer
 ) -> None:
     async with docent_running({**slack_values, "ENGINE": "local"}):
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
         slack.slash("/ask", "When does an access token expire?", channel=CHANNEL, user=ASKER)
-        await slack.wait_for(lambda: len(slack.calls_of("chat.postMessage")) == 2, 15)
+        await slack.wait_for(lambda: len(slack.calls_of("chat.postMessage")) == 2)
         question, answer = slack.workspace.channels[CHANNEL].messages
         assert "When does an access token expire?" in question["text"]
         assert answer["thread_ts"] == question["ts"]
@@ -115,10 +115,10 @@ async def test_pages_that_are_gone_stay_until_an_admin_presses_the_button(
 ) -> None:
     write_docs(documentation, OLD_PAGES)
     async with docent_running({**slack_values, "ENGINE": "local"}) as docent:
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
         remove_docs(documentation, OLD_PAGES)
         command = slack.slash("/refresh-docs", "", channel=CHANNEL, user=ADMIN)
-        await slack.wait_for(lambda: "Remove 7 pages" in told(slack, command), 15)
+        await slack.wait_for(lambda: "Remove 7 pages" in told(slack, command))
         assert "7 of 9 pages" in told(slack, command)
         direct = slack.workspace.direct(ADMIN)
         shown, channel = next(
@@ -130,7 +130,7 @@ async def test_pages_that_are_gone_stay_until_an_admin_presses_the_button(
         assert await pages.count() == 9
 
         slack.press(channel, shown, "Remove 7 pages", user=ADMIN)
-        await slack.wait_for(lambda: "7 removed" in shown["text"], 15)
+        await slack.wait_for(lambda: "7 removed" in shown["text"])
         assert await pages.count() == 2
         assert not shown["blocks"]
         assert slack.violations == []

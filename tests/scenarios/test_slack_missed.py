@@ -20,9 +20,9 @@ async def test_what_was_asked_while_docent_was_away_is_answered_once(
 ) -> None:
     values = {**slack_values, "ENGINE": "local"}
     async with docent_running(values):
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
         talk = slack.mention(CHANNEL, ASKER, QUESTION)
-        await slack.wait_for(lambda: of_the_bot(slack, CHANNEL, talk), 15)
+        await slack.wait_for(lambda: of_the_bot(slack, CHANNEL, talk))
 
     slack.mention(CHANNEL, ASKER, "Do tokens expire?", thread_ts=talk)
     root = slack.mention(CHANNEL, ASKER, QUESTION)
@@ -32,7 +32,7 @@ async def test_what_was_asked_while_docent_was_away_is_answered_once(
 
     for _ in range(2):  # the second start finds them again, and answers nothing twice
         async with docent_running(values):
-            await slack.wait_for(lambda: slack.connections, 15)
+            await slack.wait_for(lambda: slack.connections)
             live = slack.mention(CHANNEL, ASKER, QUESTION)
             for channel, thread, count in (
                 (CHANNEL, talk, 2),
@@ -58,17 +58,17 @@ async def test_a_question_that_is_deleted_before_its_answer_gets_none(
 ) -> None:
     openai.script(Script(statuses=["in_progress"] * 1_000))
     async with docent_running(slack_values):
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
         root = slack.say(CHANNEL, ASKER, "A word on tokens.")
         asked = slack.mention(CHANNEL, ASKER, QUESTION, thread_ts=root)
-        await slack.wait_for(lambda: slack.hanging, 15)
+        await slack.wait_for(lambda: slack.hanging)
         await openai.wait_for("GET", "/responses/*", within=15)
         slack.delete(CHANNEL, asked)
-        await slack.wait_for(lambda: not slack.hanging, 15)
+        await slack.wait_for(lambda: not slack.hanging)
 
         # The next one is not held up by it.
         slack.mention(CHANNEL, ASKER, QUESTION, thread_ts=root)
-        await slack.wait_for(lambda: of_the_bot(slack, CHANNEL, root), 15)
+        await slack.wait_for(lambda: of_the_bot(slack, CHANNEL, root))
     assert len(of_the_bot(slack, CHANNEL, root)) == 1
 
 
@@ -76,9 +76,9 @@ async def test_a_mention_that_is_added_by_an_edit_is_answered(
     slack_values: dict[str, str], slack: SlackServer
 ) -> None:
     async with docent_running({**slack_values, "ENGINE": "local"}):
-        await slack.wait_for(lambda: slack.connections, 15)
+        await slack.wait_for(lambda: slack.connections)
         root = slack.say(CHANNEL, ASKER, QUESTION)
         slack.edit(CHANNEL, root, f"<@{BOT_USER}> {QUESTION}")
-        await slack.wait_for(lambda: of_the_bot(slack, CHANNEL, root), 15)
+        await slack.wait_for(lambda: of_the_bot(slack, CHANNEL, root))
         (answer,) = of_the_bot(slack, CHANNEL, root)
     assert "ninety days" in answer

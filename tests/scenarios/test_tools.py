@@ -137,7 +137,7 @@ async def test_what_the_asker_calls_off_is_not_done(
         await people.replied(1)
         (message,) = people.posted()
         await people.press(message, "Cancel", people.alice)
-        await people.told("I leave it.")
+        await people.server.wait_for(lambda: "Confirm" not in buttons_of(people.posted()[0]))
     assert calls.made() == []
 
 

@@ -19,7 +19,7 @@ _SHAPE = """
         WHERE relnamespace = 'public'::regnamespace AND attnum > 0
         UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint
         WHERE connamespace = 'public'::regnamespace
-        UNION ALL SELECT tgname || tgenabled FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT format('%s %s', tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
         UNION ALL SELECT oid::regprocedure::text FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace
     ) AS shapes

@@ -122,7 +122,11 @@ class Bench:
                 on_trouble=self._note_trouble,
             ),
             delivery=Delivery(
-                store=store, lease=self.lease, on_trouble=self._note_trouble, humans=humans
+                store=store,
+                lease=self.lease,
+                on_trouble=self._note_trouble,
+                outlast=drafts.outlast,
+                humans=humans,
             ),
             drafts=drafts,
             lease=self.lease,
