@@ -5,6 +5,7 @@ before its bytes say what it is. What cannot be read is named in the reply.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Collection, Sequence
@@ -44,6 +45,7 @@ TEXT_END = 30_000  # of TEXT_LENGTH, from the end of a text: logs tell there wha
 
 AT_ONCE = 4  # files that a process has in its memory at the same time
 TRIES = 3  # at reading a file, in steps of the turn
+FETCH_SECONDS = 30.0  # for one try: 20 MB are there by then, or it is of no use to wait
 LAST_TRY = 5.0  # seconds for a try when there is no time for another
 IN_A_THREAD = 2**18  # bytes, from which on a file is looked at beside the event loop
 DAY = 86_400.0  # seconds
@@ -173,17 +175,23 @@ class Attachments:
         if (known := self._known(each)) is not None:
             return known
         try:
-            async with self._gate:
-                data = await self._fetched(work, each, within)
-                if isinstance(data, _Unfit):
-                    return data
-                if len(data) > FILE_SIZE:
-                    return _Unfit(TOO_LARGE)
-                if not room.take(len(data)):
-                    return _Unfit(TOO_LARGE_TOGETHER)
-                return await self._handed_over(work, each, data, within)
+            async with asyncio.timeout(max(within, LAST_TRY)):
+                await self._gate.acquire()
+        except TimeoutError as error:  # others are held up by the same trouble
+            return _failed_try(work, each, within, error)
+        try:
+            data = await self._fetched(work, each, within)
+            if not isinstance(data, bytes):
+                return data
+            if len(data) > FILE_SIZE:
+                return _Unfit(TOO_LARGE)
+            if not room.take(len(data)):
+                return _Unfit(TOO_LARGE_TOGETHER)
+            return await self._handed_over(work, each, data, within)
         except (EngineError, NotOurs, StoreError) as error:
             return error
+        finally:
+            self._gate.release()
 
     def _known(self, each: KeptFile) -> ReadFile | None:
         """What the engine has of a file already, and will have for a while."""
@@ -193,20 +201,17 @@ class Attachments:
             return None
         return ReadFile(name=each.file.name, kind=each.kind, upload=each.upload)
 
-    async def _fetched(self, work: Work, each: KeptFile, within: float) -> bytes | _Unfit:
+    async def _fetched(
+        self, work: Work, each: KeptFile, within: float
+    ) -> bytes | _Unfit | EngineBusy:
         try:
-            async with asyncio.timeout(max(within, LAST_TRY)):
+            async with asyncio.timeout(min(max(within, LAST_TRY), FETCH_SECONDS)):
                 return await work.platform.read_file(work.turn.thread, each.file, FILE_SIZE)
         except FileUnreadable as error:
             says_why = str(error) != str(FileUnreadable())
             return _Unfit(str(error).rstrip(". ") if says_why else NOT_FETCHED)
         except (PlatformBusy, PlatformUnreachable, TimeoutError) as error:
-            key = (each.turn, each.position)
-            work.file_tries[key] = work.file_tries.get(key, 0) + 1
-            wait = error.retry_after if isinstance(error, PlatformBusy) else None
-            if work.file_tries[key] >= TRIES or within <= (wait or 0.0):
-                return _Unfit(NOT_FETCHED)
-            raise EngineBusy(wait) from error
+            return _failed_try(work, each, within, error)
         except PlatformError:
             return _Unfit(NOT_FETCHED)
 
@@ -236,12 +241,27 @@ class Attachments:
         return ReadFile(name=each.file.name, kind=seen.kind, upload=upload)
 
     async def _remember(self, work: Work, each: KeptFile, kind: FileKind, upload: str) -> None:
-        await self.store.attachments.uploaded(work.turn, each, kind, self.engine.name, upload)
+        try:
+            await self.store.attachments.uploaded(work.turn, each, kind, self.engine.name, upload)
+        except NotOurs:  # whoever has the thread now uploads it again
+            with contextlib.suppress(EngineError):
+                await self.engine.erase(None, [], [upload])
+            raise
 
     async def _give_up(self, work: Work, each: KeptFile, problem: str) -> None:
         said = await self.store.attachments.unreadable(work.turn, each, problem)
         if said is not None:
             work.turn = replace(work.turn, unread=(*work.turn.unread, said))
+
+
+def _failed_try(work: Work, each: KeptFile, within: float, error: Exception) -> _Unfit | EngineBusy:
+    """Count a try at a file that another may follow: the turn is set back, or the file left out."""
+    key = (each.turn, each.position)
+    work.file_tries[key] = work.file_tries.get(key, 0) + 1
+    wait = error.retry_after if isinstance(error, PlatformBusy) else None
+    if work.file_tries[key] >= TRIES or within <= (wait or 0.0):
+        return _Unfit(NOT_FETCHED)
+    return EngineBusy(wait)
 
 
 def shortened(text: str, most: int) -> str:

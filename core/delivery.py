@@ -1,7 +1,7 @@
 """From a stored reply to the thread: each part posted once, in order, whatever fails between."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -46,6 +46,8 @@ class Delivery:
     store: Store
     lease: Lease
     on_trouble: OnTrouble  #: hears what only an operator can mend
+    #: Waits for a draft of a part that the reply has overtaken; whether there was one.
+    outlast: Callable[[Work, int], Awaitable[bool]]
     humans: Humans = NOBODY  #: who can be called by a button
 
     async def deliver(self, work: Work, now: float) -> float | None:
@@ -115,6 +117,8 @@ class Delivery:
                 message = await self._post(work, post)
             elif part.text:
                 message = await self._rewrite(work, post, message)
+                if await self.outlast(work, part.number):  # it may stand there now
+                    message = await self._rewrite(work, post, message)
             else:
                 await self._remove(work, part.number, message)
             await self._note(work, part, message, waiting, doubtful=doubtful)
@@ -123,10 +127,11 @@ class Delivery:
     async def _buttons(self, work: Work) -> tuple[Button, ...]:
         turn = work.turn
         # Nobody else gets into direct messages, whoever is called.
-        humans = not work.platform.is_direct(turn.thread) and self.humans.can_be_called(turn)
+        others = not work.platform.is_direct(turn.thread)
+        humans = others and self.humans.can_be_called(turn)
         shares = work.platform.can_share(turn.thread)
         confirms = turn.round > 0 and bool(await self.store.tool_calls.waiting(turn))
-        return buttons_for(turn, humans=humans, shares=shares, confirms=confirms)
+        return buttons_for(turn, humans=humans, shares=shares, confirms=confirms, others=others)
 
     async def _note(
         self,

@@ -324,6 +324,7 @@ class Button(StrEnum):
     AGAIN = "again"  # ask the same once more
     HUMAN = "human"  # ask people instead
     STOP = "stop"  # while it is being written
+    QUIET = "quiet"  # and say no more in the thread, until somebody calls
     SHARE = "share"  # show others what one person was told
     CONFIRM = "confirm"  # let tools be called
     DENY = "deny"  # and do not

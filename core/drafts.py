@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from core.buttons import draft_buttons
-from core.domain import Drafted, Post, RunId, Turn, post_marker
+from core.domain import Drafted, Post, RunId, Turn, TurnState, post_marker
 from core.errors import DraftStopped, NotOurs, PlatformBusy, PlatformError, StoreError
 from core.lease import Lease
 from core.mishaps import log_mishap
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 FIRST_WORDS = 0.04  # seconds to gather some, and to see whether that was the whole answer
 LISTENING_LOOK = 2.0  # seconds between looks at a run that is heard of
 LAST_WORDS = 20.0  # seconds for a draft that is just being posted when the reply is ready
+LAST_CHANGE = 2.0  # seconds for one that is just being changed: the reply may be written over it
 FAREWELL = 3.0  # seconds for those that are just being posted when the process stops
 
 IsStreaming = Callable[[Turn], bool]
@@ -46,6 +47,8 @@ class Listening:
         self.posting = asyncio.Lock()
         self.task: asyncio.Task[None] | None = None
         self.is_over = False  #: no draft is begun any more, though the stream may yet be closing
+        self.changing: int | None = None  #: the part whose message is just being changed
+        self.overtaken: int | None = None  #: the one for which the reply does not wait
 
     @property
     def is_heard(self) -> bool:
@@ -94,10 +97,35 @@ class Drafts:
         return listening.written() if listening is not None and listening.written else ""
 
     async def end(self, work: Work) -> None:
-        """Show no more drafts of a turn. One that is on its way is waited for, within bounds."""
-        listening = self._listening.pop(work.turn.id, None)
-        if listening is not None:
-            await _end(listening, LAST_WORDS)
+        """Show no more drafts of a turn. One that is on its way is waited for, within bounds.
+
+        For a new message that is longer: who does not know its id would post another one. For a
+        change that hangs the reply does not wait, but is written once more: see `outlast`.
+        """
+        listening = self._listening.get(work.turn.id)
+        if listening is None:
+            return
+        goes_on = work.turn.state is TurnState.QUEUED  # there will be other drafts
+        if not goes_on:
+            if listening.overtaken is None and listening.changing is not None:
+                await _arrival(listening, LAST_CHANGE)
+                listening.overtaken = listening.changing
+            if listening.overtaken is not None:
+                return
+        del self._listening[work.turn.id]
+        await _end(listening, LAST_WORDS)
+
+    async def outlast(self, work: Work, number: int) -> bool:
+        """Wait for a change of this part that hung when the reply was ready; whether there was one.
+
+        It may have come after the reply, and have taken its place.
+        """
+        listening = self._listening.get(work.turn.id)
+        if listening is None or listening.overtaken != number:
+            return False
+        del self._listening[work.turn.id]
+        await _end(listening, LAST_WORDS)
+        return True
 
     async def close(self) -> None:
         """Listen to nothing from now on. Drafts that are on their way are waited for, shortly."""
@@ -199,7 +227,11 @@ class Drafts:
             if known is None:
                 await self._begin(work, work.drafted, post, number)
             else:
-                await work.platform.draft(post, known.message)
+                listening.changing = number
+                try:
+                    await work.platform.draft(post, known.message)
+                finally:
+                    listening.changing = None
                 work.drafted[number] = Drafted(known.message, part)
             shown = True
         return shown
@@ -227,11 +259,15 @@ class Drafts:
 
 async def _end(listening: Listening, seconds: float) -> None:
     """Let a draft that is on its way arrive, if that takes no longer; begin no other."""
+    await _arrival(listening, seconds)
+    listening.cancel()
+    if listening.task is not None:
+        await asyncio.wait([listening.task])
+
+
+async def _arrival(listening: Listening, seconds: float) -> None:
+    """Wait for a draft that is on its way, and no longer; begin no other."""
     listening.is_over = True
-    if listening.task is None:
-        return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds), listening.posting:
             listening.cancel()  # it waits for words, or for this lock: nothing is lost
-    listening.cancel()
-    await asyncio.wait([listening.task])

@@ -13,6 +13,7 @@ from core.buttons import SHAREABLE
 from core.domain import Button, Mention, ThreadId, ThreadRef, Turn
 from core.humans import Humans
 from core.press import Press, Pressed
+from core.replies import QUIET
 from core.store import Store
 from core.store.turns import UNSETTLED
 from core.talk import CALLED as CALLED_IN
@@ -82,6 +83,9 @@ class Presses:
                 return await self._call(turn, press)
             case Button.STOP:
                 return await self._stop(turn, press)
+            case Button.QUIET:
+                await self.silence(turn.thread, "stop", press.at)
+                return Pressed(said=QUIET)
             case Button.SHARE:
                 return await self._share(turn, press)
             case Button.CONFIRM:

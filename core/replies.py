@@ -34,6 +34,8 @@ STOPS = frozenset(
     | {"やめて", "静かに", "安静", "闭嘴", "그만"}
 )
 HELPFUL_PAGES = 3  # at most, under a fallback
+NAMED_FILES = 10  # that cannot be read, at most
+NAME_LENGTH = 120  # characters of such a one, with the reason
 
 DAY = 86_400.0  # seconds
 
@@ -141,4 +143,13 @@ def _words(said: str) -> str:
 def _unread_notes(turn: Turn) -> tuple[str, ...]:
     if not turn.unread:
         return ()
-    return (f"I could not read: {', '.join(turn.unread)}.",)
+    named = ", ".join(_shortened(name) for name in turn.unread[:NAMED_FILES])
+    more = len(turn.unread) - NAMED_FILES
+    return (f"I could not read: {named}{f', and {more} more' if more > 0 else ''}.",)
+
+
+def _shortened(name: str) -> str:
+    """A file and what is wrong with it, which stands at the end."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    return f"{name[: NAME_LENGTH // 2]}…{name[-NAME_LENGTH // 2 :]}"

@@ -166,7 +166,8 @@ class _Heard:
             self.end = response_in(event)
             return self.end is not None
         if kind == "response.output_item.added" and isinstance(output, int):
-            if dict(event.get("item") or {}).get("phase") == "commentary":
+            item = event.get("item")
+            if isinstance(item, dict) and item.get("phase") == "commentary":
                 self._asides.add(output)
             return False
         delta, content = event.get("delta"), event.get("content_index")

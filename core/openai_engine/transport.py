@@ -27,7 +27,9 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; its response is read by whoever takes it. Raises as httpx2 does."""
         session = self._session = self._session or self._open()
-        body = await request.aread()
+        # A file goes as it is read: as a whole, it would be in memory once more.
+        is_form = request.headers.get("content-type", "").startswith("multipart/")
+        body = request.stream if is_form else await request.aread()
         with _translated():
             response = await session.request(
                 request.method,

@@ -4,6 +4,7 @@ They are no documents: in no vector store, for another purpose, and with names t
 documentation has. So a refresh that tidies up leaves them alone.
 """
 
+import io
 import logging
 import re
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ class Uploads:
     async def _create(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
         seconds = round(min(max(keep, LEAST_KEPT), MOST_KEPT))
         reply = await self._client.files.create(
-            file=(file_name(name), data),
+            # Not the bytes as they are: those would be copied twice on their way.
+            file=(file_name(name), io.BytesIO(data)),
             purpose=self._purpose(kind),
             expires_after={"anchor": "created_at", "seconds": seconds} if self._expires else omit,
             timeout=UPLOAD_TIMEOUT,

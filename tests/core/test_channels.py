@@ -147,6 +147,13 @@ def test_what_is_wrong_is_said_with_its_place_and_how_to_mend_it(text: str, said
     assert said in problem
 
 
+def test_a_wrong_place_hides_nothing_else_that_is_wrong_in_its_table() -> None:
+    found = problems("[guilds.'discord:here']\nfollow_ups = 'never'\nzzz = 1")
+    assert [" names no place" in one for one in found] == [True, False, False]
+    assert "zzz" in found[1]
+    assert 'write "thread" or "mention"' in found[2]
+
+
 def test_all_problems_are_reported_at_once() -> None:
     found = problems("""
         [defaults]

@@ -15,6 +15,7 @@ from core.lease import Lease
 from core.store import Store
 from servers.loop_rig import Bench
 from servers.scripted import RecordingPlatform, ScriptedEngine
+from servers.waiting import until
 
 Running = Callable[..., AbstractAsyncContextManager[Bench]]
 
@@ -263,6 +264,68 @@ async def test_a_draft_that_is_on_its_way_when_the_answer_is_there_becomes_the_r
         answered.set()
         await bench.idle()
     assert platform.threads["t1"] == ["It is blue."]
+
+
+@pytest.mark.parametrize("lands", [True, False])
+async def test_a_change_that_hangs_does_not_keep_the_reply_waiting_nor_takes_its_place(
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    monkeypatch: pytest.MonkeyPatch,
+    lands: bool,
+) -> None:
+    monkeypatch.setattr(drafts, "LAST_CHANGE", 0.01)
+    engine.script("q", Working())
+    hangs, lands_now = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        hangs.set()
+        await lands_now.wait()
+        if not lands:
+            raise PlatformUnreachable
+
+    async with running() as bench:
+        await bench.ask("q")
+        engine.write("run_1", "It is")
+        await platform.drafted("It is")
+        platform.before_draft = hang
+        engine.write("run_1", "It is blue")
+        await hangs.wait()
+        await finish(engine, "It is blue.")
+        await until(lambda: platform.threads["t1"] == ["It is blue."], asyncio.Event, 60)
+        assert (await bench.turn()).state is TurnState.ANSWERED  # until it is sure to stay so
+        lands_now.set()
+        await bench.idle()
+        assert (await bench.turn()).state is TurnState.DELIVERED
+    assert platform.threads["t1"] == ["It is blue."]
+    assert ("It is blue" in platform.drafts) is lands
+    assert [text for _, text in platform.edits] == ["It is blue."] * 2
+
+
+async def test_a_change_that_hangs_when_the_question_is_deleted_is_given_up(
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drafts, "LAST_CHANGE", 0.01)
+    engine.script("q", Working())
+    hangs, never = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        hangs.set()
+        await never.wait()
+
+    async with running() as bench:
+        (asked,) = await bench.ask("q")
+        engine.write("run_1", "It is")
+        await platform.drafted("It is")
+        platform.before_draft = hang
+        engine.write("run_1", "It is blue")
+        await hangs.wait()
+        await bench.desk.withdraw(asked.ref)
+        await bench.idle()
+    assert platform.threads["t1"] == [""]
 
 
 @pytest.mark.parametrize("error", [PlatformUnreachable(), PlatformRefused("no")])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from core import forgetting as forgetting_module
+from core.attachments import MOST_DAYS
 from core.domain import (
     Answer,
     ConversationId,
@@ -26,6 +27,7 @@ from core.errors import EngineBusy, EngineRefused, EngineUnreachable, StoreError
 from core.forgetting import ROUND, Forgetting
 from core.ports import AnswerEngine
 from core.store import Store
+from servers.attached_files import attached
 from servers.mentions import mention
 
 DAY = 86_400.0
@@ -308,3 +310,53 @@ async def test_a_round_that_fails_is_logged_without_anybodys_words(
     assert [line.levelname for line in caplog.records] in (["WARNING"], ["ERROR"])
     assert "private" not in caplog.text
     assert await left(store) == ["conv_a"]
+
+
+# --- attached files -------------------------------------------------------------------------------
+
+
+async def with_upload(store: Store, name: str, author: str) -> Turn:
+    turn = await store.turns.take(
+        mention("private", thread=name, author=author, files=(attached(name),))
+    )
+    assert turn is not None
+    (kept,) = await store.attachments.of(turn)
+    await store.attachments.uploaded(turn, kept, "image", "openai", f"file-{name}")
+    await store.progress.close(turn, TurnState.DELIVERED, "answered")
+    return turn
+
+
+async def test_the_files_of_a_person_are_deleted_at_the_engine(
+    store: Store, engine: ErasingEngine
+) -> None:
+    await with_upload(store, "a.png", "UGONE")
+    await with_upload(store, "b.png", "U2")
+    await store.people.forget("slack", "UGONE")
+    engine.errors[""] = EngineUnreachable()
+    assert await forgetting(store, engine).erase() is not None
+    engine.errors.clear()
+    assert await forgetting(store, engine).erase() is None
+    assert engine.uploads == ["file-a.png"]
+    assert await store.erasures.waiting("openai") == []
+
+
+async def test_a_round_deletes_files_whose_question_is_old(
+    store: Store, engine: ErasingEngine
+) -> None:
+    await with_upload(store, "a.png", "U1")
+    await forgetting(store, engine).tidy(time.time() + 2 * DAY, retention_days=3)
+    assert engine.uploads == []
+    await forgetting(store, engine).tidy(time.time() + 4 * DAY, retention_days=3)
+    assert engine.uploads == ["file-a.png"]
+
+
+async def test_a_round_deletes_files_that_the_engine_should_have_deleted_by_itself(
+    store: Store, engine: ErasingEngine
+) -> None:
+    turn = await with_upload(store, "a.png", "U1")
+    await forgetting(store, engine).tidy(time.time() + (MOST_DAYS - 1) * DAY, None)
+    assert engine.uploads == []
+    await forgetting(store, engine).tidy(time.time() + (MOST_DAYS + 1) * DAY, None)
+    assert engine.uploads == ["file-a.png"]
+    (kept,) = await store.attachments.of(turn)
+    assert (kept.file.name, kept.upload) == ("a.png", None)

@@ -13,12 +13,14 @@ from core import pacing
 from core.domain import Answer, Answered, RunId, RunState, Turn, TurnState, Working
 from core.errors import EngineUnreachable, StoreError
 from core.pacing import RequestBudget
+from core.replies import QUIET
 from core.settings import CatchUp, Limit
 from core.store import Store
 from core.store.progress import TOGETHER_LENGTH
 from servers.loop_rig import Bench
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
+from servers.waiting import until
 
 Running = Callable[..., AbstractAsyncContextManager[Bench]]
 
@@ -71,6 +73,18 @@ async def test_what_one_author_writes_while_a_run_is_open_is_answered_in_one_run
     assert [(await bench.turn(number)).state for number in range(1, 5)] == (
         [TurnState.DELIVERED] * 4
     )
+
+
+async def test_a_stop_and_the_question_right_after_it_are_two_things(
+    running: Running, platform: RecordingPlatform, store: Store
+) -> None:
+    await store.turns.take(mention("Stop!", author="U1", at=1.0), claim=False, kind="stop")
+    await store.turns.take(mention("b", author="U1", at=2.0), claim=False)
+    async with running() as bench:  # it goes by what is on record
+        await bench.ask("c", thread="t2")
+        await until(lambda: len(platform.threads["t1"]) == 2, asyncio.Event, 60)
+        await bench.idle()
+    assert platform.threads["t1"] == [QUIET, "answer to b"]
 
 
 async def test_a_question_edited_while_it_is_worked_on_is_answered_as_it_reads_now(

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from core.domain import Remark, ThreadRef, TurnState
-from core.manners import Manners, Refusal
+from core.manners import Manners, Refusal, stops
 from core.settings import Admission
 from core.store import Store
+from servers.attached_files import attached
 from servers.loop_rig import manners
 from servers.mentions import mention, remark
 
@@ -156,6 +157,14 @@ async def test_what_holds_no_word_is_no_follow_up(store: Store, text: str) -> No
     assert await polite.overhear(remark(text, at=110.0), claim=True) is None
     with_file = remark(text, at=110.0, unread=("trace.log",))
     assert await polite.overhear(with_file, claim=True)
+    with_file = remark(text, at=111.0, files=(attached("trace.log"),))
+    assert await polite.overhear(with_file, claim=True)
+
+
+def test_a_stop_with_a_file_is_a_question_about_the_file() -> None:
+    assert stops(mention("stop"))
+    assert not stops(mention("stop", files=(attached("trace.log"),)))
+    assert not stops(mention("stop", unread=("trace.log",)))
 
 
 async def test_a_bot_that_writes_in_a_thread_neither_asks_nor_takes_it_over(store: Store) -> None:

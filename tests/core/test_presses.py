@@ -24,8 +24,9 @@ from core.domain import (
     Working,
 )
 from core.errors import PlatformRefused, PlatformUnreachable, ThreadGone
-from core.humans import Humans, everywhere
+from core.humans import NOBODY, Humans, everywhere
 from core.press import Press, Pressed
+from core.replies import QUIET
 from core.store import Store
 from servers.attached_files import attached
 from servers.loop_rig import Bench
@@ -317,6 +318,25 @@ async def test_only_the_asker_and_admins_can_stop(store: Store) -> None:
         late = await made.desk.press(press(mention, Button.STOP, user=ASKER))
         assert late.said == feedback.TOO_LATE
         assert (await made.turn()).outcome == "answered"
+
+
+@pytest.mark.parametrize("thread", ["t1", "D1"])
+async def test_below_a_stopped_answer_anybody_may_silence_the_thread_where_others_talk(
+    store: Store, thread: str
+) -> None:
+    engine = ScriptedEngine()
+    engine.script("How do I start?", Working())
+    async with bench(store, engine=engine, humans=NOBODY) as (made, platform, _):
+        (mention,) = await made.ask("How do I start?", author=ASKER, thread=thread)
+        await engine.looked_at(1)
+        await made.desk.press(press(mention, Button.STOP, user=ASKER))
+        await made.idle()
+        assert (Button.QUIET in last(platform).buttons) is (thread == "t1")
+        pressed = await made.desk.press(press(mention, Button.QUIET, user=OTHER))
+        assert pressed.said == QUIET
+        standing = await store.standings.of(mention.thread, ASKER)
+        assert standing is not None
+        assert standing.quiet
 
 
 async def test_the_question_after_one_that_was_stopped_is_answered(store: Store) -> None:

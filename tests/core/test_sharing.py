@@ -11,6 +11,7 @@ from core.errors import PlatformRefused, PlatformUnreachable
 from core.humans import everywhere
 from core.press import Press, Pressed
 from core.settings import Limit
+from core.sharing import REFUSED
 from core.store import Store
 from servers.loop_rig import Bench
 from servers.scripted import RecordingPlatform, ScriptedEngine
@@ -132,7 +133,9 @@ async def test_a_share_is_made_by_the_next_process_where_one_dies(store: Store) 
         assert list(other.shared.values()) == [f"{ASKER} asks: {QUESTION}"]
 
 
-async def test_a_share_that_is_refused_is_not_tried_again(store: Store) -> None:
+async def test_a_share_that_is_refused_is_not_tried_again_unless_it_is_wanted_again(
+    store: Store,
+) -> None:
     platform = RecordingPlatform()
     made = Bench(store, ScriptedEngine(), platform)
     async with made.running():
@@ -143,6 +146,25 @@ async def test_a_share_that_is_refused_is_not_tried_again(store: Store) -> None:
             await made.sharing.share_all()
         assert platform.share_errors == []
         assert platform.shared == {}
+        assert platform.threads[PRIVATE] == [f"answer to {QUESTION}", REFUSED]
+        assert (platform.posts[-1].asker, platform.posts[-1].buttons) == (ASKER, ())
+
+        assert await share(made) == Pressed(said=feedback.SHARED)
+        await made.sharing.share_all()
+        assert list(platform.shared.values()) == [f"{ASKER} asks: {QUESTION}"]
+
+
+async def test_a_share_that_is_refused_ends_though_its_asker_cannot_be_told(store: Store) -> None:
+    platform = RecordingPlatform()
+    made = Bench(store, ScriptedEngine(), platform)
+    async with made.running():
+        await ask(made)
+        await share(made)
+        platform.share_errors, platform.errors = [PlatformRefused("No.")], [PlatformRefused("No.")]
+        for _ in range(2):
+            await made.sharing.share_all()
+        assert (platform.share_errors, platform.errors) == ([], [])
+        assert platform.threads[PRIVATE] == [f"answer to {QUESTION}"]
 
 
 async def test_what_was_forgotten_is_not_shared(store: Store) -> None:

@@ -222,11 +222,11 @@ def test_no_words_of_any_text_are_lost(lines: list[str]) -> None:
     "unit", ["# A\n", "---\n", "---\na\n", "# A\n\n\n", "[a](b ", "```\n", "<doc>\n"]
 )
 def test_a_hostile_text_is_cut_in_bounded_time(unit: str) -> None:
-    text = unit * (1_000_000 // len(unit))
+    text = unit * (300_000 // len(unit))
     began = time.process_time()
     split_pages(text)
     links_in(text)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 5
 
 
 FULL = "# A\nSource: {url}a\n\nOne, [see b](b).\n\n# B\nSource: {url}b\n\nTwo."

@@ -1,0 +1,144 @@
+"""Remote MCP servers and web search, as the OpenAI server takes them, and pages that are cited."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.domain import Citation
+from core.openai_engine.answers import answer_of, read_response
+from core.openai_engine.client import make_client
+from core.openai_engine.hosted import hosted_tools, web_citation, web_domains
+from core.settings import OpenAISettings, RemoteServer
+from servers.openai_rig import Docs
+from servers.openai_runs import Script
+from servers.openai_server import OpenAIServer
+
+SERVERS = (
+    RemoteServer(
+        label="orders",
+        url="https://mcp.acme.dev/",
+        allowed_tools=("find_order",),
+        token="hunter2",
+        description="Orders of the shop",
+    ),
+    RemoteServer(
+        label="helper", url="https://help.acme.dev/", allowed_tools=("a", "b"), needs_approval=False
+    ),
+)
+DOMAINS = ("docs.acme.dev", "acme.io")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OpenAIServer]:
+    async with OpenAIServer() as running:
+        yield running
+
+
+def settings_for(server: OpenAIServer) -> OpenAISettings:
+    return OpenAISettings(
+        api_key=server.api_key,
+        base_url=server.url,
+        remote_servers=SERVERS,
+        web_domains=DOMAINS,
+    )
+
+
+async def test_openai_takes_the_tools_and_says_whose_calls_wait_for_approval(
+    server: OpenAIServer,
+) -> None:
+    settings = settings_for(server)
+    tools = hosted_tools(settings)
+    wanted = [("orders", "find_order", {"id": 7}), ("helper", "a", {})]
+    server.script(Script(remote_calls=wanted, text="Done."))
+    async with make_client(settings) as client:
+        reply = await client.responses.create(
+            model="gpt-6-luna", input="Where is it?", tools=list(tools)
+        )
+    kinds = [item.type for item in reply.output]
+    assert kinds == ["mcp_list_tools", "mcp_list_tools", "mcp_approval_request", "mcp_call"]
+    (sent,) = server.sent("POST", "/responses")
+    assert sent.json["tools"][0] == {
+        "type": "mcp",
+        "server_label": "orders",
+        "server_url": "https://mcp.acme.dev/",
+        "server_description": "Orders of the shop",
+        "allowed_tools": ["find_order"],
+        "require_approval": "always",
+        "authorization": "hunter2",
+    }
+    assert "authorization" not in sent.json["tools"][1]
+    assert sent.json["tools"][2] == {
+        "type": "web_search",
+        "filters": {"allowed_domains": list(DOMAINS)},
+    }
+
+
+def test_without_settings_there_are_no_tools() -> None:
+    assert hosted_tools(OpenAISettings(api_key="sk-test")) == ()
+    assert web_domains(()) == ()
+
+
+async def test_pages_of_the_web_are_cited_in_order_of_use_where_their_host_was_named(
+    server: OpenAIServer,
+) -> None:
+    settings, docs = settings_for(server), Docs()
+    links = [
+        ("https://acme.io/b?utm_source=openai", "B"),
+        ("https://evil.example/acme.io", "Evil"),
+        ("https://eu.docs.acme.dev/a", " A\n[x](https://evil.example) "),
+        ("https://acme.io/b", "B again"),
+    ]
+    server.script(Script(statuses=["completed"], text="It is blue.", links=links))
+    tools = hosted_tools(settings)
+    async with make_client(settings) as client:
+        reply = await client.responses.create(
+            model="gpt-6-luna", input="Which colour?", tools=list(tools)
+        )
+    reading = read_response(reply)
+    answer = await answer_of(reading, docs.resolve, docs.locate, web_domains=web_domains(tools))
+    assert answer.citations == (
+        Citation(url="https://acme.io/b", title="B"),
+        Citation(url="https://eu.docs.acme.dev/a", title="A [x](https://evil.example)"),
+    )
+    assert (await answer_of(reading, docs.resolve, docs.locate)).citations == ()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://acme.io/",
+        "https://acme.io.evil.example/",
+        "https://evilacme.io/",
+        "https://bob@acme.io/",
+        "https://acme.io:8443/",
+        "https://acme.io:port/",
+        "https://[acme.io/",
+        "javascript:alert(1)//acme.io",
+        "https://evil.example\\@acme.io/",
+        "https://evil.example\\.acme.io/",
+        "https://evil.example%2f.acme.io/",
+        "",
+        "https://acme.io/" + "x" * 3_000,
+    ],
+)
+def test_an_address_that_is_not_plainly_on_a_named_host_is_not_cited(address: str) -> None:
+    assert web_citation(address, "Acme", DOMAINS) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://acme.io", "https://acme.io"),
+        ("https://ACME.io/x#y", "https://ACME.io/x#y"),
+        ("https://acme.io/x?a=1&utm_source=openai&b=%C3%A9", "https://acme.io/x?a=1&b=%C3%A9"),
+        ("https://acme.io/x?a=~1;b", "https://acme.io/x?a=~1;b"),
+    ],
+)
+def test_an_address_is_cited_without_what_openai_adds_to_it(address: str, shown: str) -> None:
+    assert web_citation(address, " ", DOMAINS) == Citation(url=shown, title=shown)
+
+
+def test_a_title_is_shortened() -> None:
+    cited = web_citation("https://acme.io/", "t" * 500, DOMAINS)
+    assert cited is not None
+    assert cited.title == "t" * 200
