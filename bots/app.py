@@ -387,7 +387,11 @@ def _make_loop(
         store=store,
         answering=answering,
         delivery=Delivery(
-            store=store, lease=lease, on_trouble=alerts.report, humans=_make_humans(channels)
+            store=store,
+            lease=lease,
+            on_trouble=alerts.report,
+            outlast=drafts.outlast,
+            humans=_make_humans(channels),
         ),
         drafts=drafts,
         lease=lease,

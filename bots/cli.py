@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return EXIT_CONFIG
+    if problem := _contradiction(options):
+        parser.error(problem)
     try:
         command = importlib.import_module(f"bots.commands.{options.command}")
         return int(asyncio.run(command.main(options)))
@@ -49,6 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except (DocentError, ExceptionGroup) as error:
         return _explain(error)
+
+
+def _contradiction(options: argparse.Namespace) -> str | None:
+    """What was asked for that would have to be ignored; None where all counts."""
+    match vars(options):
+        case {"command": "report", "pages": True, "format": form} if form != "csv":
+            return "--pages is for CSV: write --format csv --pages; text and JSON have both"
+        case {"command": "manifest", "platform": "discord", "agent": True}:
+            return "--agent is for Slack: write docent manifest slack --agent"
+        case {"command": "manifest", "platform": "slack", "application_id": str()}:
+            return "--application-id is for Discord: write docent manifest discord"
+    return None
 
 
 def _explain(error: DocentError | ExceptionGroup[Exception]) -> int:

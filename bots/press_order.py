@@ -21,7 +21,10 @@ LABELS: Final[Mapping[Button, str]] = {
     Button.AGAIN: "Try again",
     Button.HUMAN: "Ask a human",
     Button.STOP: "Stop",
+    Button.QUIET: "Be quiet here",
     Button.SHARE: "Share in channel",
+    Button.CONFIRM: "Confirm",
+    Button.DENY: "Cancel",
 }
 WHY: Final = "What was wrong, or missing?"
 TRY_AGAIN: Final = "That did not work. Please try again in a moment."

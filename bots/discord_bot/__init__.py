@@ -2,11 +2,13 @@
 
     account     the login, made once when it is needed first
     adapter     DiscordPlatform, what the composition root uses
+    attached    the files of a message -> what core hears of them, pure
     checkup     what `docent doctor` finds out
     commands    /ask and /refresh-docs
     connection  logging in, REST calls that end; discord.py's internals
     errors      discord.py's exceptions as ours
     events      a message -> Mention, pure; the form of a thread's key
+    files       reading attached files, from Discord's hosts alone
     gateway     the sessions, one for each shard; discord.py's internals
     hints       what people are told where the bot cannot answer
     intake      what comes in, written down before anything else

@@ -9,9 +9,10 @@ from typing import Final
 
 import discord
 
+from bots.discord_bot.attached import attached, attachments_of
 from bots.discord_bot.connection import calls
 from bots.discord_bot.door import Door
-from bots.discord_bot.events import Channel, ids_of_roles, parent_of, question_of, thread_of
+from bots.discord_bot.events import Channel, asked_text, ids_of_roles, parent_of, thread_of
 from bots.discord_bot.hints import cannot_answer
 from bots.discord_bot.places import Places
 from core.domain import Mention, MessageId
@@ -60,8 +61,8 @@ class About:
         channel, me = interaction.channel, self._places.client.user
         if channel is None or me is None:
             return NOT_TAKEN  # of a kind that discord.py does not know yet
-        mention = _mention(interaction, channel, message, question_of(message, me))
-        if not mention.text and not mention.unread:
+        mention = _mention(interaction, channel, message, asked_text(message, me))
+        if not mention.text and not mention.files:
             return NO_TEXT
         if (refusal := await self._door.refusal(mention)) is not None:
             return refusal
@@ -69,7 +70,9 @@ class About:
             return cannot_answer(channel.id, missing)
         self._places.asked(mention.thread, interaction.user.id)
         if not isinstance(channel, discord.Thread | discord.DMChannel):
-            self._places.expect(mention.thread, mention.text, interaction.user.display_name)
+            name = interaction.user.display_name
+            replies = message.type is discord.MessageType.reply
+            self._places.expect(mention.thread, mention.text, name, replies=replies)
         return TAKEN if await self._reception.take(mention) else TAKEN_BEFORE
 
     async def _try(self, call: Awaitable[object]) -> bool:
@@ -93,7 +96,7 @@ def _mention(
         author=str(interaction.user.id),
         text=question,
         at=interaction.created_at.timestamp(),
-        unread=tuple(attachment.filename for attachment in message.attachments),
+        files=attached(attachments_of(message), channel.id, message.id),
         parent=parent_of(channel),
         direct=isinstance(channel, discord.DMChannel),
         roles=ids_of_roles(interaction.user),

@@ -20,6 +20,7 @@ from bots.discord_bot.errors import (
     UNKNOWN_CHANNEL,
 )
 from bots.discord_bot.events import PLATFORM, is_private, place_of
+from bots.discord_bot.files import Files
 from bots.discord_bot.gateway import listen, open_gate
 from bots.discord_bot.hints import cannot_answer, tell
 from bots.discord_bot.intake import Intake
@@ -29,7 +30,7 @@ from bots.discord_bot.private import Privacy
 from bots.discord_bot.render import growing, quoted, render
 from bots.discord_bot.sharing import find_announced, show_question
 from bots.discord_bot.talk import read_talk
-from core.domain import Button, MessageId, Post, Reply, Root, Said, ThreadRef
+from core.domain import Attached, Button, MessageId, Post, Reply, Root, Said, ThreadRef
 from core.errors import MessageGone, PlatformError, PlatformRefused
 from core.ports import Render
 from core.reception import Reception
@@ -71,6 +72,7 @@ class DiscordPlatform:
         self._remembered = remembered
         self._remember = remember
         self._account = Account(settings)
+        self._files = Files(settings.api_url, self._calls)
 
     async def open(self) -> None:
         """See Platform.open."""
@@ -106,6 +108,7 @@ class DiscordPlatform:
     async def close(self) -> None:
         """See Platform.close."""
         await self._account.close()
+        await self._files.close()
 
     def render(self, reply: Reply) -> Sequence[str]:
         """See Platform.render."""
@@ -165,7 +168,7 @@ class DiscordPlatform:
         if is_private(thread):
             return ()
         async with self._calls() as places:
-            return await read_talk(places.client, thread, after, before, limit)
+            return await read_talk(places, thread, after, before, limit)
 
     async def announce(
         self, channel: str, text: str, *, quote: str = "", marker: str = "", doubtful: bool = False
@@ -215,6 +218,10 @@ class DiscordPlatform:
         parent, number = place_of(thread)
         channel = parent if parent is not None and message == str(number) else number
         return f"https://discord.com/channels/{thread.tenant or '@me'}/{channel}/{message}"
+
+    async def read_file(self, thread: ThreadRef, file: Attached, limit: int) -> bytes:
+        """See Platform.read_file."""
+        return await self._files.read(file, limit)
 
     async def find(self, post: Post) -> MessageId | None:
         """See Platform.find. Looks at what was written after the question, within bounds."""

@@ -17,6 +17,10 @@ from core.feedback import LONGEST_REASON
 from core.press import Press
 
 _EMOJI: Final = {Button.HELPFUL: "👍", Button.UNHELPFUL: "👎"}
+_STYLES: Final = {
+    Button.STOP: discord.ButtonStyle.danger,
+    Button.CONFIRM: discord.ButtonStyle.primary,
+}
 _CUSTOM_ID: Final = re.compile(r"docent:([a-z]+):(\d{1,18})")
 _REASON: Final = re.compile(r"docent:why:(\d{1,18}):(\d{1,20})")
 
@@ -29,12 +33,11 @@ def view_of(post: Post) -> discord.ui.View | None:
         return None
     view = discord.ui.View(timeout=None)
     for button in post.buttons:
-        stops = button is Button.STOP
         view.add_item(
             discord.ui.Button(
                 label=LABELS[button],
                 emoji=_EMOJI.get(button),
-                style=discord.ButtonStyle.danger if stops else discord.ButtonStyle.secondary,
+                style=_STYLES.get(button, discord.ButtonStyle.secondary),
                 custom_id=_id_of(button, post),
             )
         )

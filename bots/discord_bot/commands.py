@@ -5,13 +5,14 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import discord
 from discord import app_commands
 
 from bots.discord_bot.about import ASK_ABOUT, About
+from bots.discord_bot.attached import attached
 from bots.discord_bot.connection import CALL_SECONDS, calls
 from bots.discord_bot.door import Door
 from bots.discord_bot.events import Channel, ids_of_roles, parent_of, thread_of
@@ -64,7 +65,7 @@ class Commands:
             self._client,
             self.refreshes,
             Gaps(self._client, reception, start),
-            ask=lambda interaction, question: start(self._ask(interaction, question)),
+            ask=lambda interaction, asked: start(self._ask(interaction, asked)),
             about=lambda interaction, message: start(about.ask(interaction, message)),
         )
 
@@ -89,10 +90,10 @@ class Commands:
         except DocentError as error:
             log.warning("Discord may show old commands", extra={"error": str(error)})
 
-    async def _ask(self, interaction: discord.Interaction, question: str) -> None:
+    async def _ask(self, interaction: discord.Interaction, asked: "_Asked") -> None:
         where = {"interaction_id": interaction.id}
         try:
-            await self._take(interaction, question)
+            await self._take(interaction, asked)
         except StoreError:
             log.error("A question could not be written down", extra=where)
             await self._try_edit(interaction, NOT_TAKEN)
@@ -103,11 +104,11 @@ class Commands:
             log_mishap(log, "A question could not be taken", error, **where)
             await self._try_edit(interaction, _APOLOGY)
 
-    async def _take(self, interaction: discord.Interaction, question: str) -> None:
+    async def _take(self, interaction: discord.Interaction, asked: "_Asked") -> None:
         channel, asker = interaction.channel, interaction.user.display_name
         if channel is None:
             return  # of a kind that discord.py does not know yet
-        mention = _mention(interaction, channel, question)
+        question, mention = asked.question, _mention(interaction, channel, asked)
         refusal = await self._door.refusal(mention)
         alone = place_of_question(interaction) if self._private else None
         if refusal is None and alone is not None:
@@ -120,13 +121,15 @@ class Commands:
                 await interaction.response.send_message(refusal, ephemeral=True)
             return
         await self._defer(interaction)
-        response = await self._show(interaction, f"**{_plain(asker)}** asks: {_plain(question)}")
+        shown = f"**{_plain(asker)}** asks: {_plain(question)}"
+        response = await self._show(interaction, shown + _named(asked.file))
         thread = thread_of(channel, response.id)
         self._places.asked(thread, interaction.user.id)
         if not isinstance(channel, discord.Thread | discord.DMChannel):
             self._places.expect(thread, question, asker)
-        asked = replace(mention, thread=thread, message=MessageId(str(response.id)))
-        await self._reception.take(asked)
+        message = MessageId(str(response.id))
+        files = tuple(replace(file, message=message) for file in mention.files)
+        await self._reception.take(replace(mention, thread=thread, message=message, files=files))
 
     async def _take_privately(
         self, interaction: discord.Interaction, mention: Mention, question: MessageRef
@@ -173,6 +176,14 @@ class Commands:
             await self._edit(interaction, text, _EDIT_SECONDS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What somebody wrote behind /ask."""
+
+    question: str
+    file: discord.Attachment | None
+
+
 class _Tree(app_commands.CommandTree[discord.Client]):
     async def on_error(
         self, interaction: discord.Interaction, error: app_commands.AppCommandError, /
@@ -188,7 +199,7 @@ def _tree(
     refreshes: Refreshes,
     gaps: Gaps,
     *,
-    ask: Callable[[discord.Interaction, str], object],
+    ask: Callable[[discord.Interaction, "_Asked"], object],
     about: Callable[[discord.Interaction, discord.Message], object],
 ) -> _Tree:
     """Declare the commands, for servers that invited the bot and for its direct messages."""
@@ -199,12 +210,15 @@ def _tree(
     )
 
     @tree.command(name="ask", description="Ask the documentation a question")
-    @app_commands.describe(question="What you want to know")
+    @app_commands.describe(
+        question="What you want to know", file="What it is about: a log, a picture, a document"
+    )
     async def _(
         interaction: discord.Interaction,
         question: app_commands.Range[str, 1, _QUESTION_LENGTH],
+        file: discord.Attachment | None = None,
     ) -> None:
-        ask(interaction, question)
+        ask(interaction, _Asked(question, file))
 
     @tree.command(name="refresh-docs", description="Read the documentation again (admins only)")
     @app_commands.describe(source="Only this source; without it, all of them")
@@ -227,15 +241,16 @@ def _tree(
     return tree
 
 
-def _mention(interaction: discord.Interaction, channel: Channel, question: str) -> Mention:
+def _mention(interaction: discord.Interaction, channel: Channel, asked: _Asked) -> Mention:
     """What a command asks, before there is a message of it."""
     return Mention(
         thread=thread_of(channel, interaction.id),
         channel=str(channel.id),
         message=MessageId(str(interaction.id)),
         author=str(interaction.user.id),
-        text=question.strip(),
+        text=asked.question.strip(),
         at=interaction.created_at.timestamp(),
+        files=attached((asked.file,) if asked.file else (), channel.id, interaction.id),
         parent=parent_of(channel),
         direct=isinstance(channel, discord.DMChannel),
         roles=ids_of_roles(interaction.user),
@@ -245,6 +260,11 @@ def _mention(interaction: discord.Interaction, channel: Channel, question: str) 
 def _plain(text: str) -> str:
     """Text that Discord shows as it is, whatever stands in it."""
     return discord.utils.escape_markdown(text)
+
+
+def _named(file: discord.Attachment | None) -> str:
+    """The name of a file, for those who see the question only."""
+    return f" ({_plain(file.filename)})" if file else ""
 
 
 def _cut(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 import discord
 
+from bots.discord_bot.attached import attached, attachments_of
 from core.domain import Mention, MessageId, MessageRef, Remark, ThreadRef
 
 PLATFORM: Final = "discord"
@@ -72,7 +73,7 @@ def is_addressed(message: discord.Message, me: discord.ClientUser) -> bool:
     if message.author.id == me.id or message.type not in _READ_TYPES:
         return False
     if isinstance(message.channel, discord.DMChannel):
-        return not is_of_bot(message) and bool(message.content or message.attachments)
+        return not is_of_bot(message) and not _is_empty(message)
     return me in message.mentions or _own_role(message) in message.role_mentions
 
 
@@ -97,7 +98,7 @@ def is_hidden(message: discord.Message) -> bool:
     It never does for a mention by name. A reply that pings is kept back where it replies to a
     command's response; whether a mention of the bot's role is, Discord does not say.
     """
-    return not (message.content or message.attachments or message.stickers)
+    return _is_empty(message) and not message.stickers
 
 
 def mention_of(message: discord.Message, me: discord.ClientUser) -> Mention | None:
@@ -137,14 +138,18 @@ def _mention_of(message: discord.Message, me: discord.ClientUser) -> Mention:
         channel=str(message.channel.id),
         message=MessageId(str(message.id)),
         author=author,
-        text=question_of(message, me),
+        text=asked_text(message, me),
         at=message.created_at.timestamp(),
-        unread=tuple(attachment.filename for attachment in message.attachments),
+        files=attached(attachments_of(message), message.channel.id, message.id),
         parent=parent_of(message.channel),
         direct=isinstance(message.channel, discord.DMChannel),
         bot=tuple(dict.fromkeys((author, str(hook or author)))) if is_of_bot(message) else (),
         roles=ids_of_roles(message.author),
     )
+
+
+def _is_empty(message: discord.Message) -> bool:
+    return not (message.content or message.attachments or message.message_snapshots)
 
 
 def _addresses_others(message: discord.Message, me: discord.ClientUser) -> bool:
@@ -199,6 +204,12 @@ def question_of(message: discord.Message, me: discord.ClientUser) -> str:
                 return f"#{channel.name if channel else 'channel'}"
 
     return _TOKEN.sub(name, message.content).strip()
+
+
+def asked_text(message: discord.Message, me: discord.ClientUser) -> str:
+    """The text of a message, and of what it forwards: that has none of its own."""
+    forwarded = (snapshot.content for snapshot in message.message_snapshots)
+    return "\n".join(filter(None, (question_of(message, me), *forwarded))).strip()
 
 
 def thread_name(question: str, asker: str) -> str:

@@ -292,7 +292,8 @@ class Intake:
         """Note what posting the answer will need."""
         self.places.asked(mention.thread, message.author.id)
         if not isinstance(message.channel, discord.Thread | discord.DMChannel):
-            self.places.expect(mention.thread, mention.text, message.author.display_name)
+            name, replies = message.author.display_name, message.type is discord.MessageType.reply
+            self.places.expect(mention.thread, mention.text, name, replies=replies)
 
     def _forget(self, ref: MessageRef) -> None:
         self._start_for(int(ref.message), lambda: self._withdraw(ref))

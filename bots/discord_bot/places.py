@@ -46,6 +46,7 @@ class Places:
         self._known: dict[str, Place] = {}
         self._expected: dict[str, str] = {}
         self._askers: dict[str, int] = {}
+        self._alone: dict[str, bool] = {}  #: threads to be made from what replies to nothing
         self._refused: dict[int, float] = {}  #: channels where no thread could be made, and when
 
     def asked(self, thread: ThreadRef, person: int) -> None:
@@ -56,10 +57,20 @@ class Places:
         """Who asked last in the thread; None after a restart."""
         return self._askers.get(thread.key)
 
-    def expect(self, thread: ThreadRef, question: str, asker: str) -> None:
-        """Note that a thread does not exist yet, and how it will be called."""
+    def expect(
+        self, thread: ThreadRef, question: str, asker: str, *, replies: bool = False
+    ) -> None:
+        """Note that a thread does not exist yet, and how it will be called.
+
+        `replies`: whether the message that it will be made from replies to another one.
+        """
+        _keep(self._alone, thread.key, not replies)
         if thread.key not in self._known:
             _keep(self._expected, thread.key, thread_name(question, asker))
+
+    def may_reply(self, thread: ThreadRef) -> bool:
+        """Whether what a thread was made from may reply to something; after a restart, it may."""
+        return not self._alone.get(thread.key, False)
 
     async def reach(self, thread: ThreadRef, act: Callable[[Place], Awaitable[T]]) -> T:
         """Do something where replies to the thread go. Opens the thread where there is none yet."""

@@ -22,6 +22,9 @@ CALL_SECONDS: Final = 10.0
 
 log = logging.getLogger(__name__)
 
+#: What these bring is a reply to the message of the button.
+_ASKING: Final = (Button.AGAIN, Button.CONFIRM, Button.DENY)
+
 Start = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -41,7 +44,7 @@ class Presses:
         return press is not None
 
     async def _press(self, interaction: Interaction, press: Press) -> None:
-        again = question_again(interaction) if press.button is Button.AGAIN else None
+        again = question_again(interaction) if press.button in _ASKING else None
         try:
             await self._respond(interaction, press, again)
         finally:
@@ -51,7 +54,7 @@ class Presses:
     async def _respond(
         self, interaction: Interaction, press: Press, again: MessageRef | None
     ) -> None:
-        """Hand a press over, and say what came of it; the answer to `again` takes its place."""
+        """Hand a press over, and say what came of it; the reply to `again` takes its place."""
         kept = again is None or await self._keep(interaction, again)
         pressed = await hand_over(self._reception, press) if kept else None
         response = interaction.response
@@ -59,10 +62,18 @@ class Presses:
             await self._try(interaction, response.send_message(TRY_AGAIN, ephemeral=True))
         elif pressed.asks_why:
             await self._try(interaction, response.send_modal(reason_modal(press)))
+        elif pressed.settled and again is None:
+            await self._settle(interaction, pressed.said)
         elif pressed.said:
             await self._try(interaction, response.send_message(pressed.said, ephemeral=True))
         else:
             await self._try(interaction, response.defer())
+
+    async def _settle(self, interaction: Interaction, said: str) -> None:
+        """Let the buttons go, which have nothing more to do; then say what there is to say."""
+        await self._try(interaction, interaction.response.edit_message(view=None))
+        if said:
+            await self._try(interaction, interaction.followup.send(said, ephemeral=True))
 
     async def _keep(self, interaction: Interaction, question: MessageRef) -> bool:
         """Keep what the answer to a question is posted by; whether that worked."""

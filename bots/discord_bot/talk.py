@@ -6,7 +6,8 @@ from typing import Final
 import discord
 
 from bots.discord_bot.errors import NOT_FOR_MESSAGES
-from bots.discord_bot.events import place_of, question_of
+from bots.discord_bot.events import asked_text, place_of
+from bots.discord_bot.places import Places
 from core.domain import MessageId, Said, ThreadRef
 
 NOT_FOUND: Final = 404
@@ -14,7 +15,7 @@ _SPOKEN: Final = (discord.MessageType.default, discord.MessageType.reply)
 
 
 async def read_talk(
-    client: discord.Client,
+    places: Places,
     thread: ThreadRef,
     after: MessageId | None,
     before: MessageId,
@@ -22,11 +23,15 @@ async def read_talk(
 ) -> Sequence[Said]:
     """See `Platform.talk`. Raises what discord.py raises; the caller translates it.
 
-    Nothing for direct messages: all that people say there is asked.
+    Of a question that its thread is made from, it is the message that it replies to. Nothing for
+    direct messages: all that people say there is asked.
     """
-    parent, number = place_of(thread)
-    if parent is None or number == int(before):
+    client, (parent, number) = places.client, place_of(thread)
+    if parent is None:
         return ()
+    if number == int(before):
+        replied = await _replied_to(client, parent, number) if places.may_reply(thread) else None
+        return _all_said([replied] if replied else [], client.user)
     messages = [
         message
         async for message in client.get_partial_messageable(number).history(
@@ -40,12 +45,24 @@ async def read_talk(
         root = await _root(client, parent, number)
         room = len(messages) - limit + 1
         messages = [*([root] if root else ()), *(messages[max(0, room) :] if root else messages)]
-    said = [
-        _said(message, client.user)
-        for message in messages
-        if message.author != client.user and message.type in _SPOKEN
-    ]
-    return [each for each in said if each.text]
+    return _all_said(messages, client.user)
+
+
+def _all_said(messages: Sequence[discord.Message], me: discord.ClientUser | None) -> Sequence[Said]:
+    spoken = [one for one in messages if one.author != me and one.type in _SPOKEN]
+    return [said for said in (_said(one, me) for one in spoken) if said.text]
+
+
+async def _replied_to(client: discord.Client, channel: int, number: int) -> discord.Message | None:
+    """The message that another one replies to, where it does, and neither is gone."""
+    try:
+        message = await client.get_partial_messageable(channel).fetch_message(number)
+    except discord.NotFound:
+        return None
+    if message.type is not discord.MessageType.reply or message.reference is None:
+        return None
+    replied = message.reference.resolved
+    return replied if isinstance(replied, discord.Message) else None
 
 
 async def _root(client: discord.Client, parent: int, number: int) -> discord.Message | None:
@@ -62,10 +79,8 @@ async def _root(client: discord.Client, parent: int, number: int) -> discord.Mes
 
 def _said(message: discord.Message, me: discord.ClientUser | None) -> Said:
     """A message in words; one whose text Discord keeps back has none."""
-    text = question_of(message, me) if me else message.content
-    forwarded = [snapshot.content for snapshot in message.message_snapshots]
     return Said(
         speaker=message.author.display_name,
-        text="\n".join(filter(None, (text, *forwarded))).strip(),
+        text=asked_text(message, me) if me else message.content.strip(),
         at=message.created_at.timestamp(),
     )

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
-from slack_bolt.async_app import AsyncApp
 
 from bots.slack_bot import http_mode, socket_mode
 from bots.slack_bot.acting import announced, permalink
@@ -19,8 +18,9 @@ from bots.slack_bot.door import Door
 from bots.slack_bot.drafts import Drafts
 from bots.slack_bot.errors import within
 from bots.slack_bot.events import PLATFORM, is_private, place
+from bots.slack_bot.files import Files
 from bots.slack_bot.gaps import Gaps
-from bots.slack_bot.intake import build_app
+from bots.slack_bot.intake import Events, Intake, build_app
 from bots.slack_bot.missed import Missed
 from bots.slack_bot.mrkdwn import escape
 from bots.slack_bot.outsiders import Outsiders
@@ -31,7 +31,7 @@ from bots.slack_bot.refreshes import Refreshes
 from bots.slack_bot.render import render
 from bots.slack_bot.talk import read_talk
 from bots.waiting import work_until
-from core.domain import MessageId, Post, Reply, Root, Said, ThreadRef
+from core.domain import Attached, MessageId, Post, Reply, Root, Said, ThreadRef
 from core.errors import (
     MessageGone,
     PlatformBusy,
@@ -63,6 +63,7 @@ class SlackPlatform:
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
         self._opened: SlackApi | None = None
+        self._files = Files(self._api)
         self._closed = False
         self._bot: Bot | None = None
         self._drafts = Drafts(self._api)
@@ -105,20 +106,19 @@ class SlackPlatform:
             following = tasks.create_task(
                 work_until(stop, presence.follow()), name="slack presence"
             )
+            events = Events(bot=bot, door=door, agent_view=agent_view, on_failure=presence.failed)
             app = build_app(
                 self._api(),
                 bot,
-                door,
+                events,
                 commands,
                 refreshes,
                 Presses(self._api(), bot, reception, door, tasks),
                 gaps,
-                agent_view,
                 self._settings.signing_secret,
-                presence.failed,
             )
             try:
-                await self._serve(app, presence, stop, ready)
+                await self._serve(Intake(app, events), presence, stop, ready)
             except PlatformError as error:
                 failure = error  # raised below: a task group would wrap it
             following.cancel()
@@ -221,6 +221,10 @@ class SlackPlatform:
             return ""
         return await permalink(self._api(), place(thread)[0], message)
 
+    async def read_file(self, thread: ThreadRef, file: Attached, limit: int) -> bytes:
+        """See Platform.read_file."""
+        return await self._files.read(file, limit)
+
     async def find(self, post: Post) -> MessageId | None:
         """Look for the part in its thread, among our messages since the question."""
         if is_private(post.thread):
@@ -251,13 +255,14 @@ class SlackPlatform:
                 return
 
     async def _serve(
-        self, app: AsyncApp, presence: Presence, stop: asyncio.Event, ready: asyncio.Event
+        self, intake: Intake, presence: Presence, stop: asyncio.Event, ready: asyncio.Event
     ) -> None:
         token, port = self._settings.app_token, self._settings.port or 0
         if token:
-            await socket_mode.serve(app, self._api(), token, presence, stop, ready)
+            await socket_mode.serve(intake, self._api(), token, presence, stop, ready)
         else:
-            await http_mode.serve(app, port, presence, stop, ready, self._listens, self.routes)
+            bound, routes = self._listens, self.routes
+            await http_mode.serve(intake.app, port, presence, stop, ready, bound, routes)
 
     def _listens(self, port: int) -> None:
         self.port = port

@@ -14,6 +14,7 @@ from typing import Any, Final
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
+from yarl import URL
 
 from bots.slack_bot.errors import APP_TOKEN, translated
 from bots.slack_bot.events import tenant
@@ -71,8 +72,9 @@ class SlackApi:
 
     def __init__(self, settings: SlackSettings) -> None:
         self._bot_token = settings.bot_token
-        self._direct = settings.api_url is not None
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
+        #: The address of a server in Slack's place.
+        self.own = URL(settings.api_url) if settings.api_url else None
+        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
         self._base_url = (settings.api_url or AsyncWebClient.BASE_URL).rstrip("/") + "/"
         self._client = self.web_client(settings.bot_token)
         self.look = Look.NATIVE  #: of buttons, as far as the workspace is known to take them
@@ -87,7 +89,7 @@ class SlackApi:
         client = AsyncWebClient(
             token=token,
             base_url=self._base_url,
-            session=self._session,
+            session=self.session,
             retry_handlers=[],
             logger=sdk_log("slack_sdk.web"),
         )
@@ -99,11 +101,11 @@ class SlackApi:
 
         The SDK knows HTTPS_PROXY but not NO_PROXY: a server of one's own is reached directly.
         """
-        return None if self._direct else found
+        return None if self.own else found
 
     async def close(self) -> None:
         """Close the session. A second call does nothing."""
-        await self._session.close()
+        await self.session.close()
 
     async def identify(self) -> Bot:
         """Ask who the bot token belongs to: the test whether Slack lets us in."""
@@ -116,6 +118,13 @@ class SlackApi:
                 enterprise=reply.get("enterprise_id"),
                 tenant=tenant(reply.data),  # type: ignore[arg-type]
             )
+
+    async def scopes(self) -> frozenset[str] | None:
+        """Ask what the app was installed with; None where Slack does not say."""
+        with translated():
+            reply = await self._client.auth_test()
+            named = reply.headers.get("x-oauth-scopes")
+        return None if named is None else frozenset(map(str.strip, named.split(",")))
 
     async def socket_url(self, app_token: str) -> str:
         """Ask for the address of a websocket for Socket Mode; it works once, and soon."""
@@ -185,33 +194,6 @@ class SlackApi:
         """Let a message of ours say something else, written in Markdown instead of mrkdwn."""
         with translated():
             await self._client.chat_update(channel=channel, ts=ts, markdown_text=markdown)
-
-    async def start_stream(
-        self, channel: str, root: str, markdown: str, *, team: str, user: str
-    ) -> str:
-        """Begin a message that grows, for the person whose question it answers; its ts.
-
-        Slack keeps no marker of ours with it until it has ended.
-        """
-        with translated():
-            reply = await self._client.chat_startStream(
-                channel=channel,
-                thread_ts=root,
-                markdown_text=markdown,
-                recipient_team_id=team,
-                recipient_user_id=user,
-            )
-        return _text(reply.get("ts"))
-
-    async def append_stream(self, channel: str, ts: str, markdown: str) -> None:
-        """Add to a message that grows. Raises NotStreaming where it has ended."""
-        with translated():
-            await self._client.chat_appendStream(channel=channel, ts=ts, markdown_text=markdown)
-
-    async def stop_stream(self, channel: str, ts: str) -> None:
-        """End a message that grows, as it is. Raises NotStreaming where it has ended."""
-        with translated():
-            await self._client.chat_stopStream(channel=channel, ts=ts)
 
     async def delete(self, channel: str, ts: str) -> None:
         """Delete a message of ours."""
@@ -328,7 +310,7 @@ class SlackApi:
         """
         client = AsyncWebhookClient(
             url=response_url,
-            session=self._session,
+            session=self.session,
             retry_handlers=[],
             logger=sdk_log("slack_sdk.webhook"),
         )

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from bots.press_order import LABELS, WHY
-from bots.slack_bot.api import Blocks, Look, SlackApi
+from bots.slack_bot.api import Blocks, Look, SlackApi, marker_of
 from bots.slack_bot.errors import BlocksRefused
 from bots.slack_bot.events import PLATFORM, place, seconds, thread_ref
 from core.domain import Button, MessageId, Post, TurnId
@@ -25,6 +25,8 @@ LONGEST_SECTION: Final = 3_000  #: characters, as Slack takes them
 _FENCE: Final = "```"
 _ROOM: Final = LONGEST_SECTION - len(_FENCE) - 1
 
+_STYLES: Final = {Button.STOP: "danger", Button.CONFIRM: "primary"}
+_ROWS: Final = ("actions", "context_actions")  #: types of the blocks that hold buttons
 _VERDICTS: Final = (Button.HELPFUL, Button.UNHELPFUL)
 _VALUE: Final = re.compile(r"(\w+):(\d{1,18})")
 
@@ -70,6 +72,17 @@ async def _dressed(api: SlackApi, post: Post, send: Callable[[Blocks], Awaitable
         api.look = look  # what was refused once is not tried again
         return sent
     return await send(())
+
+
+async def undress(api: SlackApi, press: Press, message: object) -> None:
+    """Take the buttons from the message of a press, as its payload has it."""
+    text = message.get("text") if isinstance(message, Mapping) else None
+    if not isinstance(message, Mapping) or not isinstance(text, str) or not text:
+        return  # one that only one person sees
+    shown, marker = message.get("blocks"), marker_of(message)
+    blocks = [block for block in (shown if isinstance(shown, list) else ()) if not _is_row(block)]
+    kept = marker if isinstance(marker, str) else None
+    await api.rewrite(press.channel, press.message, text, blocks, marker=kept)
 
 
 def blocks(post: Post, look: Look = Look.NATIVE) -> Blocks:
@@ -195,6 +208,10 @@ def reason_of(body: _Json, tenant: str, at: float) -> Press | None:
 # --- blocks ---------------------------------------------------------------------------------------
 
 
+def _is_row(block: object) -> bool:
+    return not isinstance(block, Mapping) or block.get("type") in _ROWS
+
+
 def _section(text: str) -> dict[str, Any]:
     # Verbatim: names of channels and people in plain text stay what they are.
     mrkdwn = {"type": "mrkdwn", "text": text, "verbatim": True}
@@ -222,7 +239,7 @@ def _button(button: Button, turn: TurnId) -> dict[str, Any]:
         "text": _plain(LABELS[button]),
         "value": f"{button}:{turn}",
     }
-    return made | ({"style": "danger"} if button is Button.STOP else {})
+    return made | ({"style": _STYLES[button]} if button in _STYLES else {})
 
 
 def _plain(text: str) -> dict[str, Any]:

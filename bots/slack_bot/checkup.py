@@ -1,15 +1,20 @@
 """What `docent doctor` finds out about Slack."""
 
+from collections.abc import Sequence
+
 from bots.slack_bot.api import SlackApi
-from core.errors import PlatformRefused
+from bots.slack_bot.errors import translated
+from bots.slack_bot.manifest import SCOPES
+from core.errors import PlatformRefused, ThreadGone
 from core.settings import SlackSettings
 
 
 async def check(settings: SlackSettings) -> str:
-    """Try both tokens, and say who Slack takes us for. Raises PlatformError."""
+    """Try both tokens and the scopes, and say who Slack takes us for. Raises PlatformError."""
     api = SlackApi(settings)
     try:
         bot = await api.identify()
+        _check_scopes(await api.scopes())
         if settings.app_token:
             await api.socket_url(settings.app_token)
             return f"bot {bot.user} in workspace {bot.team}, by Socket Mode"
@@ -32,3 +37,67 @@ async def check_channel(settings: SlackSettings, channel: str) -> str:
             f"The bot is not in the channel {channel}.", "Write /invite @Docent there."
         )
     return f"the bot is in {channel}"
+
+
+async def check_people(settings: SlackSettings, people: Sequence[str]) -> str:
+    """Look whether there are these people and, where the app may see them, user groups (S…).
+
+    Raises PlatformError with all that is wrong with them.
+    """
+    groups = [one for one in people if one.startswith("S")]
+    api = SlackApi(settings)
+    try:
+        problems = [
+            problem
+            for one in people
+            if one not in groups and (problem := await _wrong_person(api, one))
+        ]
+        found = await _groups(api) if groups else {}
+    finally:
+        await api.close()
+    if found is not None:
+        problems += [
+            f"there is no user group {one}" if one not in found else f"{one} is disabled"
+            for one in groups
+            if not found.get(one)
+        ]
+    if problems:
+        raise PlatformRefused(
+            f"Slack: {'; '.join(problems)}.", "Correct HUMANS, or humans in docent.toml."
+        )
+    unseen = "" if found is not None else f", {len(groups)} of them user groups that are not seen"
+    return f"{len(people)} on Slack{unseen}"
+
+
+async def _wrong_person(api: SlackApi, user: str) -> str | None:
+    try:
+        with translated():
+            reply = await api.client.users_info(user=user)
+            gone = bool(reply["user"].get("deleted"))
+    except ThreadGone:
+        return f"there is nobody with the id {user}"
+    return f"{user} is deactivated" if gone else None
+
+
+async def _groups(api: SlackApi) -> dict[str, bool] | None:
+    """Which user groups there are, and whether they are in use; None: it is not told.
+
+    That needs a scope (usergroups:read) that nothing else does, so the manifest goes without.
+    """
+    if "usergroups:read" not in (await api.scopes() or ()):
+        return None
+    with translated():
+        reply = await api.client.usergroups_list(include_disabled=True)
+        return {str(one["id"]): not one.get("date_delete") for one in reply["usergroups"]}
+
+
+def _check_scopes(granted: frozenset[str] | None) -> None:
+    """Compare what the app was installed with to what it needs, where Slack says so."""
+    lacking = {scope: use for scope, use in SCOPES.items() if scope not in (granted or SCOPES)}
+    if lacking:
+        named = "; ".join(f"{scope} ({use})" for scope, use in sorted(lacking.items()))
+        raise PlatformRefused(
+            f"The Slack app lacks scopes: {named}.",
+            "Add them on its page OAuth & Permissions and install it again; "
+            "`docent manifest slack` prints all that it needs.",
+        )

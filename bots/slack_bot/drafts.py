@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bots.slack_bot.api import SlackApi
-from bots.slack_bot.buttons import post_dressed, rewrite_dressed
+from bots.slack_bot.api import Blocks, Look, SlackApi
+from bots.slack_bot.buttons import button_blocks, post_dressed, rewrite_dressed
 from bots.slack_bot.errors import NotStreaming, StillStreaming
 from bots.slack_bot.events import place
 from bots.slack_bot.render import growing, growing_stream
+from bots.slack_bot.streams import append_stream, start_stream, stop_stream
 from core.domain import MessageId, Post, ThreadRef
 from core.errors import (
     DraftStopped,
@@ -22,6 +23,7 @@ from core.errors import (
     PlatformBusy,
     PlatformError,
     PlatformRefused,
+    ThreadGone,
     TokenRefused,
 )
 from core.ports import Render
@@ -60,6 +62,7 @@ class Budget:
 @dataclass(slots=True)
 class _Stream:
     sent: str
+    in_chunks: bool  #: how it is written, from its first call to its last
 
 
 class Drafts:
@@ -71,6 +74,7 @@ class Drafts:
         self._api = api
         self._clock = clock
         self._refused_until = 0.0
+        self._has_buttons = True  # of streams, as far as the workspace is known to take them
         self._streams: dict[str, _Stream] = {}  # that this process began, by the message's ts
         self._starts, self._appends, self._edits = Budget(STARTS), Budget(APPENDS), Budget(EDITS)
 
@@ -128,12 +132,8 @@ class Drafts:
             await self._api().delete(channel, message)
 
     async def _start(self, post: Post) -> MessageId:
-        self._starts.take()
-        channel, root = place(post.thread)
         try:
-            ts = await self._api().start_stream(
-                channel, root, post.text, team=post.thread.tenant, user=post.asker
-            )
+            ts, stream = await self._start_with_buttons(post) or await self._start_plain(post)
         except TokenRefused:
             raise
         except PlatformRefused as error:
@@ -142,10 +142,42 @@ class Drafts:
             log.info("Answers are not streamed, but edited", extra={"reason": str(error)})
             self._refused_until = self._clock() + REFUSED_SECONDS
             raise PlatformBusy(0.0) from error
-        self._streams[ts] = _Stream(post.text)
+        self._streams[ts] = stream
         if len(self._streams) > REMEMBERED:
             del self._streams[next(iter(self._streams))]
         return MessageId(ts)
+
+    async def _start_with_buttons(self, post: Post) -> tuple[str, _Stream] | None:
+        """Begin a stream with the buttons of the post; None where Slack does not take that."""
+        if not (self._has_buttons and post.buttons):
+            return None
+        try:
+            return await self._call_start(post, button_blocks(post, Look.PLAIN))
+        except (TokenRefused, ThreadGone):
+            raise
+        except PlatformRefused as error:
+            log.info("A stream with buttons was refused", extra={"reason": str(error)})
+            return None
+
+    async def _start_plain(self, post: Post) -> tuple[str, _Stream]:
+        begun = await self._call_start(post, ())
+        if post.buttons:  # it was they that Slack did not take, and not the stream
+            self._has_buttons = False
+        return begun
+
+    async def _call_start(self, post: Post, blocks: Blocks) -> tuple[str, _Stream]:
+        self._starts.take()
+        channel, root = place(post.thread)
+        ts = await start_stream(
+            self._api(),
+            channel,
+            root,
+            post.text,
+            team=post.thread.tenant,
+            user=post.asker,
+            blocks=blocks,
+        )
+        return ts, _Stream(post.text, in_chunks=bool(blocks))
 
     async def _go_on(self, post: Post, message: MessageId) -> None:
         channel, _ = place(post.thread)
@@ -157,11 +189,13 @@ class Drafts:
             return  # another run writes something else: the reply will take its place
         self._appends.take()
         try:
-            await self._api().append_stream(channel, message, post.text[len(stream.sent) :])
+            more = post.text[len(stream.sent) :]
+            await append_stream(self._api(), channel, message, more, in_chunks=stream.in_chunks)
         except PlatformBusy:
             raise  # it is sent with the next words
         except PlatformError:
-            del self._streams[message]  # nobody knows what it says: if it goes on, then by editing
+            # Nobody knows what it says: if it goes on, then by editing. The reply may be there.
+            self._streams.pop(message, None)
             raise
         stream.sent = post.text
 
@@ -187,6 +221,6 @@ class Drafts:
 
     async def _stop(self, channel: str, ts: str) -> None:
         try:
-            await self._api().stop_stream(channel, ts)
+            await stop_stream(self._api(), channel, ts)
         except (NotStreaming, DraftStopped, MessageGone):
             log.debug("A stream had ended by itself")

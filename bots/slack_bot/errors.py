@@ -83,10 +83,20 @@ class NotStreaming(PlatformRefused):
     """The message is not being streamed, or no longer."""
 
 
+class MissingScope(PlatformRefused):
+    """The app was installed without the scope that the call needs."""
+
+
+class FileGone(PlatformRefused):
+    """The file is gone."""
+
+
 _REFUSALS: Final[Mapping[str, type[PlatformRefused]]] = {
     "streaming_state_conflict": StillStreaming,
     "message_not_in_streaming_state": NotStreaming,
     "stopped_by_user": DraftStopped,  # Slack itself offers that while an answer is streamed
+    "file_deleted": FileGone,
+    "file_not_found": FileGone,
     "invalid_blocks": BlocksRefused,
     "invalid_blocks_format": BlocksRefused,
     "msg_blocks_too_long": BlocksRefused,
@@ -145,7 +155,7 @@ def _from_reply(error: SlackApiError, token: str) -> PlatformError:
     if code in _BAD_TOKEN:
         return TokenRefused(f"Slack refused the token ({code}).", _TOKEN_HINTS[token])
     if code == "missing_scope":
-        return PlatformRefused("Slack misses a scope.", _scope_hint(body.get("needed")))
+        return MissingScope("Slack misses a scope.", _scope_hint(body.get("needed")))
     return PlatformRefused(f"Slack refused the request ({code}).")
 
 

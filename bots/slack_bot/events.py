@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from bots.slack_bot.attached import files_of
 from bots.slack_bot.mrkdwn import (
     addresses_others,
     mentions,
@@ -110,8 +111,9 @@ def mention_about(body: _Json, tenant_id: str, bot: str) -> Mention | None:
         return None
     if seconds(ts) is None or at is None:
         return None
-    text, files = plain(without_mention(_raw_text(message), bot)).strip(), _file_names(message)
-    if not text and not files:
+    text = plain(without_mention(_raw_text(message), bot)).strip()
+    files, unread = files_of(message, channel, str(ts))
+    if not (text or files or unread):
         return None
     return Mention(
         thread=thread_ref(tenant_id, channel, str(message.get("thread_ts") or ts)),
@@ -120,7 +122,8 @@ def mention_about(body: _Json, tenant_id: str, bot: str) -> Mention | None:
         author=author,
         text=text,
         at=at,
-        unread=files,
+        files=files,
+        unread=unread,
         direct=channel.startswith("D"),
     )
 
@@ -262,8 +265,8 @@ def _mention_of(event: _Json, tenant_id: str, bot: str) -> Mention | None:
     author, at = event.get("user") or (of_bots[0] if of_bots else None), seconds(ts)
     if not isinstance(channel, str) or not isinstance(author, str) or at is None:
         return None
-    raw, files = _raw_text(event), _file_names(event)
-    if not raw.strip() and not files:
+    raw, (files, unread) = _raw_text(event), files_of(event, channel, str(ts))
+    if not (raw.strip() or files or unread):
         return None
     return Mention(
         thread=thread_ref(tenant_id, channel, str(event.get("thread_ts") or ts)),
@@ -272,7 +275,8 @@ def _mention_of(event: _Json, tenant_id: str, bot: str) -> Mention | None:
         author=author,
         text=plain(without_mention(raw, bot)).strip(),
         at=at,
-        unread=files,
+        files=files,
+        unread=unread,
         direct=_is_direct(event),
         bot=of_bots,
         external=_is_of_others(event, tenant_id),
@@ -317,13 +321,3 @@ def _is_direct(event: _Json) -> bool:
 def _raw_text(event: _Json) -> str:
     text = event.get("text")
     return text if isinstance(text, str) and text else text_of_blocks(event.get("blocks"))
-
-
-def _file_names(event: _Json) -> tuple[str, ...]:
-    """Name the files; one from another workspace, or hidden by a plan's limit, has no name."""
-    files = event.get("files")
-    return tuple(
-        str(file.get("name") or file.get("title") or "a file")
-        for file in (files if isinstance(files, list) else ())
-        if isinstance(file, Mapping)
-    )

@@ -1,11 +1,14 @@
-"""The bolt app: which request of Slack goes to whom, and what is done before it is acknowledged.
+"""Which request of Slack goes to whom, and what is done before it is acknowledged.
 
-How requests get here is the matter of `socket_mode` and `http_mode`.
+How requests get here is the matter of `socket_mode` and `http_mode`. Commands and presses go
+through the bolt app. Events need nothing of it but the check of a signature, and it takes longer
+for one than all else: over a websocket, which nobody else can write to, they go to `Events`.
 """
 
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -30,21 +33,47 @@ log = logging.getLogger(__name__)
 UNKNOWN_COMMAND: Final = "I do not know this command."
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Events:
+    """Takes what Slack tells of the workspace."""
+
+    bot: Bot
+    door: Door
+    agent_view: AgentView
+    on_failure: Callable[[], None]  #: hears of each event that was not written down
+
+    async def take(self, body: dict[str, Any]) -> None:
+        """Write an event down; whoever raises has not, and Slack has to deliver it again."""
+        self.agent_view.hear(body.get("event"))
+        heard = read_event(body, self.bot.user)
+        if heard is None:
+            return
+        try:
+            await self.door.hand_over(heard, shared=bool(body.get("is_ext_shared_channel")))
+        except Exception:
+            self.on_failure()
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where requests go: events straight to where they are taken, all else through bolt."""
+
+    app: AsyncApp
+    events: Events
+
+
 def build_app(
     api: SlackApi,
     bot: Bot,
-    door: Door,
+    events: Events,
     commands: Commands,
     refreshes: Refreshes,
     presses: Presses,
     gaps: Gaps,
-    agent_view: AgentView,
     signing_secret: str | None,
-    on_failure: Callable[[], None],
 ) -> AsyncApp:
     """Put the bolt app together; it answers 200 to what was written down, and else 500.
-
-    `on_failure` hears of each event that was not written down.
 
     Bolt acknowledges an event before its listener runs, unless `process_before_response` is set:
     with it, a listener that raises leaves the event unacknowledged and Slack delivers it again.
@@ -64,35 +93,24 @@ def build_app(
         attaching_function_token_enabled=False,
     )
 
-    _listen(app, bot, door, commands, refreshes, presses, gaps, agent_view, on_failure)
-    app.error(_complain)
+    _listen(app, events, commands, refreshes, presses, gaps)
+    app.error(complain)
     return app
 
 
 def _listen(
     app: AsyncApp,
-    bot: Bot,
-    door: Door,
+    events: Events,
     commands: Commands,
     refreshes: Refreshes,
     presses: Presses,
     gaps: Gaps,
-    agent_view: AgentView,
-    on_failure: Callable[[], None],
 ) -> None:
     """Say who takes what. Bolt acknowledges nothing that matches no listener."""
 
     @app.event(re.compile(""))
     async def take(body: dict[str, Any]) -> None:
-        agent_view.hear(body.get("event"))
-        heard = read_event(body, bot.user)
-        if heard is None:
-            return
-        try:
-            await door.hand_over(heard, shared=bool(body.get("is_ext_shared_channel")))
-        except Exception:
-            on_failure()
-            raise
+        await events.take(body)
 
     app.command(ASK)(commands.ask)
     app.command(REFRESH)(refreshes.command)
@@ -113,7 +131,8 @@ def _listen(
         await ack()
 
 
-async def _complain(error: Exception) -> None:
+async def complain(error: Exception) -> None:
+    """Put into the log why a request failed, without what it says."""
     if isinstance(error, StoreError):
         # Without its causes: a database's error quotes the row.
         log.error(

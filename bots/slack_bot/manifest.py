@@ -8,6 +8,7 @@ from bots.gaps_order import COMMAND
 from bots.slack_bot.agent_view import OPENED, SCOPE, suggestion
 from bots.slack_bot.commands import ASK
 from bots.slack_bot.events import SUBSCRIBED
+from bots.slack_bot.files import SCOPE as SCOPE_OF_FILES
 from bots.slack_bot.presses import ASK_ABOUT
 from bots.slack_bot.refreshes import REFRESH
 
@@ -25,6 +26,7 @@ SCOPES: Final = {
     "im:read": "the list of direct messages that may hold what was missed",
     "mpim:history": "direct messages of several people",
     "mpim:read": "the same for those of several people",
+    SCOPE_OF_FILES: "reading what people attach to their questions",
     "users:read": "who is a guest, or of another organisation",
 }
 

@@ -15,7 +15,7 @@ from slack_bolt.async_app import AsyncAck
 from bots.press_order import TRY_AGAIN, hand_over
 from bots.slack_bot import acting
 from bots.slack_bot.api import Bot, SlackApi
-from bots.slack_bot.buttons import press_of, reason_of, reason_view
+from bots.slack_bot.buttons import press_of, reason_of, reason_view, undress
 from bots.slack_bot.door import Door
 from bots.slack_bot.errors import within
 from bots.slack_bot.events import mention_about, place
@@ -80,6 +80,8 @@ class Presses:
         said = TRY_AGAIN if pressed is None else pressed.said
         if pressed is not None and pressed.asks_why and await self._ask_why(press, body):
             return
+        if pressed is not None and pressed.settled:
+            await self._settle(press, body.get("message"))
         await self._tell(press, said, body.get("response_url"))
 
     async def _ask_why(self, press: Press, body: _Json) -> bool:
@@ -91,6 +93,14 @@ class Presses:
             log.info("a reason was not asked for", extra={"reason": str(error)})
             return False
         return True
+
+    async def _settle(self, press: Press, message: object) -> None:
+        """Let the buttons go: they have nothing more to do."""
+        try:
+            async with within(CALL_SECONDS):
+                await undress(self._api, press, message)
+        except PlatformError as error:
+            log.info("Buttons are left where they were", extra={"reason": str(error)})
 
     async def _tell(self, press: Press, text: str, url: object) -> None:
         """Say something to the person who pressed, and nobody else."""

@@ -11,18 +11,20 @@ from contextlib import suppress
 from typing import Any, Final
 
 from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
-from slack_bolt.async_app import AsyncApp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bots.slack_bot.api import SlackApi, sdk_log
 from bots.slack_bot.errors import within
+from bots.slack_bot.intake import Intake, complain
 from bots.slack_bot.presence import Presence
 from core.errors import PlatformBusy, PlatformUnreachable
 
 log = logging.getLogger(__name__)
 
+EVENTS: Final = "events_api"  #: the type of the requests that tell of something
 CONNECT_SECONDS: Final = 8.0  #: to get an address and open it
 PING_SECONDS: Final = 5.0  #: a connection that does not answer is given up after one and a half
 SETTLE_SECONDS: Final = 3.0  #: for requests at work when a connection is closed
@@ -32,26 +34,26 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 async def serve(
-    app: AsyncApp,
+    intake: Intake,
     api: SlackApi,
     app_token: str,
     presence: Presence,
     stop: asyncio.Event,
     ready: asyncio.Event,
 ) -> None:
-    """Hand requests to the app until `stop` is set, replacing connections that end.
+    """Hand requests over until `stop` is set, replacing connections that end.
 
     `presence` hears of each time in which there was none.
     Raises PlatformRefused at any time, PlatformBusy and PlatformUnreachable before `ready` is set.
     """
-    socket = await _connect(app, api, app_token, stop)
+    socket = await _connect(intake, api, app_token, stop)
     losses = 0
     try:
         ready.set()
         presence.connected(socket.alive)
         while await _lost(socket, stop):
             losses = losses + 1 if socket.age() < STABLE_SECONDS else 0
-            fresh = await _reconnect(app, api, app_token, stop, losses)
+            fresh = await _reconnect(intake, api, app_token, stop, losses)
             if fresh is None:
                 return
             # Slack warns before it closes a connection: only now, with another one open.
@@ -64,11 +66,11 @@ async def serve(
         await socket.retire()
 
 
-async def _connect(app: AsyncApp, api: SlackApi, app_token: str, stop: asyncio.Event) -> "_Socket":
+async def _connect(intake: Intake, api: SlackApi, app_token: str, stop: asyncio.Event) -> "_Socket":
     socket: _Socket | None = None
     try:
         async with within(CONNECT_SECONDS):
-            socket = _Socket(app, api, await api.socket_url(app_token), stop)
+            socket = _Socket(intake, api, await api.socket_url(app_token), stop)
             await socket.connect()  # type: ignore[no-untyped-call]
     except BaseException:
         if socket:
@@ -78,13 +80,13 @@ async def _connect(app: AsyncApp, api: SlackApi, app_token: str, stop: asyncio.E
 
 
 async def _reconnect(
-    app: AsyncApp, api: SlackApi, app_token: str, stop: asyncio.Event, losses: int
+    intake: Intake, api: SlackApi, app_token: str, stop: asyncio.Event, losses: int
 ) -> "_Socket | None":
     """Try until it works, with growing pauses; None where `stop` is set first."""
     pause = _pause(losses)
     while not await _waited(stop.wait(), pause):
         try:
-            socket = await _connect(app, api, app_token, stop)
+            socket = await _connect(intake, api, app_token, stop)
         except PlatformBusy as busy:
             pause = busy.retry_after or LONGEST_PAUSE_SECONDS
         except PlatformUnreachable:
@@ -128,7 +130,7 @@ class _Socket(SocketModeClient):
     a token that is refused. So this one only notes that its connection is lost.
     """
 
-    def __init__(self, app: AsyncApp, api: SlackApi, url: str, stop: asyncio.Event) -> None:
+    def __init__(self, intake: Intake, api: SlackApi, url: str, stop: asyncio.Event) -> None:
         # Silent: the SDK's complaints quote the address, which is a secret. `serve` complains.
         silent = sdk_log("slack_sdk.socket_mode", logging.CRITICAL)
         super().__init__(
@@ -137,7 +139,7 @@ class _Socket(SocketModeClient):
         self.proxy = api.proxy(self.proxy)
         self.wss_uri = url
         self.lost = asyncio.Event()
-        self._app = app
+        self._intake = intake
         self._broken = False
         self._since = time.monotonic()
         self._stop = stop
@@ -175,13 +177,24 @@ class _Socket(SocketModeClient):
         ended = (self.message_processor, self.message_receiver, self.current_session_monitor)
         await asyncio.gather(*(end for end in ended if end), return_exceptions=True)
 
+    async def _answer(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        if request.type != EVENTS:
+            response = await run_async_bolt_app(self._intake.app, request)
+            await send_async_response(client, request, response, time.time())
+            return
+        try:
+            await self._intake.events.take(request.payload)
+        except Exception as error:  # noqa: BLE001 (not acknowledged: Slack delivers it again)
+            await complain(error)
+        else:
+            await client.send_socket_mode_response(SocketModeResponse(request.envelope_id))
+
     async def _serve(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         task = asyncio.current_task()
         if self._stop.is_set() or task is None:
             return  # not acknowledged: Slack delivers it again, to whoever is there
         self._at_work.add(task)
         try:
-            response = await run_async_bolt_app(self._app, request)
-            await send_async_response(client, request, response, time.time())
+            await self._answer(client, request)
         finally:
             self._at_work.discard(task)

@@ -12,22 +12,49 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
 
+from bots.download import GONE
+from bots.press_order import TRY_AGAIN, hand_over
 from bots.refresh_text import progress_line, summary
-from bots.terminal_bot.events import HELP, Ask, Help, NewThread, Quit, Refresh, read_line
+from bots.terminal_bot import files
+from bots.terminal_bot.events import (
+    HELP,
+    USER,
+    Ask,
+    Attach,
+    Confirm,
+    Help,
+    NewThread,
+    Quit,
+    Refresh,
+    read_line,
+)
 from bots.terminal_bot.render import drawing, render
 from bots.waiting import first_of, work_until
 from core.documents import RefreshProgress
-from core.domain import Mention, MessageId, Post, Reply, Root, Said, ThreadRef
-from core.errors import DocumentsError, PlatformRefused
+from core.domain import (
+    Attached,
+    Button,
+    Mention,
+    MessageId,
+    Post,
+    Reply,
+    Root,
+    Said,
+    ThreadRef,
+)
+from core.errors import DocumentsError, FileUnreadable, PlatformRefused
 from core.ports import Render
+from core.press import Press
 from core.reception import Reception
 
-USER = "operator"
 PROMPT = "\n> "
+MAY_CONFIRM = "Type /confirm to let me do that, or /cancel."
+NOTHING_TO_CONFIRM = "There is nothing to confirm."
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,6 +80,8 @@ class TerminalPlatform:
         self._numbers = itertools.count(1)
         self._thread = 1
         self._asked: Asked | None = None
+        self._attached: list[Path] = []  # to the next question
+        self._proposed: Post | None = None  # what may be confirmed
         self._status: Status | None = None
 
     async def open(self) -> None:
@@ -99,6 +128,12 @@ class TerminalPlatform:
         """See `Platform.link`. Nothing leads to what was said here."""
         return ""
 
+    async def read_file(self, thread: ThreadRef, file: Attached, limit: int) -> bytes:
+        """See `Platform.read_file`. One of another session may be of another machine."""
+        if thread.key.partition("/")[0] != self._session:
+            raise FileUnreadable(GONE)
+        return await asyncio.to_thread(files.read, file, limit)
+
     async def run(self, reception: Reception, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Ask line by line, each after the reply to the one before; ends with the input."""
         ready.set()
@@ -106,24 +141,40 @@ class TerminalPlatform:
             match read_line(line):
                 case Quit():
                     break
-                case NewThread():
-                    self.new_thread()
-                    self._console.print("\n— a new thread —", style="dim")
-                case Help():
-                    self._console.print(HELP, markup=False)
-                case Refresh():
-                    await work_until(stop, self._refresh(reception))
-                case Ask(text=text) if text:
-                    if not self.interactive:
+                case Ask(text=text):
+                    if text and not self.interactive:
                         self._console.print(f"\n> {text}", style="bold", markup=False)
-                    await self.ask(reception, text, stop)
+                    if text:
+                        await self.ask(reception, text, stop)
+                case command:
+                    await self._obey(command, reception, stop)
         if self.interactive:
             self._console.print()  # what the shell writes next is on a line of its own
+
+    async def _obey(
+        self,
+        command: NewThread | Refresh | Attach | Confirm | Help,
+        reception: Reception,
+        stop: asyncio.Event,
+    ) -> None:
+        match command:
+            case NewThread():
+                self.new_thread()
+                self._console.print("\n— a new thread —", style="dim")
+            case Help():
+                self._console.print(HELP, markup=False)
+            case Refresh():
+                await work_until(stop, self._refresh(reception))
+            case Attach(path=path):
+                self._attach(path)
+            case Confirm(done=done):
+                await self._confirm(reception, Button.CONFIRM if done else Button.DENY, stop)
 
     async def ask(self, reception: Reception, text: str, stop: asyncio.Event) -> None:
         """Ask in the present thread, and return when the reply is on the screen, or none comes."""
         asked = Asked(message=MessageId(f"{self._session}/{next(self._numbers)}"))
         self._asked = asked
+        found, unread = self._take_attached(asked.message)
         await reception.take(
             Mention(
                 thread=ThreadRef(
@@ -134,8 +185,14 @@ class TerminalPlatform:
                 author=USER,
                 text=text,
                 at=time.time(),
+                files=found,
+                unread=unread,
             )
         )
+        await self._wait_for(asked, stop)
+
+    async def _wait_for(self, asked: Asked, stop: asyncio.Event) -> None:
+        """Wait until the reply is on the screen, or none comes."""
         await first_of(asked.over, stop)
         self._asked = None
         self._stop_status()
@@ -145,6 +202,62 @@ class TerminalPlatform:
     def new_thread(self) -> None:
         """Leave the present thread: what is asked next has no earlier questions."""
         self._thread += 1
+        self._proposed = None
+
+    def _attach(self, typed: str) -> None:
+        """Keep a file for the next question."""
+        try:
+            path = files.find(typed)
+        except FileUnreadable as error:
+            said = str(error)
+        else:
+            self._attached.append(path)
+            said = f"{path.name} goes with your next question."
+        self._console.print(said, markup=False)
+
+    def _take_attached(self, message: MessageId) -> tuple[tuple[Attached, ...], tuple[str, ...]]:
+        """The files that go with a question; and the names of those that are gone by now."""
+        found: list[Attached] = []
+        gone: list[str] = []
+        for path in self._attached:
+            try:
+                found.append(files.attached(path, self._session, message))
+            except OSError:
+                gone.append(f"{path.name} ({GONE})")
+        self._attached.clear()
+        return tuple(found), tuple(gone)
+
+    async def _confirm(self, reception: Reception, button: Button, stop: asyncio.Event) -> None:
+        """Say whether what was proposed is to be done; then wait for the reply to that."""
+        proposed = self._proposed
+        if proposed is None:
+            self._console.print(NOTHING_TO_CONFIRM)
+            return
+        press = self._press(proposed, button)
+        asked = self._asked = Asked(message=press.message)
+        pressed = await hand_over(reception, press)
+        said = TRY_AGAIN if pressed is None else pressed.said
+        if said:
+            self._console.print(said, markup=False)
+        if pressed is not None and pressed.settled and self._proposed is proposed:
+            self._proposed = None
+        if pressed is not None and pressed.follows:
+            await self._wait_for(asked, stop)
+        self._asked = None
+
+    def _press(self, post: Post, button: Button) -> Press:
+        """What pressing a button under a reply would be, where there are buttons."""
+        return Press(
+            platform=self.name,
+            tenant="",
+            channel=self._session,
+            thread=post.thread,
+            message=MessageId(post.marker),
+            user=USER,
+            turn=post.turn,
+            button=button,
+            at=time.time(),
+        )
 
     async def _refresh(self, reception: Reception) -> None:
         with self._console.status("Refreshing…") as status:
@@ -184,6 +297,9 @@ class TerminalPlatform:
             try:
                 self._console.print()
                 self._console.print(drawing(post.text))
+                if Button.CONFIRM in post.buttons:
+                    self._proposed = post
+                    self._console.print(f"\n{MAY_CONFIRM}", markup=False)
             except OSError as error:
                 raise PlatformRefused("The output cannot be written.") from error
             if self._asked and self._asked.message == post.reply_to:

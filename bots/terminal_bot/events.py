@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+USER = "operator"  #: who asks: whoever sits at the machine
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ask:
@@ -21,6 +23,20 @@ class Refresh:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Attach:
+    """Attach a file to the next question."""
+
+    path: str  #: as it was typed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confirm:
+    """Let what was proposed be done, or not."""
+
+    done: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Quit:
     """End the talk."""
 
@@ -30,18 +46,28 @@ class Help:
     """Say which commands there are."""
 
 
-Line = Ask | NewThread | Refresh | Quit | Help
+Line = Ask | NewThread | Refresh | Attach | Confirm | Quit | Help
 
-HELP = "/new begins another thread, /refresh-docs reads the documentation again, /quit ends."
+HELP = (
+    "/attach FILE adds a file to the next question, /new begins another thread, /refresh-docs "
+    "reads the documentation again, /quit ends."
+)
 
 
 def read_line(line: str) -> Line:
     """Tell a command from a question."""
+    command, _, rest = line.strip().partition(" ")
+    if command.lower() == "/attach":
+        return Attach(path=rest.strip())
     match line.strip().lower():
         case "/new":
             return NewThread()
         case "/refresh-docs":
             return Refresh()
+        case "/confirm":
+            return Confirm(done=True)
+        case "/cancel":
+            return Confirm(done=False)
         case "/quit" | "/exit":
             return Quit()
         case command if command.startswith("/"):

@@ -67,6 +67,66 @@ async def test_a_discord_channel_that_does_not_exist_is_to_be_mended() -> None:
             await discord_checkup.check_channel(discord_settings(discord), "123456789")
 
 
+async def test_people_and_roles_that_can_be_called_on_discord_are_well() -> None:
+    async with DiscordServer() as discord:
+        carol, role = discord.world.user("carol"), discord.world.role("support")
+        people = (str(carol.id), f"&{role}")
+        assert await discord_checkup.check_people(discord_settings(discord), people) == (
+            "2 on Discord"
+        )
+
+
+async def test_people_and_roles_that_discord_does_not_know_are_all_named() -> None:
+    async with DiscordServer() as discord:
+        carol = discord.world.user("carol")
+        with pytest.raises(PlatformRefused) as refused:
+            await discord_checkup.check_people(
+                discord_settings(discord), ("5", str(carol.id), "&6")
+            )
+        assert "nobody with the id 5; no server of ours has the role &6." in str(refused.value)
+
+
+@pytest.mark.parametrize("bit", [0, 1 << 17, 1 << 3])
+async def test_a_role_must_be_one_that_the_bot_may_mention(bit: int) -> None:
+    async with DiscordServer() as discord:
+        role = discord.world.role("support")
+        discord.world.unmentionable.add(role)
+        discord.world.permissions = bit
+        check = discord_checkup.check_people(discord_settings(discord), (f"&{role}",))
+        if bit:
+            assert await check == "1 on Discord"
+        else:
+            with pytest.raises(PlatformRefused, match=f"role &{role} cannot be mentioned"):
+                await check
+
+
+async def test_people_and_groups_that_can_be_called_in_slack_are_well() -> None:
+    async with SlackServer() as slack:
+        slack.workspace.users.add("U0CAROL")
+        people = ("U0CAROL", "S0TEAM")
+        settings = slack_settings(slack)
+        unseen = "2 on Slack, 1 of them user groups that are not seen"
+        assert await slack_checkup.check_people(settings, people) == unseen
+        slack.scopes.add("usergroups:read")
+        slack.workspace.groups["S0TEAM"] = True
+        assert await slack_checkup.check_people(settings, people) == "2 on Slack"
+
+
+async def test_people_and_groups_that_are_gone_from_slack_are_all_named() -> None:
+    async with SlackServer() as slack:
+        slack.scopes.add("usergroups:read")
+        slack.workspace.users.add("U0LEFT")
+        slack.workspace.profiles["U0LEFT"] = {"deleted": True}
+        slack.workspace.groups["S0OLD"] = False
+        people = ("U0NEVER", "U0LEFT", "S0OLD", "S0NEVER")
+        with pytest.raises(PlatformRefused) as refused:
+            await slack_checkup.check_people(slack_settings(slack), people)
+        assert str(refused.value).startswith(
+            "Slack: there is nobody with the id U0NEVER; U0LEFT is deactivated; "
+            "S0OLD is disabled; there is no user group S0NEVER."
+        )
+
+
 async def test_a_token_that_is_refused_says_so_there_too() -> None:
     async with DiscordServer() as discord:
         discord.token = "of somebody else"
@@ -75,3 +135,12 @@ async def test_a_token_that_is_refused_says_so_there_too() -> None:
         )
         with pytest.raises(PlatformRefused, match="DISCORD_TOKEN"):
             await discord_checkup.check_channel(settings, "1")
+
+
+async def test_scopes_that_the_slack_app_lacks_are_named_with_what_they_are_for() -> None:
+    async with SlackServer() as slack:
+        assert (await slack_checkup.check(slack_settings(slack))).startswith("bot ")
+        slack.scopes.remove("files:read")
+        lacking = r"lacks scopes: files:read \(.*attach.*\)\. .*docent manifest slack"
+        with pytest.raises(PlatformRefused, match=lacking):
+            await slack_checkup.check(slack_settings(slack))

@@ -52,8 +52,8 @@ async def test_the_commands_are_made_known_once(discord):
     assert (since["name"], since["required"]) == ("since", False)
     (source,) = refresh_command["options"]
     assert (source["name"], source["required"], source["autocomplete"]) == ("source", False, True)
-    (option,) = ask_command["options"]
-    assert (option["name"], option["type"], option["required"]) == ("question", 3, True)
+    asked = [(one["name"], one["type"], one["required"]) for one in ask_command["options"]]
+    assert asked == [("question", 3, True), ("file", 11, False)]
     for command in (ask_command, gaps_command, refresh_command):
         assert command["contexts"] == [0, 1]  # servers, and direct messages with the bot
         assert command["integration_types"] == [0]  # not carried into other servers by a person

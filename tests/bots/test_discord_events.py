@@ -1,6 +1,7 @@
 """From payloads of messages to mentions, with discord.py's own reading of them and no socket."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,14 +55,15 @@ def parsed() -> Discord:
 
 
 def test_a_mention_in_a_channel_is_read_whole(parsed):
-    assert parsed.mention("mention") == Mention(
+    mention = parsed.mention("mention")
+    assert [file.name for file in mention.files] == ["error.log", "screen.png"]
+    assert replace(mention, files=()) == Mention(
         thread=ThreadRef(platform="discord", tenant=GUILD, key=f"{HELP}/1205000000000000001"),
         channel=HELP,
         message="1205000000000000001",
         author=ANN,
         text="how do I install it? @Big Ben and @support said to ask in #help :party:",
         at=discord.utils.snowflake_time(1205000000000000001).timestamp(),
-        unread=("error.log", "screen.png"),
     )
 
 

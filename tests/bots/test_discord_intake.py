@@ -34,7 +34,7 @@ async def test_a_mention_is_taken_with_its_place_and_author(discord, help_channe
         mention = await bench.notebook.next()
     assert mention.text == "How do I start?"
     assert mention.author == str(ann.id)
-    assert mention.unread == ("a.log",)
+    assert [file.name for file in mention.files] == ["a.log"]
     assert mention.message == message["id"]
     assert mention.thread.tenant == str(discord.world.guild)
     assert mention.thread.key == f"{help_channel.id}/{message['id']}"

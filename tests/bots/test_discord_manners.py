@@ -52,7 +52,7 @@ async def test_a_message_in_a_thread_without_a_mention_is_overheard(discord, hel
     said = remark.mention
     assert said.thread == mention.thread
     assert (said.message, said.author, said.text) == (message["id"], str(ann.id), "And on Windows?")
-    assert said.unread == ("a.log",)
+    assert [file.name for file in said.files] == ["a.log"]
     assert (said.channel, said.parent) == (str(opened.id), str(help_channel.id))
     assert (remark.to_others, remark.edited, remark.hidden) == (False, False, False)
 

@@ -93,7 +93,7 @@ async def heard_before(discord: DiscordServer, bench: Bench, name: str) -> str:
     await discord.dm(discord.world.user("Zoe"), "the end")
     heard = []
     while (one := await bench.notebook.next()).text != "the end":
-        files = f" with {', '.join(one.unread)}" if one.unread else ""
+        files = f" with {', '.join(file.name for file in one.files)}" if one.files else ""
         heard.append(f"took {one.text[:40]!r}{files}{' of a bot' if one.bot else ''}")
     return "; ".join(heard)
 

@@ -7,7 +7,7 @@ import pytest
 from bots.discord_bot.adapter import DiscordPlatform
 from core.domain import MessageId, ThreadRef
 from core.errors import PlatformError
-from servers.discord_bench import answer_to, platform_for
+from servers.discord_bench import answer_to, connected, platform_for
 from servers.discord_server import DiscordServer
 from servers.discord_world import FORUM, Channel, Json, User
 from servers.mentions import mention
@@ -121,15 +121,54 @@ async def test_only_what_came_since_the_last_question_is_read_and_not_what_we_re
     assert discord.calls(*GET_MESSAGE) == []
 
 
-async def test_a_question_that_begins_its_thread_costs_no_request_nor_does_a_direct_message(
+async def test_of_a_question_that_begins_its_thread_what_it_replies_to_is_read(
+    discord: DiscordServer, platform: DiscordPlatform, ann: User, ben: User
+) -> None:
+    channel = discord.world.channel("help")
+    told = await discord.say(channel, ben, "It shows E42 since noon.")
+    asked = await discord.mention(channel, ann, "why?", reply_to=told)
+    thread = thread_from(discord, asked)
+    assert await read(discord, platform, thread, asked) == [("Ben", "It shows E42 since noon.")]
+    await discord.delete(asked)
+    assert await read(discord, platform, thread, asked) == []
+
+
+@pytest.mark.parametrize("to", ["nothing", "us", "what is gone"])
+async def test_of_a_question_that_replies_to_nobody_else_nothing_is_read(
+    discord: DiscordServer, platform: DiscordPlatform, ann: User, to: str
+) -> None:
+    channel = discord.world.channel("help")
+    told = None
+    if to != "nothing":
+        told = discord.world.write(channel, discord.world.bot if to == "us" else ann, "Read this.")
+    asked = await discord.mention(channel, ann, "why?", reply_to=told)
+    if to == "what is gone":
+        asked["referenced_message"] = None
+    assert await read(discord, platform, thread_from(discord, asked), asked) == []
+
+
+async def test_a_question_that_was_heard_to_reply_to_nothing_costs_no_request(
+    discord: DiscordServer, ann: User
+) -> None:
+    channel = discord.world.channel("help")
+    told = await discord.say(channel, ann, "It shows E42 since noon.")
+    async with connected(discord, message_content=True) as bench:
+        for replied, looks in ((None, 0), (told, 1)):
+            await discord.mention(channel, ann, "why?", reply_to=replied)
+            asked = await bench.notebook.next()
+            said = await bench.platform.talk(asked.thread, None, asked.message, 30)
+            assert len(said) == looks
+            assert len(discord.calls(*GET_MESSAGE)) == looks
+
+
+async def test_a_direct_message_costs_no_request(
     discord: DiscordServer, platform: DiscordPlatform, ann: User
 ) -> None:
-    root = await discord.mention(discord.world.channel("help"), ann, "how?")
-    assert await read(discord, platform, thread_from(discord, root), root) == []
     direct = ThreadRef(platform="discord", tenant="", key=f"@me/{discord.world.direct(ann).id}")
     asked = await discord.dm(ann, "and this?")
     assert list(await platform.talk(direct, None, MessageId(asked["id"]), 30)) == []
     assert discord.calls(*GET_MESSAGES) == []
+    assert discord.calls(*GET_MESSAGE) == []
 
 
 async def test_messages_whose_text_discord_keeps_back_are_passed_over() -> None:

@@ -177,8 +177,8 @@ HOSTILE = {
     "empty items": "1. \n" * 5_000,
     "accents": "a" + "\u0301" * 30_000,
     "an address": "https://docs.example.com/" + ")" * 30_000,
-    "a megabyte of words": WORDS * 24_000,
-    "a megabyte without a space": "x" * 1_000_000,
+    "many words": WORDS * 8_000,
+    "many letters without a space": "x" * 330_000,
 }
 
 
@@ -190,6 +190,6 @@ def test_a_hostile_text_is_rendered_soon_and_whole(
     text = HOSTILE[name]
     started = time.process_time()
     parts = render(Reply(text=text))
-    assert time.process_time() - started < 20  # seconds; a few hundred milliseconds as a rule
+    assert time.process_time() - started < 10  # seconds; well below one as a rule
     assert max(map(len, parts)) <= 3_900
     assert sum(part.count("x") for part in parts) >= text.count("x")

@@ -1,6 +1,7 @@
 """Answers in Slack as they are written: streamed, or edited, or in one piece."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,13 @@ from bots.slack_bot import drafts
 from bots.slack_bot.adapter import SlackPlatform
 from bots.slack_bot.drafts import Budget
 from core.domain import Button, MessageId, Post, ThreadRef, TurnId
-from core.errors import DraftStopped, PlatformBusy, PlatformRefused, PlatformUnreachable
+from core.errors import (
+    DraftStopped,
+    PlatformBusy,
+    PlatformError,
+    PlatformRefused,
+    PlatformUnreachable,
+)
 from servers.faults import Fault
 from servers.slack_faults import api_error, rate_limited
 from servers.slack_rig import slack_settings, thread_on
@@ -91,9 +98,40 @@ async def test_only_what_is_new_is_sent(
     server: SlackServer, platform: SlackPlatform, post: Post
 ) -> None:
     await write(platform, post, "One.\n\n", "One.\n\nTwo.\n\n", "One.\n\nTwo.\n\n")
-    sent = [call["markdown_text"] for call in server.calls_of("chat.appendStream")]
-    assert len(sent) == 1
-    assert "One." not in sent[0]
+    (sent,) = server.calls_of("chat.appendStream")
+    (chunk,) = sent["chunks"]
+    assert "Two." in chunk["text"]
+    assert "One." not in chunk["text"]
+
+
+async def test_a_stream_can_be_stopped_by_a_button_above_its_text(
+    server: SlackServer, platform: SlackPlatform, post: Post
+) -> None:
+    message = await write(platform, post, "One.\n\n", "One.\n\nTwo.\n\n")
+    (started,) = server.calls_of("chat.startStream")
+    assert [chunk["type"] for chunk in started["chunks"]] == ["blocks", "markdown_text"]
+    (draft,) = server.thread("C0GENERAL", post.reply_to)[1:]
+    (row,) = draft["blocks"]
+    assert [one["value"] for one in row["elements"]] == ["stop:7"]
+    await platform.edit(replace(post, text="One. Two.", buttons=()), message)
+    assert draft["blocks"] == []
+
+
+@pytest.mark.parametrize("without", ["chunks", "actions"])
+async def test_where_a_stream_takes_no_button_it_goes_on_without_and_that_is_remembered(
+    server: SlackServer, platform: SlackPlatform, post: Post, without: str
+) -> None:
+    if without == "chunks":
+        server.streams.takes_chunks = False
+    else:
+        server.refused_blocks.add(without)
+    await write(platform, post, "One.\n\n", "One.\n\nTwo.\n\n")
+    assert shown(server, post) == ["One.\n\nTwo."]
+    await write(platform, post, "Three.\n\n")
+    assert shown(server, post) == ["One.\n\nTwo.", "Three."]
+    starts = server.calls_of("chat.startStream")
+    assert ["chunks" in start for start in starts] == [True, False, False]
+    assert len(server.calls_of("chat.appendStream")) == 1
 
 
 async def test_words_that_were_refused_for_now_are_sent_with_the_next_ones(
@@ -116,6 +154,30 @@ async def test_words_whose_fate_is_unknown_are_not_sent_twice(
         await write_more(platform, post, message, "One.\n\nTwo.\n\n")
     await write_more(platform, post, message, "One.\n\nTwo.\n\nThree.\n\n")
     assert shown(server, post) == ["One.\n\nTwo.\n\nThree."]
+
+
+async def test_a_reply_may_overtake_words_that_hang(
+    server: SlackServer, platform: SlackPlatform, post: Post
+) -> None:
+    message = await write(platform, post, "One.\n\n")
+    server.fail("chat.appendStream", Fault(hang=True))
+    async with asyncio.TaskGroup() as tasks:
+        hanging = tasks.create_task(
+            fate_of(write_more(platform, post, message, "One.\n\nTwo.\n\n"))
+        )
+        await server.wait_for(lambda: server.faults_left("chat.appendStream") == 0)
+        await platform.edit(replace(post, text="One. Two."), message)
+        assert shown(server, post) == ["One. Two."]
+        await platform.close()
+    assert isinstance(hanging.result(), PlatformUnreachable)
+
+
+async def fate_of(call: Awaitable[None]) -> PlatformError | None:
+    try:
+        await call
+    except PlatformError as error:
+        return error
+    return None
 
 
 async def test_a_stream_that_ended_by_itself_is_rewritten_all_the_same(
@@ -263,9 +325,10 @@ async def test_streams_are_tried_again_some_time_after_one_was_refused(
     server: SlackServer, platform: SlackPlatform, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drafts, "REFUSED_SECONDS", 0.0)
-    server.fail("chat.startStream", api_error("channel_type_not_supported"))
+    server.streams.refusal = "channel_type_not_supported"
     with pytest.raises(PlatformBusy):
         await write(platform, post, "One.\n\n")
+    server.streams.refusal = None
     await write(platform, post, "One.\n\n")
     assert shown(server, post) == ["One."]
     assert "chat.postMessage" not in methods(server)

@@ -7,7 +7,7 @@ import slack_sdk.errors
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bots.slack_bot.errors import APP_TOKEN, translated
+from bots.slack_bot.errors import APP_TOKEN, FileGone, MissingScope, translated
 from core.errors import (
     PlatformBusy,
     PlatformError,
@@ -104,7 +104,9 @@ def test_a_rate_limit_says_how_long_to_wait(header: str | None, seconds: float |
         ("not_authed", TokenRefused),
         ("token_revoked", TokenRefused),
         ("account_inactive", TokenRefused),
-        ("missing_scope", PlatformRefused),
+        ("missing_scope", MissingScope),
+        ("file_not_found", FileGone),
+        ("file_deleted", FileGone),
         ("msg_too_long", PlatformRefused),
         ("an_error_of_tomorrow", PlatformRefused),
         ("internal_error", PlatformUnreachable),

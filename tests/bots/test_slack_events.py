@@ -71,9 +71,12 @@ def test_a_question_belongs_to_the_thread_it_was_asked_in(name: str, key: str, t
         ("message_file_from_another_workspace", "", ("a file",)),
     ],
 )
-def test_attached_files_are_named_as_unread(name: str, text: str, files: tuple[str, ...]) -> None:
+def test_attached_files_come_with_the_question(
+    name: str, text: str, files: tuple[str, ...]
+) -> None:
     mention = read(name)
-    assert (mention.text, mention.unread) == (text, files)
+    assert (mention.text, tuple(file.name for file in mention.files)) == (text, files)
+    assert mention.unread == ()
 
 
 @pytest.mark.parametrize(

@@ -118,20 +118,21 @@ async def test_a_direct_message_needs_no_mention_and_its_thread_begins_with_it()
         await server.wait_for(lambda: len(reception.taken) == 2)
 
         assert [m.thread.key for m in reception.taken] == [f"D1:{root}", f"D1:{root}"]
-        assert [m.unread for m in reception.taken] == [(), ("log.txt",)]
+        assert [[f.name for f in m.files] for m in reception.taken] == [[], ["log.txt"]]
 
 
 async def test_a_mention_with_a_file_is_taken_from_its_message_event_alone() -> None:
     reception = FakeReception()
     async with SlackServer() as server, running(slack_settings(server), reception):
         channel = server.workspace.channels["C0GENERAL"]
+        picture = server.files.upload("screen.png")
         message = server.workspace.write(
-            channel, "U1", f"<@{BOT_USER}> what is this?", files=["screen.png"]
+            channel, "U1", f"<@{BOT_USER}> what is this?", files=[picture]
         )
         server.event({**message, "channel": "C0GENERAL", "channel_type": "channel"})
         await server.wait_for(lambda: reception.taken)
 
-        assert reception.taken[0].unread == ("screen.png",)
+        assert [file.name for file in reception.taken[0].files] == ["screen.png"]
 
 
 async def test_the_variables_that_bolt_reads_by_itself_change_nothing(

@@ -14,6 +14,7 @@ def test_the_manifest_asks_for_what_is_used_and_nothing_else() -> None:
         "channels:read",
         "chat:write",
         "commands",
+        "files:read",
         "groups:history",
         "groups:read",
         "im:history",

@@ -48,12 +48,8 @@ async def test_a_message_in_a_thread_without_a_mention_is_overheard() -> None:
         assert (remark.to_others, remark.edited, remark.hidden) == (False, False, False)
         mention = remark.mention
         assert mention.thread == thread_on(CHANNEL, root)
-        assert (mention.message, mention.author, mention.text, mention.unread) == (
-            ts,
-            "U1",
-            "and on <Windows>?",
-            ("a.log",),
-        )
+        assert [file.name for file in mention.files] == ["a.log"]
+        assert (mention.message, mention.author, mention.text) == (ts, "U1", "and on <Windows>?")
 
 
 async def test_what_is_said_outside_of_threads_by_bots_or_by_us_is_not_overheard() -> None:

@@ -90,7 +90,7 @@ def heard(reception: FakeReception) -> str:
     """All that core heard, with the beginnings of texts."""
     taken = [
         f"took {one.text[:40]!r}"
-        + (f" with {', '.join(one.unread)}" if one.unread else "")
+        + (f" with {', '.join(file.name for file in one.files)}" if one.files else "")
         + (" of a bot" if one.bot else "")
         for one in reception.taken
     ]

@@ -7,6 +7,7 @@ import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,23 @@ from rich.console import Console
 
 from bots.app import Docent, assemble
 from bots.commands.chat import answering
-from bots.terminal_bot.adapter import TerminalPlatform
-from bots.terminal_bot.events import Ask, Help, Line, NewThread, Quit, Refresh, read_line
+from bots.press_order import TRY_AGAIN
+from bots.terminal_bot.adapter import MAY_CONFIRM, NOTHING_TO_CONFIRM, TerminalPlatform
+from bots.terminal_bot.events import (
+    Ask,
+    Attach,
+    Confirm,
+    Help,
+    Line,
+    NewThread,
+    Quit,
+    Refresh,
+    read_line,
+)
 from core.documents import OnProgress, RefreshReport
-from core.domain import Citation, Mention, Post, Reply
-from core.errors import RefreshBusy
+from core.domain import Button, Citation, Mention, MessageId, Post, Reply, TurnId
+from core.errors import FileUnreadable, RefreshBusy, StoreError
+from core.press import Press, Pressed
 from core.settings import Settings
 from core.store import Store
 from servers.discord_bench import Notebook
@@ -34,13 +47,29 @@ class AnsweringReception:
         self.platform: TerminalPlatform | None = None
         self.mentions: list[Mention] = []
         self.refreshes = 0
+        self.buttons: tuple[Button, ...] = ()  #: under each reply
+        self.presses: list[Press] = []
+        self.pressed: list[Pressed | Exception] = []  #: what comes of them
 
     async def take(self, mention: Mention) -> bool:
         assert self.platform is not None
         self.mentions.append(mention)
         (text,) = self.platform.render(Reply(text=f"answer to {mention.text}"))
-        await self.platform.post(reply_to(mention, text))
+        await self.platform.post(replace(reply_to(mention, text), buttons=self.buttons))
         return True
+
+    async def press(self, press: Press) -> Pressed:
+        self.presses.append(press)
+        pressed = self.pressed.pop(0)
+        if isinstance(pressed, Exception):
+            raise pressed
+        if pressed.follows:
+            assert self.platform is not None
+            assert press.thread is not None
+            said = reply_to(self.mentions[-1], "it is done")
+            self.buttons = ()
+            await self.platform.post(replace(said, reply_to=press.message, marker="n"))
+        return pressed
 
     async def refresh(self, platform: str, user: str, on_progress: OnProgress) -> RefreshReport:
         self.refreshes += 1
@@ -116,6 +145,12 @@ async def talk(reception: AnsweringReception, stop: asyncio.Event | None = None)
         ("/new", NewThread()),
         (" /Refresh-Docs", Refresh()),
         ("/quit", Quit()),
+        ("/attach trace.log", Attach(path="trace.log")),
+        (" /Attach   My Files/a.PDF ", Attach(path="My Files/a.PDF")),
+        ("/attach", Attach(path="")),
+        ("/attachments", Help()),
+        ("/confirm", Confirm(done=True)),
+        ("/Cancel", Confirm(done=False)),
         ("/help", Help()),
         ("/nonsense", Help()),
         ("", Ask(text="")),
@@ -135,6 +170,147 @@ async def test_each_line_is_asked_in_the_thread_and_its_answer_printed(
     assert len({mention.message for mention in reception.mentions}) == 2
     shown = screen.getvalue()
     assert shown.index("> a") < shown.index("answer to a") < shown.index("> b")
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+async def test_attached_files_go_with_the_next_question_and_with_no_other(
+    reception: AnsweringReception,
+    screen: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    log, picture = tmp_path / "trace.log", tmp_path / "my screen.png"
+    log.write_bytes(b"exit 1")
+    picture.write_bytes(b"\x89PNG")
+    lines = [f"/attach {log}", f"/attach '{picture}'", "What is this?", "And now?"]
+    type_in(monkeypatch, lines)
+    await talk(reception)
+    assert "trace.log goes with your next question." in screen.getvalue()
+    first, second = reception.mentions
+    told = [(file.name, file.size, file.media_type) for file in first.files]
+    assert told == [("trace.log", 6, ""), ("my screen.png", 4, "image/png")]
+    assert {(file.channel, file.message) for file in first.files} == {
+        (first.channel, first.message)
+    }
+    assert (first.unread, second.files, second.unread) == ((), (), ())
+    assert reception.platform is not None
+    read = reception.platform.read_file
+    assert await read(first.thread, first.files[0], 6) == b"exit 1"
+    with pytest.raises(FileUnreadable, match="larger than 5 bytes"):
+        await read(first.thread, first.files[0], 5)
+    log.unlink()
+    with pytest.raises(FileUnreadable, match="no longer there"):
+        await read(first.thread, first.files[0], 6)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("/attach", "Name a file, as in: /attach trace.log"),
+        ("/attach FOLDER/nothing.log", "There is no file"),
+        ("/attach FOLDER", "is a folder: attach its files, one at a time."),
+        ("/attach ~nobody-of-that-name/a.log", "~nobody-of-that-name/a.log cannot be read"),
+        ("/attach a\0b", "There is no file"),
+        ("/attach " + "a" * 5_000, "cannot be read"),
+    ],
+)
+async def test_what_is_no_file_is_said_so_and_nothing_is_attached(
+    reception: AnsweringReception,
+    screen: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    typed: str,
+    said: str,
+) -> None:
+    type_in(monkeypatch, [typed.replace("FOLDER", str(tmp_path)), "a"])
+    await talk(reception)
+    assert said in " ".join(screen.getvalue().split())
+    assert [mention.files for mention in reception.mentions] == [()]
+
+
+async def test_a_file_that_is_gone_before_the_question_is_named_with_it(
+    reception: AnsweringReception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "trace.log"
+    log.write_bytes(b"exit 1")
+    lines = iter([f"/attach {log}", "What is this?"])
+
+    def type_line(prompt: str) -> str:
+        line = next(lines, None)
+        if line is None:
+            raise EOFError
+        if line.startswith("What"):
+            log.unlink()
+        return line
+
+    monkeypatch.setattr("builtins.input", type_line)
+    await talk(reception)
+    (mention,) = reception.mentions
+    assert (mention.files, mention.unread) == ((), ("trace.log (it is no longer there)",))
+
+
+async def test_files_of_another_session_are_not_looked_for_on_this_machine(
+    reception: AnsweringReception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "trace.log"
+    log.write_bytes(b"exit 1")
+    type_in(monkeypatch, [f"/attach {log}", "What is this?"])
+    await talk(reception)
+    (mention,) = reception.mentions
+    another = TerminalPlatform(Console(file=io.StringIO()), interactive=False)
+    with pytest.raises(FileUnreadable, match="no longer there"):
+        await another.read_file(mention.thread, mention.files[0], 100)
+
+
+# --- confirming -----------------------------------------------------------------------------------
+
+
+async def test_what_is_proposed_can_be_confirmed_and_the_reply_to_that_is_waited_for(
+    reception: AnsweringReception, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception.buttons = (Button.CONFIRM, Button.DENY)
+    reception.pressed = [Pressed(said="I am at it.", settled=True, follows=True)]
+    type_in(monkeypatch, ["a", "/confirm", "/confirm", "b"])
+    await talk(reception)
+    shown = screen.getvalue()
+    order = ["answer to a", MAY_CONFIRM, "I am at it.", NOTHING_TO_CONFIRM, "answer to b"]
+    places = [shown.index(said) for said in order]
+    assert places == sorted(places)
+    assert "it is done" in shown
+    (press,) = reception.presses
+    asked = reception.mentions[0]
+    assert (press.button, press.turn, press.user) == (Button.CONFIRM, TurnId(0), "operator")
+    assert (press.thread, press.channel, press.message) == (
+        asked.thread,
+        asked.channel,
+        MessageId("m"),
+    )
+    assert shown.count(MAY_CONFIRM) == 1
+
+
+async def test_what_is_proposed_can_be_refused_and_then_there_is_nothing_to_wait_for(
+    reception: AnsweringReception, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception.buttons = (Button.CONFIRM, Button.DENY)
+    reception.pressed = [StoreError(), Pressed(said="I leave it.", settled=True)]
+    type_in(monkeypatch, ["/cancel", "a", "/cancel", "/cancel", "/confirm"])
+    await talk(reception)
+    assert [press.button for press in reception.presses] == [Button.DENY, Button.DENY]
+    shown = screen.getvalue()
+    assert shown.count(NOTHING_TO_CONFIRM) == 2  # before, and after it is settled
+    assert shown.index(TRY_AGAIN) < shown.index("I leave it.")
+
+
+async def test_in_another_thread_there_is_nothing_to_confirm(
+    reception: AnsweringReception, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception.buttons = (Button.CONFIRM, Button.DENY)
+    type_in(monkeypatch, ["a", "/new", "/confirm"])
+    await talk(reception)
+    assert NOTHING_TO_CONFIRM in screen.getvalue()
+    assert reception.presses == []
 
 
 async def test_new_begins_another_thread(

@@ -1,7 +1,7 @@
 """What every engine promises, whichever it is."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -14,11 +14,13 @@ from core.domain import (
     Failed,
     NotAnswered,
     Question,
+    ReadFile,
     RunId,
     RunState,
     Turn,
     Working,
 )
+from core.errors import EngineRefused
 from core.local_engine.engine import LocalEngine
 from core.local_engine.finder import PageFinder
 from core.local_engine.index import LocalIndex
@@ -31,6 +33,7 @@ from core.openai_engine.vector_store import VectorStore
 from core.ports import AnswerEngine, DocumentIndex
 from core.settings import OpenAISettings
 from core.store import Store
+from servers.attached_files import PDF, PNG
 from servers.mentions import mention
 from servers.openai_server import OpenAIServer
 
@@ -237,3 +240,31 @@ async def test_what_was_erased_is_gone_and_may_be_erased_again(subject: Subject)
 async def test_closing_twice_does_nothing(subject: Subject) -> None:
     await subject.engine.close()
     await subject.engine.close()
+
+
+# --- attached files -------------------------------------------------------------------------------
+
+
+async def test_an_engine_that_reads_files_answers_a_question_with_them(subject: Subject) -> None:
+    """Others refuse them for good: nothing is tried again."""
+    engine = subject.engine
+    if not engine.reads_files:
+        with pytest.raises(EngineRefused):
+            await engine.upload("a.png", "image", PNG, 3_600.0)
+        return
+    uploads = [
+        await engine.upload("a.png", "image", PNG, 3_600.0),
+        await engine.upload("b.pdf", "document", PDF, 3_600.0),
+    ]
+    assert len(set(uploads)) == 2
+    turn = await subject.take("When does an access token expire?")
+    files = (
+        ReadFile(name="a.png", kind="image", upload=uploads[0]),
+        ReadFile(name="b.pdf", kind="document", upload=uploads[1]),
+        ReadFile(name="c.log", kind="text", text="401 Unauthorized"),
+    )
+    conversation = await engine.open_conversation(turn.thread, [])
+    run = await engine.start(conversation, replace(question_of(turn), files=files))
+    assert isinstance(await subject.ended(run), Answered)
+    for _ in range(2):  # what is gone is no error
+        await engine.erase(conversation, [run], uploads)

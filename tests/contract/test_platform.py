@@ -2,9 +2,13 @@
 
 import asyncio
 import io
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -14,7 +18,7 @@ from bots.discord_bot.adapter import DiscordPlatform
 from bots.slack_bot.adapter import SlackPlatform
 from bots.terminal_bot.adapter import TerminalPlatform
 from core.domain import Citation, Mention, Post, Reply, ThreadRef
-from core.errors import PlatformError, PlatformRefused
+from core.errors import FileUnreadable, PlatformError, PlatformRefused
 from core.ports import Platform
 from core.reception import Reception
 from core.settings import DiscordSettings, SlackSettings
@@ -24,6 +28,7 @@ from servers.slack_rig import slack_settings
 from servers.slack_server import SlackServer
 
 CHANNEL = "C0GENERAL"
+Lines = SimpleQueue[str]  # what is typed, where it is a terminal
 
 
 @dataclass(kw_only=True)
@@ -34,6 +39,8 @@ class Place:
     wrong: Platform | None  #: the same platform with a token that it refuses
     ask: Callable[[], Any]  #: somebody asks the bot
     shown: Callable[[], list[str]]  #: what the bot has written
+    ask_about: Callable[[bytes, int], Any]  #: somebody attaches a file, which has so many bytes
+    lose_files: Callable[[], None]  #: what was attached is gone
 
 
 @asynccontextmanager
@@ -47,11 +54,17 @@ async def slack_place() -> AsyncIterator[Place]:
         async def ask() -> None:
             server.mention(CHANNEL, "U0ALICE", "How?")
 
+        async def ask_about(content: bytes, said: int) -> None:
+            file = server.files.upload("trace.log", content, said=said)
+            server.mention(CHANNEL, "U0ALICE", "Why?", files=[file])
+
         yield Place(
             platform=SlackPlatform(slack_settings(server)),
             wrong=SlackPlatform(slack_settings(server, bot_token="xoxb-wrong")),
             ask=ask,
             shown=shown,
+            ask_about=ask_about,
+            lose_files=server.files.uploads.clear,
         )
 
 
@@ -64,26 +77,49 @@ async def discord_place() -> AsyncIterator[Place]:
             everywhere = server.world.channels.values()
             return [m["content"] for place in everywhere for m in server.posted(place)]
 
+        async def ask_about(content: bytes, said: int) -> None:
+            file = server.world.files.attach("trace.log", content, said=said)
+            await server.mention(channel, asker, "Why?", attachments=[file])
+
         yield Place(
             platform=platform_for(server),
             wrong=platform_for(server, token="wrong"),
             ask=lambda: server.mention(channel, asker, "How?"),
             shown=shown,
+            ask_about=ask_about,
+            lose_files=server.world.files.uploads.clear,
         )
 
 
 @asynccontextmanager
-async def terminal_place() -> AsyncIterator[Place]:
+async def terminal_place(lines: Lines) -> AsyncIterator[Place]:
     screen = io.StringIO()
     platform = TerminalPlatform(Console(file=screen, width=100), interactive=False)
 
     async def ask() -> None:
-        """A line waits at the input already."""
+        lines.put("How?")
 
     def shown() -> list[str]:
         return [line.strip() for line in screen.getvalue().splitlines() if "answer" in line]
 
-    yield Place(platform=platform, wrong=None, ask=ask, shown=shown)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "trace.log"
+
+        async def ask_about(content: bytes, said: int) -> None:
+            """Attach it; here a file is as large as it is."""
+            log.write_bytes(content)
+            lines.put(f"/attach {log}")
+            lines.put("Why?")
+
+        yield Place(
+            platform=platform,
+            wrong=None,
+            ask=ask,
+            shown=shown,
+            ask_about=ask_about,
+            lose_files=log.unlink,
+        )
+        lines.put("/quit")  # for the thread that may still read
 
 
 MESSENGERS: list[Platform] = [
@@ -95,12 +131,12 @@ MESSENGERS: list[Platform] = [
         tokens=KeptTokens(),
     ),
 ]
-PLACES = {"slack": slack_place, "discord": discord_place, "terminal": terminal_place}
+PLACES = {"slack": slack_place, "discord": discord_place}
 
 
 @asynccontextmanager
-async def opened(name: str) -> AsyncIterator[Place]:
-    async with PLACES[name]() as place:
+async def opened(name: str, lines: Lines) -> AsyncIterator[Place]:
+    async with PLACES.get(name, partial(terminal_place, lines))() as place:
         yield place
         for platform in (place.platform, place.wrong):
             if platform:
@@ -111,28 +147,28 @@ async def opened(name: str) -> AsyncIterator[Place]:
 async def place(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Place]:
-    lines = iter(["How?"])
-    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
-    async with opened(request.param) as place:
+    lines = Lines()
+    monkeypatch.setattr("builtins.input", lambda prompt: lines.get())
+    async with opened(request.param, lines) as place:
         yield place
 
 
 @pytest.fixture(params=["slack", "discord"])
 async def messenger(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     """A platform with a memory and a token; a terminal has neither."""
-    async with opened(request.param) as place:
+    async with opened(request.param, Lines()) as place:
         yield place
 
 
 @asynccontextmanager
-async def running(place: Place) -> AsyncIterator[Mention]:
+async def running(place: Place, ask: Callable[[], Any] | None = None) -> AsyncIterator[Mention]:
     """Run the platform until the block ends; what somebody asked meanwhile."""
     notebook, stop, ready = Notebook(), asyncio.Event(), asyncio.Event()
     reception: Reception = notebook
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(place.platform.run(reception, stop, ready))
         await ready.wait()
-        await place.ask()
+        await (ask or place.ask)()
         yield await notebook.next()
         stop.set()
 
@@ -246,3 +282,47 @@ async def test_a_question_in_a_channel_can_be_linked_to_and_is_not_direct(
 async def test_a_thread_hangs_in_the_channel_that_it_was_asked_in(messenger: Place) -> None:
     async with running(messenger) as mention:
         assert messenger.platform.channel_of(mention.thread) == mention.channel
+
+
+async def read_by(platform: Platform, mention: Mention, limit: int) -> bytes:
+    (file,) = mention.files
+    return await platform.read_file(mention.thread, file, limit)
+
+
+async def test_a_file_comes_with_the_question_and_is_read_whole(place: Place) -> None:
+    content = b"exit 1\n" * 20_000
+    async with running(place, partial(place.ask_about, content, len(content))) as mention:
+        (file,) = mention.files
+        assert (file.name, file.size, mention.unread) == ("trace.log", len(content), ())
+        assert (file.channel, file.message) == (mention.channel, mention.message)
+        assert await read_by(place.platform, mention, len(content)) == content
+
+
+async def test_a_file_is_read_after_the_stop_and_again(place: Place) -> None:
+    async with running(place, partial(place.ask_about, b"exit 1", 6)) as mention:
+        pass
+    for _ in range(2):
+        assert await read_by(place.platform, mention, 100) == b"exit 1"
+
+
+async def test_a_file_that_is_larger_than_the_limit_is_unreadable_whatever_is_said_of_it(
+    place: Place,
+) -> None:
+    async with running(place, partial(place.ask_about, b"x" * 100_000, 10)) as mention:
+        with pytest.raises(FileUnreadable, match="larger than 99 kB"):
+            await read_by(place.platform, mention, 99_000)
+
+
+async def test_a_file_that_is_gone_is_unreadable(place: Place) -> None:
+    async with running(place, partial(place.ask_about, b"exit 1", 6)) as mention:
+        place.lose_files()
+        with pytest.raises(FileUnreadable, match="no longer there"):
+            await read_by(place.platform, mention, 100)
+
+
+async def test_a_closed_platform_reads_no_file_and_says_so(messenger: Place) -> None:
+    async with running(messenger, partial(messenger.ask_about, b"exit 1", 6)) as mention:
+        pass
+    await messenger.platform.close()
+    with pytest.raises(PlatformError):
+        await read_by(messenger.platform, mention, 100)

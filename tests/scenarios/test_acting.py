@@ -144,6 +144,9 @@ async def test_stop_in_slack_ends_an_answer_that_slack_streams(
         assert turn is not None
         assert turn.outcome == "stopped"
         await openai.wait_for("POST", f"/responses/{turn.run}/cancel")
+        slack.workspace.channels[CHANNEL].members.add(OTHER)
+        slack.press(CHANNEL, draft, "Be quiet here", user=OTHER)
+        await whispered(slack, "I am quiet in this thread")
 
 
 async def test_without_people_there_is_no_button_for_them_in_slack(
@@ -288,6 +291,8 @@ async def test_stop_on_discord_ends_an_answer_that_is_being_written(
         assert turn.outcome == "stopped"
         run = turn.run
         await openai.wait_for("POST", f"/responses/{run}/cancel")
+        silenced = await discord.press(reply, "Be quiet here", discord.world.user("bob"))
+        await discord.wait_for(lambda: "I am quiet in this thread" in str(silenced.texts), SECONDS)
 
 
 async def test_ask_docent_about_this_works_inside_threads_of_discord(

@@ -6,6 +6,7 @@ from typing import Any
 
 from servers.attached_files import EXECUTABLE, PDF, PNG, archive
 from servers.docent_rig import DocentProcess, docent_running, settings_for
+from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 from servers.people import People
 from servers.slack_server import SlackServer
@@ -115,6 +116,20 @@ async def test_files_of_follow_ups_and_files_without_a_word_are_read(
         await people.ask(people.alice, "", {"screen.png": PNG})
         await people.replied(3)
         assert kinds(openai) == ["input_image"]
+
+
+async def test_what_is_asked_again_is_asked_with_its_files(
+    people_values: dict[str, str], people: People, openai: OpenAIServer
+) -> None:
+    async with docent_running(people_values):
+        await people.ready()
+        openai.script(Script(statuses=["failed"], error_code="invalid_prompt"))
+        await people.ask(people.alice, QUESTION, {"trace.log": LOG})
+        (fallback,) = await people.dressed(1)
+        await people.press(fallback, "Try again", people.alice)
+        _, reply = await people.replied(2)
+        assert ANSWER in reply
+        assert "disk full" in json.dumps(asked(openai))
 
 
 async def test_an_engine_that_reads_no_files_says_so_and_fetches_none(

@@ -1,8 +1,9 @@
 """Python with Docent loaded, which makes a process of it for everybody who asks.
 
 Started by `servers/forks.py`, as a script. A request comes over the socket whose number is the
-argument: arguments, folder and environment as JSON, and four files: input, output, errors, and where
-to write the pid and, at the end, how it ended. It ends when nobody holds the other end any more.
+argument: arguments, folder and environment as JSON, and four files: input, output, errors, and
+where to write the pid and, at the end, how it ended. It ends when nobody holds the other end any
+more.
 """
 
 import gc
@@ -107,7 +108,7 @@ def become(request: dict[str, Any], files: list[int]) -> None:
 def opened(file: int, before: TextIO) -> TextIO:
     """A file as Python opens it at its start; what it knew of the one before is not of this one."""
     mode, by_line = ("r", False) if file == 0 else ("w", file == 2)
-    binary = open(file, f"{mode}b", closefd=False)  # noqa: PTH123, SIM115 (it stays open)
+    binary = open(file, f"{mode}b", closefd=False)  # noqa: SIM115 (it stays open)
     return io.TextIOWrapper(
         binary, encoding=before.encoding, errors=before.errors, line_buffering=by_line
     )

@@ -1,7 +1,7 @@
 """Processes of `docent` that need not load it: forked from one that has.
 
-To start Python and load Docent with its SDKs takes a second of a processor, most of what a test of a
-process would cost. A process that is forked is one all the same: it has its own pid, files,
+To start Python and load Docent with its SDKs takes a second of a processor, most of what a test of
+a process would cost. A process that is forked is one all the same: it has its own pid, files,
 environment and end, and takes signals. What it cannot show is that the script `docent` starts and
 that a command loads all that it needs; for that, `DocentProcess.start_anew` is there.
 """

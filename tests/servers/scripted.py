@@ -50,6 +50,7 @@ class ScriptedEngine:
         self.reads_files = False
         self.uploaded: list[tuple[str, FileKind, bytes, float]] = []
         self.upload_errors: list[Exception] = []
+        self.erased: list[str] = []  # uploads
         self.start_hook: Callable[[Question], None] | None = None
         #: awaited when a run was created, before its id is given out
         self.before_reply: Callable[[], Awaitable[None]] | None = None
@@ -196,7 +197,7 @@ class ScriptedEngine:
         runs: Sequence[RunId],
         uploads: Sequence[str] = (),
     ) -> None:
-        """Nothing is kept."""
+        self.erased.extend(uploads)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -139,7 +139,7 @@ class Methods:
         if blocks:
             more["blocks"] = self._checked("blocks", blocks)
         message = self.workspace.write(channel, BOT_USER, text, thread_ts=args["thread_ts"], **more)
-        self.streams.begin(message["ts"], args)
+        self.streams.begin(message["ts"], in_chunks="chunks" in args)
         self.shown.pop((channel.id, args["thread_ts"]), None)
         self.emit({**message, "channel": channel.id, "channel_type": channel.kind})
         return {"channel": channel.id, "ts": message["ts"]}

@@ -39,9 +39,9 @@ class Streams:
             raise SlackError("invalid_arguments", "[ERROR] no such argument: chunks")
         return _written(args)
 
-    def begin(self, ts: str, args: Mapping[str, Any]) -> None:
+    def begin(self, ts: str, *, in_chunks: bool = False) -> None:
         self._began[ts] = time.monotonic()
-        self._in_chunks[ts] = "chunks" in args
+        self._in_chunks[ts] = in_chunks
 
     def append(self, message: Json, args: Mapping[str, Any]) -> str:
         """What a message says with more of it."""
