@@ -1,7 +1,7 @@
 """Drafts, as the servers of the platforms see them: how many there were, and whether one is left.
 
 A draft is known by its button: only what is still being written can be stopped. A message that is
-streamed in Slack has none, but bears no marker either, until it is the reply.
+streamed in Slack may have none, but bears no marker either, until it is the reply.
 """
 
 import json

@@ -5,7 +5,6 @@ import contextlib
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,12 @@ from typing import IO, Final
 
 from aiohttp import web
 
-import core
 from chaos.kills import sender_of
 from chaos.plan import PlatformName
+from servers.docent_rig import DOCENT
+from servers.forks import ForkedProcess
 
-DOCENT: Final = Path(sys.executable).with_name("docent")
 HOOK: Final = Path(__file__).with_name("hook")
-ROOT: Final = Path(core.__file__).parents[1]  # the processes run the code that the tests run
 STOP_SECONDS: Final = 30.0
 MOST_CRASHES: Final = 20  # deaths that nobody ordered, after which starting again is no use
 
@@ -32,7 +30,7 @@ class Member:
     name: str
     roles: tuple[str, ...]
     log: Path
-    process: asyncio.subprocess.Process | None = None
+    process: ForkedProcess | None = None
     starts: int = 0
 
     @property
@@ -198,20 +196,16 @@ class Fleet:
         member.starts += 1
         log.write(f"--- start {member.starts} at {time.time():.3f}\n".encode())
         log.flush()
-        member.process = await asyncio.create_subprocess_exec(
-            DOCENT,
-            "run",
-            *member.roles,
-            cwd=self._folder,
-            env={
+        member.process = await ForkedProcess.start(
+            [str(DOCENT), "run", *member.roles],
+            self._folder,
+            {
                 **kept,
                 **self._values,
-                "PYTHONPATH": f"{HOOK}{os.pathsep}{ROOT}",
+                "PYTHONPATH": str(HOOK),
                 "DOCENT_CHAOS": str(self.orders),
             },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            log.fileno(),
         )
         return member.process.pid, await member.process.wait()
 
