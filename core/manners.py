@@ -106,7 +106,7 @@ class Manners:
 
     async def take(self, mention: Mention, *, claim: bool) -> Turn | None:
         """Take what calls us: see `Turns.take`. A word that tells us to be quiet makes us so."""
-        return await self.store.turns.take(mention, claim=claim, kind=_kind(mention, "call"))
+        return await self.store.intake.take(mention, claim=claim, kind=_kind(mention, "call"))
 
     async def again(self, mention: Mention, *, claim: bool) -> Turn | None:
         """Take what is asked once more by a button. Where we are quiet, we stay so."""
@@ -153,7 +153,7 @@ class Manners:
         mention, refusal = remark.mention, self.refusal(remark.mention)
         if mention.bot or refusal in OF_PLACES or self.policy_for(mention.thread) != "thread":
             return False
-        standing = await self.store.standings.of(mention.thread, mention.author)
+        standing = await self.store.standings.of(mention.thread, mention.author, mention.at)
         # What was left to people then, and is found once more, is left to them for ever.
         if standing is None or standing.quiet or standing.was_quiet(mention.at):
             return False

@@ -12,6 +12,7 @@ from core.channels import Channels, load_channels
 from core.config import load_settings
 from core.documents import Listed
 from core.errors import ConfigError, DocentError, StoreError
+from core.gap_replies import counted
 from core.log import set_up_logging
 from core.openai_engine import checkup as openai_checkup
 from core.refresh.names import by_any_name
@@ -22,6 +23,7 @@ Check = Awaitable[str] | str | None
 """What is found when it is looked at; why it is not looked at; None: it is not set up."""
 
 WELL, MEND, UNUSED = "ok", "MEND", "-"
+NEXT_LINE = "\n" + " " * 21  # below what was said first
 NOT_WRITABLE = (
     "It can be read, but nothing can be written: see to the rights on the file and its folder, to "
     "the room on the disk, or to the rights of the user in DATABASE_URL."
@@ -64,7 +66,7 @@ async def _outcome(check: Check) -> tuple[str, str]:
     try:
         return WELL, await check
     except ConfigError as error:
-        return MEND, " ".join(error.problems)
+        return MEND, NEXT_LINE.join(error.problems)
     except DocentError as error:
         return MEND, str(error)
 
@@ -77,7 +79,7 @@ async def _check_database(settings: Settings) -> str:
         except StoreError as error:
             raise StoreError(f"{error} {NOT_WRITABLE}") from error
     kind = settings.database_url.partition(":")[0]
-    said = f"{kind}, with {len(states)} pages of documentation"
+    said = f"{kind}, with {counted(len(states), 'page')} of documentation"
     lacking = sum(settings.engine not in state.copies for state in states)
     if lacking:  # as after the first key of OpenAI: every question would get the fallback
         where = f"of which the engine {settings.engine} lacks {lacking}"
@@ -92,7 +94,7 @@ async def _check_documentation(settings: Settings) -> str:
     for source in make_sources(settings.docs_sources, allow_private=settings.docs_allow_private):
         try:
             listed = await source.list()
-            counts.append(f"{source.name} has {len(listed)} pages{_hint(listed)}")
+            counts.append(f"{source.name} has {counted(len(listed), 'page')}{_hint(listed)}")
         finally:
             await source.close()
     return ", ".join(counts)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import discord
 
 from bots.discord_bot.connection import calls, log_in
-from core.errors import PlatformRefused, PlatformUnreachable
+from core.errors import PlatformRefused, PlatformUnreachable, ThreadGone
 from core.settings import DiscordSettings
 
 PATIENCE = 15.0  # seconds
@@ -31,8 +31,14 @@ async def check(settings: DiscordSettings) -> str:
 
 async def check_channel(settings: DiscordSettings, channel: str) -> str:
     """Look whether the bot may post in a channel, by beginning to type. Raises PlatformError."""
-    async with _logged_in(settings) as client, calls(client):
-        await client.get_partial_messageable(int(channel)).typing()
+    try:
+        async with _logged_in(settings) as client, calls(client):
+            await client.get_partial_messageable(int(channel)).typing()
+    except ThreadGone:
+        raise PlatformRefused(
+            f"Discord shows the bot no channel {channel}.",
+            "Correct the id, or let the bot see the channel.",
+        ) from None
     return f"the bot may write in {channel}"
 
 

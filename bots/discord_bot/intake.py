@@ -72,6 +72,9 @@ class Intake:
         self._work: set[asyncio.Task[None]] = set()
         self._latest: dict[int, asyncio.Task[None]] = {}  # by message, and by thread
         self._closed = False
+        #: What takes what was missed in the thread of a message, and said before it: by the number
+        #: of each shard that looks for that at present.
+        self.catch_ups: dict[int, Callable[[discord.Message], Awaitable[None]]] = {}
         self._warned: set[int] = set()
         self._hinted: set[int] = set()
 
@@ -275,6 +278,8 @@ class Intake:
         if (hidden and edited) or self.places.missing(message.channel):
             return
         try:
+            if not (hidden or edited):
+                await self._catch_up(message)
             remark = remark_of(message, me, hidden=hidden, edited=edited)
             told = replace(remark, mention=await self.door.told(message, remark.mention))
             if await _patiently(lambda: self._reception.overhear(told)):
@@ -287,6 +292,13 @@ class Intake:
             log.warning("A message in a thread was not taken", extra={**where, "error": str(error)})
         except Exception as error:  # noqa: BLE001 (one odd message must not end the intake)
             log_mishap(log, "A message in a thread could not be judged", error, **where)
+
+    async def _catch_up(self, message: discord.Message) -> None:
+        """Have what was missed in its thread taken first: that decides whom a message is for."""
+        guild = message.guild
+        catch_up = self.catch_ups.get(guild.shard_id) if guild else None
+        if catch_up:
+            await catch_up(message)
 
     def _prepare(self, message: discord.Message, mention: Mention) -> None:
         """Note what posting the answer will need."""

@@ -30,6 +30,7 @@ from core.reception import Reception
 HEARD_SECONDS: Final = 30.0  #: between two signs that everything is heard
 STORE_SECONDS: Final = 5.0  #: until a database that cannot be used is tried again
 GUILDS_SECONDS: Final = 10.0  #: for which the next server that was announced is waited for
+THREAD_SECONDS: Final = 10.0  #: for one thread, in which somebody waits to be heard
 CALL_PAUSES = (1.0, 2.0, 5.0)  # seconds between tries of one call
 SEARCH_PAUSES = (30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0)  # seconds, for what was not to be had
 _LONGEST_PAUSE: Final = 60.0
@@ -63,12 +64,18 @@ class Watch:
         self._on_begun = on_begun
         self._listener = "discord" if shard is None else f"discord/{shard}"
         self._caught_up = False
+        self._absence: Absence | None = None  #: what is being looked for
+        self._is_known = asyncio.Event()  #: whether that is
+        self._searched: set[int] = set()  #: threads where it is found already
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def begun(self) -> None:
         """See Hearing.begun."""
         self._caught_up = False
+        self._is_known.clear()
+        self._searched.clear()
+        self._intake.catch_ups[self._shard or 0] = self._catch_up_before
         self._begin()
         self._on_begun()
 
@@ -97,6 +104,7 @@ class Watch:
         except Exception as error:  # noqa: BLE001 (what comes now is heard all the same)
             log_mishap(log, "What was missed could not be looked for", error)
         self._caught_up = True
+        self._intake.catch_ups.pop(self._shard or 0, None)
         while True:
             await self._intake.settle()
             await self._reception.heard(self._listener)
@@ -104,6 +112,8 @@ class Watch:
 
     async def _catch_up(self) -> None:
         absence = await _insist(lambda: self._reception.absence(self._listener))
+        self._absence = absence
+        self._is_known.set()
         if absence is None:
             return
         await self._wait_for_guilds()
@@ -119,6 +129,35 @@ class Watch:
             "Looked for questions that were missed",
             extra={"listener": self._listener, "read": search.read, "new": new},
         )
+
+    async def _catch_up_before(self, message: discord.Message) -> None:
+        """Take what was missed in the thread of a message that came now, and was said before it.
+
+        Only where people talked with the bot lately, and as far as Discord gives it out in
+        `THREAD_SECONDS`.
+        """
+        thread = message.channel
+        if not isinstance(thread, discord.Thread) or thread.id in self._searched:
+            return
+        found: list[discord.Message] = []
+        try:
+            async with asyncio.timeout(THREAD_SECONDS):
+                await self._is_known.wait()
+                if self._absence is None:
+                    return
+                search = Search(self._intake.places, self._absence, self._shard)
+                if not search.only(thread, message.id):
+                    return
+                found = await search.find()
+        except TimeoutError:
+            where = {"channel_id": thread.id}
+            log.warning("What was missed in a thread is not found in time", extra=where)
+        except Exception as error:  # noqa: BLE001 (what comes now is heard all the same)
+            log_mishap(log, "What was missed in a thread could not be looked for", error)
+        else:
+            await self._take(found)
+            if search.is_complete:
+                self._searched.add(thread.id)
 
     async def _take(self, found: Sequence[discord.Message]) -> int:
         """Hand messages over that were found; how many of them are new."""
@@ -179,6 +218,16 @@ class Search:
     def is_complete(self) -> bool:
         """Whether every place was read that can be; else `find` goes on with the others."""
         return not (self._unread or self._threads) or self.read >= self._budget
+
+    def only(self, thread: discord.Thread, before: int) -> bool:
+        """Look in one thread alone, for what was said before a message.
+
+        False where it is none in which people talked with the bot lately, or it cannot be read.
+        """
+        is_ours = any(place_of(one)[1] == thread.id for one in self._threads)
+        self._threads = []
+        self._unread = [_Unread(-before, thread.id, thread, upto=before - 1)]
+        return is_ours and self._places.may_read(thread)
 
     async def find(self) -> list[discord.Message]:
         """Read the newest messages of all places, up to the budget; what asks the bot, by age."""

@@ -145,13 +145,15 @@ def _cuts(children: Sequence[Token]) -> tuple[Cut, Cut]:
 def _places(children: Sequence[Token]) -> Iterator[Cut]:
     """Find where a text may be cut: outside of all marks, and behind the box of a task."""
     depth = passed = 0
+    is_boxed = not (children and children[0].type == "text" and children[0].content[:1] != "[")
+    least = LONGEST_BOX if is_boxed else 0
     for index, child in enumerate(children):
         depth += child.nesting
-        if not depth and child.type in ("softbreak", "hardbreak") and passed > LONGEST_BOX:
+        if not depth and child.type in ("softbreak", "hardbreak") and passed > least:
             yield index, 0
         elif not depth and child.type == "text":
             for at, sign in enumerate(child.content):
-                if passed + at > LONGEST_BOX and _may_end(child.content, at):
+                if passed + at > least and _may_end(child.content, at):
                     yield (index, at) if sign in " \t" else (index, at + 1)
         passed += len(child.content) or 1
 

@@ -68,6 +68,7 @@ class SlackPlatform:
         self._bot: Bot | None = None
         self._drafts = Drafts(self._api)
         self._has_status = True
+        self._signs: dict[ThreadRef, bool] = {}  # shown by this process, and whether they stand
         self._status_complaint = False
         #: What the server of HTTP mode takes besides; to be set before `run`.
         self.routes: Sequence[web.RouteDef] = ()
@@ -98,7 +99,8 @@ class SlackPlatform:
         async with asyncio.TaskGroup() as tasks:
             agent_view = AgentView(self._api(), self._settings.prompts, tasks)
             door = Door(self._api(), reception, outsiders, agent_view.taken)
-            presence = Presence(reception, Missed(self._api(), bot, door.hand_over_found).search)
+            missed = Missed(self._api(), bot, door.hand_over_found)
+            presence = Presence(reception, missed.search, missed.search_thread)
             private = self._settings.private_asks
             commands = Commands(self._api(), bot, door, tasks, private=private)
             refreshes = Refreshes(self._api(), reception, tasks)
@@ -106,7 +108,13 @@ class SlackPlatform:
             following = tasks.create_task(
                 work_until(stop, presence.follow()), name="slack presence"
             )
-            events = Events(bot=bot, door=door, agent_view=agent_view, on_failure=presence.failed)
+            events = Events(
+                bot=bot,
+                door=door,
+                agent_view=agent_view,
+                on_failure=presence.failed,
+                catch_up=presence.catch_up,
+            )
             app = build_app(
                 self._api(),
                 bot,
@@ -142,7 +150,9 @@ class SlackPlatform:
         """Post one part in its thread; its ts."""
         if is_private(post.thread):
             return await whisper_post(self._api(), post)
-        return MessageId(await post_dressed(self._api(), post))
+        posted = MessageId(await post_dressed(self._api(), post))
+        self._sign_ended(post.thread)
+        return posted
 
     async def edit(self, post: Post, message: MessageId) -> None:
         """Let a message be this part; a draft of it that is streamed ends."""
@@ -167,7 +177,10 @@ class SlackPlatform:
 
     async def draft(self, post: Post, message: MessageId | None) -> MessageId:
         """Show what there is of an answer, in a stream or by editing."""
-        return await self._drafts.show(post, message)
+        shown = await self._drafts.show(post, message)
+        if message is None:
+            self._sign_ended(post.thread)
+        return shown
 
     def channel_of(self, thread: ThreadRef) -> str:
         """In which channel a thread hangs."""
@@ -242,17 +255,26 @@ class SlackPlatform:
 
     async def show_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
         """Show under the thread that the documentation is being read."""
+        self._signs[thread] = True
         await self._set_status(thread, WORKING)
+        self._signs[thread] = True  # it may have come after a reply that was posted meanwhile
 
     async def clear_working(self, thread: ThreadRef, reply_to: MessageId) -> None:
         """Take the sign away; Slack does so by itself only when a reply is posted, and after 2 min.
 
         Tried again where it fails: no reply may come that takes it away.
         """
+        if not self._signs.pop(thread, True):
+            return
         for pause in CLEAR_PAUSES:
             await asyncio.sleep(pause)
             if await self._set_status(thread, ""):
                 return
+
+    def _sign_ended(self, thread: ThreadRef) -> None:
+        """Note that Slack has taken the sign away itself, for a reply."""
+        if thread in self._signs:
+            self._signs[thread] = False
 
     async def _serve(
         self, intake: Intake, presence: Presence, stop: asyncio.Event, ready: asyncio.Event

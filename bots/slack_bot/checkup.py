@@ -28,6 +28,11 @@ async def check_channel(settings: SlackSettings, channel: str) -> str:
     api = SlackApi(settings)
     try:
         found = await api.channel(channel)
+    except ThreadGone:
+        raise PlatformRefused(
+            f"Slack shows the bot no channel {channel}.",
+            "Correct the id; into a private channel, write /invite @Docent there.",
+        ) from None
     finally:
         await api.close()
     if found.get("is_archived"):

@@ -7,7 +7,7 @@ for one than all else: over a websocket, which nobody else can write to, they go
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,10 +21,11 @@ from bots.slack_bot.api import Bot, SlackApi, sdk_log
 from bots.slack_bot.buttons import ACTIONS, REASON
 from bots.slack_bot.commands import ASK, Commands
 from bots.slack_bot.door import Door
-from bots.slack_bot.events import read_event
+from bots.slack_bot.events import Overheard, read_event
 from bots.slack_bot.gaps import Gaps
 from bots.slack_bot.presses import ASK_ABOUT, Presses
 from bots.slack_bot.refreshes import REFRESH, Refreshes
+from core.domain import ThreadRef
 from core.errors import StoreError
 from core.mishaps import log_mishap
 
@@ -41,6 +42,8 @@ class Events:
     door: Door
     agent_view: AgentView
     on_failure: Callable[[], None]  #: hears of each event that was not written down
+    #: takes what was missed in a thread, as far as that is quickly done
+    catch_up: Callable[[ThreadRef], Awaitable[None]]
 
     async def take(self, body: dict[str, Any]) -> None:
         """Write an event down; whoever raises has not, and Slack has to deliver it again."""
@@ -49,6 +52,8 @@ class Events:
         if heard is None:
             return
         try:
+            if isinstance(heard, Overheard):  # what was said before decides whom it is for
+                await self.catch_up(heard.remark.mention.thread)
             await self.door.hand_over(heard, shared=bool(body.get("is_ext_shared_channel")))
         except Exception:
             self.on_failure()

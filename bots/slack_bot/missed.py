@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any, Final
 
 from bots.slack_bot.api import LARGEST_PAGE, Bot, Page, SlackApi
+from bots.slack_bot.errors import within
 from bots.slack_bot.events import Heard, is_private, place, read_found, seconds
-from core.domain import Absence
+from core.domain import Absence, ThreadRef
 from core.errors import (
     PlatformBusy,
     PlatformError,
@@ -65,6 +66,16 @@ class Missed:
         search = _Search(self._api, self._bot, self._hand_over, absence, self._told)
         await search.run()
         log.info("Looked for questions that were missed", extra={"read": search.messages_read})
+        return search.complete
+
+    async def search_thread(self, absence: Absence, thread: ThreadRef, seconds: float) -> bool:
+        """Do the same in one thread alone, where Slack gives it out within so many seconds."""
+        search = _Search(self._api, self._bot, self._hand_over, absence, self._told)
+        channel, root = place(thread)
+        async with within(seconds):
+            found = await search.read_thread(channel, root)
+        for heard in found:
+            await self._hand_over(heard)
         return search.complete
 
 
@@ -124,6 +135,12 @@ class _Search:
                 "more may have been missed than is looked through",
                 extra={"messages": self._absence.messages},
             )
+
+    async def read_thread(self, channel_id: str, root: str) -> list[Heard]:
+        """Read one thread; what it says to us, the oldest first."""
+        channel = _Channel(id=channel_id)
+        await self._read_thread(channel, root)
+        return [channel.heard[ts] for ts in sorted(channel.heard, key=float)]
 
     async def _channels(self) -> list[_Channel]:
         """List where we are, beginning with where people talked with us lately."""

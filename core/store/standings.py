@@ -5,6 +5,7 @@ grow: events that come late, or twice, change nothing.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,7 +35,7 @@ class Standing:
     thread: ThreadId
     quiet: bool
     last_at: float  #: when the last turn was asked, or answered
-    has_asked: bool  #: whether whoever speaks has asked something in the thread
+    has_asked: bool  #: whether whoever speaks has asked something in the thread before
     quiet_since: float | None  #: when it was to keep quiet last, though it was called since
     called_at: float | None
 
@@ -51,10 +52,11 @@ class Standings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, thread: ThreadRef, speaker: str) -> Standing | None:
+    async def of(self, thread: ThreadRef, speaker: str, at: float | None = None) -> Standing | None:
         """How it stands for somebody who speaks in a thread; None where nobody asked there.
 
-        One read, of an index where the thread is not known.
+        What they asked only after `at` makes nobody of them who had asked then. One read, of an
+        index where the thread is not known.
         """
         of_thread = turns.c.thread_id == threads.c.id
         last = (
@@ -65,6 +67,8 @@ class Standings:
             .scalar_subquery()
         )
         asked = exists().where(of_thread, turns.c.author == speaker)
+        if at is not None:
+            asked = asked.where(turns.c.asked_at < at)
         query = select(
             threads.c.id,
             _IS_QUIET.label("quiet"),
@@ -135,6 +139,39 @@ async def enter(
     if mention.bot and found.bots_in_a_row >= BOTS_IN_A_ROW:
         return None
     return ThreadId(found.id)
+
+
+async def enter_all(
+    connection: AsyncConnection, database: Database, mentions: Sequence[Mention]
+) -> dict[ThreadRef, ThreadId]:
+    """The rows of the threads that people call us in, made where there are none.
+
+    Each thread is locked until the transaction ends, in the order of the mentions.
+    """
+    made = database.insert(threads)
+    new = made.excluded.called_at
+    earlier = case((threads.c.called_at > new, threads.c.called_at), else_=new)
+    upsert = made.on_conflict_do_update(
+        index_elements=["platform", "tenant", "key"],
+        set_={"called_at": earlier, "bots_in_a_row": 0},
+    ).returning(threads.c.id, threads.c.platform, threads.c.tenant, threads.c.key)
+    called: dict[ThreadRef, float] = {}
+    for mention in mentions:
+        called[mention.thread] = max(mention.at, called.get(mention.thread, mention.at))
+    rows = [
+        {
+            "platform": thread.platform,
+            "tenant": thread.tenant,
+            "key": thread.key,
+            "created_at": time.time(),
+            "called_at": at,
+        }
+        for thread, at in called.items()
+    ]
+    return {
+        ThreadRef(platform=row.platform, tenant=row.tenant, key=row.key): ThreadId(row.id)
+        for row in await connection.execute(upsert, rows)
+    }
 
 
 async def count_bots(

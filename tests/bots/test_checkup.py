@@ -31,8 +31,8 @@ async def test_a_slack_channel_that_the_bot_is_in_is_well(kind) -> None:
     [
         ("C0OUT", r"not in the channel C0OUT\. Write /invite"),
         ("C0OLD", "C0OLD is archived"),
-        ("G0HIDDEN", "channel_not_found"),
-        ("C0NOWHERE", "channel_not_found"),
+        ("G0HIDDEN", r"no channel G0HIDDEN\. Correct the id; into a private channel"),
+        ("C0NOWHERE", "no channel C0NOWHERE"),
     ],
 )
 async def test_a_slack_channel_that_takes_no_alert_is_to_be_mended(channel: str, said: str) -> None:
@@ -63,7 +63,7 @@ async def test_a_discord_channel_that_takes_no_alert_is_to_be_mended(permission:
 
 async def test_a_discord_channel_that_does_not_exist_is_to_be_mended() -> None:
     async with DiscordServer() as discord:
-        with pytest.raises(PlatformError, match="does not exist"):
+        with pytest.raises(PlatformError, match=r"no channel 123456789\. Correct"):
             await discord_checkup.check_channel(discord_settings(discord), "123456789")
 
 

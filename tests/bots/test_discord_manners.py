@@ -1,13 +1,18 @@
 """What of Discord's messages is for Docent, and who is who: as core is told."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from bots.discord_bot import missed
+from core.domain import ThreadRef
 from servers.discord_bench import Notebook, answer_to, connected
+from servers.discord_http import Fault
 from servers.discord_server import DiscordServer
 
 SAID = "Not here."
+HISTORY = "/channels/{channel}/messages"
 
 
 @pytest.fixture
@@ -55,6 +60,66 @@ async def test_a_message_in_a_thread_without_a_mention_is_overheard(discord, hel
     assert [file.name for file in said.files] == ["a.log"]
     assert (said.channel, said.parent) == (str(opened.id), str(help_channel.id))
     assert (remark.to_others, remark.edited, remark.hidden) == (False, False, False)
+
+
+async def heard(discord, notebook, thread, *said, faults=()):
+    """Connect, and say something in a thread while the search for what was missed hangs.
+
+    The next calls go wrong; with None, they hang as well. What core hears of, in that order, and
+    how many calls were made for it.
+    """
+    until = asyncio.Event()
+    person = discord.world.user("Ann")
+    await discord.say(discord.world.channel("elsewhere"), person, "The newest is read first")
+    hangs = Fault(until=until)
+    discord.fail("GET", HISTORY, hangs, *(fault or hangs for fault in faults))
+    async with connected(discord, message_content=True, notebook=notebook):
+        await discord.wait_for(lambda: discord.calls("GET", HISTORY))
+        for text in said:
+            await discord.say(thread, person, text)
+        texts = []
+        while said[-1] not in texts:
+            texts.append((await notebook.next_remark()).mention.text)
+        calls = len(discord.calls("GET", HISTORY)) - 1
+        until.set()
+        return texts, calls
+
+
+def ref_of(discord, channel, thread):
+    key = f"{channel.id}/{thread.id}"
+    return ThreadRef(platform="discord", tenant=str(discord.world.guild), key=key)
+
+
+async def test_what_was_missed_in_a_thread_is_judged_before_what_is_said_there_now(
+    discord, help_channel, ann, thread, monkeypatch
+):
+    monkeypatch.setattr(missed, "THREAD_SECONDS", 60.0)
+    notebook = Notebook()
+    notebook.was_away(ref_of(discord, help_channel, thread))
+    await discord.say(thread, ann, "Missed")
+    in_order = ["Missed", "Now", "Then"]
+    assert await heard(discord, notebook, thread, *in_order[1:]) == (in_order, 1)
+
+
+async def test_where_nobody_talked_with_the_bot_lately_it_is_not_looked_for_what_was_missed(
+    discord, help_channel, ann, thread
+):
+    notebook = Notebook()
+    notebook.was_away()
+    await discord.say(thread, ann, "Missed")
+    assert await heard(discord, notebook, thread, "Now") == (["Now"], 0)
+
+
+@pytest.mark.parametrize("fault", [Fault(status=503), Fault(body="{"), None])
+async def test_where_it_cannot_be_had_what_is_said_is_judged_all_the_same(
+    discord, help_channel, ann, thread, monkeypatch, fault
+):
+    monkeypatch.setattr(missed, "CALL_PAUSES", ())
+    monkeypatch.setattr(missed, "THREAD_SECONDS", 0.2)
+    notebook = Notebook()
+    notebook.was_away(ref_of(discord, help_channel, thread))
+    await discord.say(thread, ann, "Missed")
+    assert await heard(discord, notebook, thread, "Now", faults=[fault]) == (["Now"], 1)
 
 
 async def test_what_is_said_outside_of_threads_or_by_bots_is_not_overheard(

@@ -312,6 +312,32 @@ async def test_a_sign_that_cannot_be_taken_away_at_once_is_taken_away_then(
         assert server.faults_left("assistant.threads.setStatus") == 6
 
 
+async def test_a_sign_that_a_reply_has_taken_away_needs_no_call() -> None:
+    async with question() as (server, platform, post):
+        await platform.show_working(post.thread, post.reply_to)
+        await platform.post(post)
+        await platform.clear_working(post.thread, post.reply_to)
+        assert server.hanging == {}
+        assert len(server.statuses) == 1
+
+
+async def test_a_sign_that_comes_after_a_reply_is_taken_away() -> None:
+    async with question() as (server, platform, post):
+        await platform.show_working(post.thread, post.reply_to)
+        await platform.post(post)
+        await platform.show_working(post.thread, post.reply_to)
+        await platform.clear_working(post.thread, post.reply_to)
+        assert server.hanging == {}
+        assert len(server.statuses) == 3
+
+
+async def test_a_sign_of_another_process_is_taken_away_though_a_reply_was_posted() -> None:
+    async with question() as (server, platform, post):
+        await platform.post(post)
+        await platform.clear_working(post.thread, post.reply_to)
+        assert len(server.statuses) == 1
+
+
 async def test_no_sign_is_shown_after_closing_and_that_is_no_error() -> None:
     async with question() as (server, platform, post):
         await platform.close()

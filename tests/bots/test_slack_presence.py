@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
 from bots.slack_bot import missed, presence, socket_mode
 from bots.slack_bot.adapter import SlackPlatform
-from core.domain import Absence
+from core.domain import Absence, ThreadRef
 from core.errors import StoreError, TokenRefused
 from servers.faults import Fault
 from servers.slack_faults import api_error, html_page, rate_limited, server_error
@@ -255,13 +257,123 @@ async def test_an_event_that_fails_while_the_search_goes_on_is_looked_for_too() 
             present.failed()
         return True
 
-    present = presence.Presence(reception, search)
+    async def search_thread(*_: object) -> bool:
+        return True
+
+    present = presence.Presence(reception, search, search_thread)
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(present.follow())
         present.connected(lambda: True)
         await reception.wait_until_heard()
         following.cancel()
     assert searches == [0, 0]
+
+
+# --- what is said while it is looked for -----------------------------------------------------
+
+
+@asynccontextmanager
+async def searching(
+    server: SlackServer, *threads: ThreadRef, faults: Sequence[Fault] = ()
+) -> AsyncIterator[FakeReception]:
+    """The adapter comes back, and its search hangs; the next calls for a thread go wrong."""
+    reception = FakeReception()
+    reception.absences = [away(threads=threads)]
+    server.fail("conversations.history", Fault(hang=True))
+    server.fail("conversations.replies", *faults)
+    async with running(slack_settings(server), reception):
+        await server.wait_for(lambda: not server.faults_left("conversations.history"))
+        yield reception
+
+
+def overheard(reception: FakeReception) -> list[str]:
+    return [remark.mention.text for remark in reception.overheard]
+
+
+async def test_what_was_missed_in_a_thread_is_judged_before_what_is_said_there_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presence, "THREAD_SECONDS", 60.0)
+    async with SlackServer() as server:
+        root = server.say("C0GENERAL", "U1", "lunch?")
+        server.say("C0GENERAL", "U2", "missed", thread_ts=root)
+        async with searching(server, thread_on("C0GENERAL", root)) as reception:
+            for count, text in enumerate(("now", "then"), 2):
+                server.say("C0GENERAL", "U1", text, thread_ts=root)
+                await server.wait_for(lambda count=count: len(reception.overheard) >= count)
+            assert overheard(reception) == ["missed", "now", "then"]
+            assert len(server.calls_of("conversations.replies")) == 1
+
+
+async def test_where_nobody_talked_with_the_bot_lately_it_is_not_looked_for_what_was_missed() -> (
+    None
+):
+    async with SlackServer() as server:
+        root = server.say("C0GENERAL", "U1", "lunch?")
+        server.say("C0GENERAL", "U2", "missed", thread_ts=root)
+        async with searching(server) as reception:
+            server.say("C0GENERAL", "U1", "now", thread_ts=root)
+            await server.wait_for(lambda: any(one.acked_at for one in server.deliveries))
+            assert overheard(reception) == ["now"]
+
+
+@pytest.mark.parametrize("fault", [Fault(hang=True), server_error(), rate_limited(60.0)])
+async def test_where_it_cannot_be_had_in_time_what_is_said_is_taken_all_the_same(
+    fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "THREAD_SECONDS", 0.2)
+    async with SlackServer() as server:
+        root = server.say("C0GENERAL", "U1", "lunch?")
+        server.say("C0GENERAL", "U2", "missed", thread_ts=root)
+        thread = thread_on("C0GENERAL", root)
+        async with searching(server, thread, faults=[fault] * missed.TRIES) as reception:
+            server.say("C0GENERAL", "U1", "now", thread_ts=root)
+            await server.wait_for(lambda: any(one.acked_at for one in server.deliveries))
+            assert overheard(reception) == ["now"]
+
+
+async def test_what_was_missed_and_cannot_be_written_down_keeps_what_follows_from_being_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presence, "THREAD_SECONDS", 60.0)
+    async with SlackServer() as server:
+        server.redeliver_after(0.1)
+        root = server.say("C0GENERAL", "U1", "lunch?")
+        server.say("C0GENERAL", "U2", "missed", thread_ts=root)
+        async with searching(server, thread_on("C0GENERAL", root)) as reception:
+            reception.failures = [StoreError()]
+            server.say("C0GENERAL", "U1", "now", thread_ts=root)
+            await server.wait_for(lambda: len(reception.overheard) == 2)
+            assert overheard(reception) == ["missed", "now"]
+
+
+async def test_a_connection_that_is_lost_during_the_search_has_its_threads_searched_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presence, "THREAD_SECONDS", 60.0)
+    thread = thread_on("C0GENERAL", "1763800000.000100")
+    reception, searched = FakeReception(), list[ThreadRef]()
+    reception.absences = [away(threads=[thread])]
+
+    async def search(_: Absence) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def search_thread(_: Absence, which: ThreadRef, seconds: float) -> bool:
+        assert 0 < seconds <= presence.THREAD_SECONDS
+        searched.append(which)
+        return True
+
+    present = presence.Presence(reception, search, search_thread)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(present.follow())
+        for _ in range(2):
+            present.connected(lambda: True)
+            await present.catch_up(thread)
+            await present.catch_up(thread)
+            present.lost()
+        following.cancel()
+    assert searched == [thread, thread]
 
 
 async def test_over_http_the_same_holds_from_the_start_on() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -358,6 +359,33 @@ async def test_what_is_uploaded_when_another_process_has_the_thread_is_deleted(
     with pytest.raises(NotOurs):
         await rig.attachments.read(work, AT_FIRST)
     assert rig.engine.erased == ["upload_1"]
+
+
+async def test_an_upload_is_written_down_although_nobody_waits_for_it_any_more(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works, began, may_end = rig.store.attachments.uploaded, asyncio.Event(), asyncio.Event()
+    ended = asyncio.Event()
+
+    async def slow(*given: Any) -> None:
+        began.set()
+        await may_end.wait()
+        await works(*given)
+        ended.set()
+
+    monkeypatch.setattr(rig.store.attachments, "uploaded", slow)
+    work = await rig.work(attached("a.png"))
+    rig.platform.files["a.png"] = PNG
+    async with asyncio.timeout(60):
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(rig.attachments.read(work, AT_FIRST))
+            await began.wait()
+            reading.cancel()
+        may_end.set()
+        await ended.wait()
+    assert reading.cancelled()
+    (kept,) = await rig.store.attachments.of(work.turn)
+    assert kept.upload == "upload_1"
 
 
 # --- engines that fail, and uploads ---------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from core.documents import Page
 from core.domain import (
     Answer,
     Answered,
+    Calls,
     Citation,
     ConversationId,
     Exchange,
@@ -19,6 +21,7 @@ from core.domain import (
     RunId,
     RunState,
     ThreadRef,
+    ToolCall,
     TurnId,
     Working,
 )
@@ -185,6 +188,13 @@ async def test_what_fails_is_neither_an_answer_nor_knowing_that_there_is_none(
     assert (bread.failure, bread.answered, bread.is_right) == (failure, False, False)
     assert figures([bread]).not_answered == 0.0
     assert engine.erased == [["1"]]
+
+
+async def test_after_a_call_that_waits_for_somebody_nothing_more_is_asked_there() -> None:
+    wanted = ToolCall(id="mcpr_1", name="pay", arguments="{}", server="bank")
+    engine = StateEngine(Calls(calls=(wanted,)))
+    [bread] = await evaluation(engine).run([replace(CASES[1], earlier=("pay for it",))])
+    assert (bread.failure, engine.asked) == ("confirmation", ["pay for it"])
 
 
 async def test_no_more_questions_are_asked_at_once_than_allowed() -> None:

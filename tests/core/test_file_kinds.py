@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 import time
+import tracemalloc
 
 import pytest
 
@@ -107,6 +108,16 @@ def test_texts_are_read_in_the_encodings_that_people_use(data: bytes) -> None:
 
 def test_colours_in_a_log_do_not_make_it_something_else() -> None:
     assert text_of(b"\x1b[31mERROR\x1b[0m disk full\n") == "\x1b[31mERROR\x1b[0m disk full\n"
+
+
+def test_a_picture_of_millions_of_frames_takes_no_memory_to_look_through() -> None:
+    data = gif() + b"\x00\x21\xf9\x04\x00\x00\x00\x00\x00\x2c" * 200_000
+    tracemalloc.start()
+    try:
+        assert inspect(data) == Unreadable(ANIMATED)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 # --- zip files that lie ---------------------------------------------------------------------------

@@ -377,7 +377,7 @@ async def test_a_question_that_was_stored_without_being_noticed_is_found_in_the_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with running() as bench:
-        fail_after_effect(monkeypatch, sqlite_store.turns, "take")
+        fail_after_effect(monkeypatch, sqlite_store.intake, "take")
         asked = mention("a", thread="t1")
         with pytest.raises(StoreError):
             await bench.desk.take(asked)

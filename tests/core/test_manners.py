@@ -121,6 +121,16 @@ async def test_a_follow_up_that_is_found_after_a_later_call_is_taken(store: Stor
     assert await polite.overhear(remark(at=120.0), claim=True)
 
 
+async def test_what_is_found_of_somebody_who_asked_only_later_is_left_to_people(
+    store: Store,
+) -> None:
+    polite = await called(store)
+    await polite.take(mention(author="U2", at=130.0), claim=True)
+    assert await polite.overhear(remark("I know this.", author="U2", at=110.0), claim=True) is None
+    assert await polite.overhear(remark(at=120.0), claim=True) is None
+    assert await polite.overhear(remark(author="U2", at=140.0), claim=True)
+
+
 async def test_a_call_that_comes_after_what_followed_it_does_not_give_the_thread_back(
     store: Store,
 ) -> None:

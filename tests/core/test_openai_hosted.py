@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.domain import Citation
+from core.domain import Answered, Citation, Failed
+from core.errors import EngineRefused
+from core.openai_engine import remote
 from core.openai_engine.answers import answer_of, read_response
 from core.openai_engine.client import make_client
 from core.openai_engine.hosted import hosted_tools, web_citation, web_domains
 from core.settings import OpenAISettings, RemoteServer
-from servers.openai_rig import Docs
+from servers import openai_faults
+from servers.openai_rig import Docs, make_engine, run_of, state_of
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 
@@ -71,6 +74,54 @@ async def test_openai_takes_the_tools_and_says_whose_calls_wait_for_approval(
         "type": "web_search",
         "filters": {"allowed_domains": list(DOMAINS)},
     }
+
+
+UNLISTED = "Error retrieving tool list from MCP server: '{}'. Http status code: 424"
+
+
+def offered(server: OpenAIServer) -> list[list[str]]:
+    """The remote servers that each run was offered, by their labels."""
+    tools = [sent.json["tools"] for sent in server.sent("POST", "/responses")]
+    return [[tool["server_label"] for tool in each if tool["type"] == "mcp"] for each in tools]
+
+
+@pytest.mark.parametrize(
+    ("named", "left"), [("orders", ["helper"]), ("helper", ["orders"]), ("x", [])]
+)
+async def test_a_request_that_is_refused_for_a_remote_server_goes_once_more_without_it(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, named: str, left: list[str]
+) -> None:
+    engine = make_engine(server, Docs(), hosted=hosted_tools(settings_for(server)))
+    refusal = openai_faults.error(
+        424, UNLISTED.format(named), "http_error", "external_connector_error"
+    )
+    server.fault("POST", "/responses", refusal)
+    server.script(Script(statuses=["completed"], text="It is blue."))
+    assert isinstance(await engine.check(await run_of(engine)), Answered)
+    await run_of(engine)
+    monkeypatch.setattr(remote, "AWAY", -1.0)
+    engine_later = make_engine(server, Docs(), hosted=hosted_tools(settings_for(server)))
+    server.fault("POST", "/responses", refusal)
+    server.fault("POST", "/responses", refusal)
+    with pytest.raises(EngineRefused):
+        await run_of(engine_later)
+    both = ["orders", "helper"]
+    assert offered(server) == [both, left, left, both, both]
+    await engine.close()
+    await engine_later.close()
+
+
+async def test_a_run_that_fails_for_a_remote_server_is_followed_by_one_without_it(
+    server: OpenAIServer,
+) -> None:
+    engine = make_engine(server, Docs(), hosted=hosted_tools(settings_for(server)))
+    script = Script(
+        statuses=["failed"], error_code="http_error", error_message=UNLISTED.format("orders")
+    )
+    assert await state_of(server, engine, script) == Failed(reason="remote_server", transient=True)
+    await run_of(engine)
+    assert offered(server)[-1] == ["helper"]
+    await engine.close()
 
 
 def test_without_settings_there_are_no_tools() -> None:

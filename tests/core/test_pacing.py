@@ -1,6 +1,16 @@
+import random
+import statistics
+
 import pytest
 
-from core.pacing import LONGEST_LOOK, RequestBudget, look_interval, setback_interval
+from core.pacing import (
+    ENOUGH,
+    LONGEST_LOOK,
+    Pace,
+    RequestBudget,
+    look_interval,
+    setback_interval,
+)
 
 
 def test_a_young_run_is_looked_at_after_about_a_quarter_of_a_second() -> None:
@@ -36,3 +46,55 @@ def test_the_budget_saves_no_more_than_its_burst_and_bears_a_clock_that_goes_bac
     assert budget.take(1000)
     assert budget.take(500)
     assert [budget.take(10_000) for _ in range(3)] == [True, True, False]
+
+
+def follow(pace: Pace, seconds: float) -> tuple[int, float]:
+    """Follow a run that takes so long; how many looks that took, and how late its end was seen."""
+    looks, age, at_work = 0, 0.0, 0.0
+    while True:
+        age += pace.wait(age)
+        looks += 1
+        if age >= seconds:
+            pace.ended(age, at_work)
+            return looks, age - seconds
+        at_work = age
+
+
+def learned(*seconds: float) -> Pace:
+    pace = Pace()
+    for one in seconds:
+        follow(pace, one)
+    return pace
+
+
+def test_until_it_knows_runs_it_looks_as_at_a_run_of_unknown_length() -> None:
+    pace = learned(*[5.0] * (ENOUGH - 1))
+    assert all(0.2 <= pace.wait(0) <= 0.3 for _ in range(100))
+
+
+def test_a_run_is_hardly_looked_at_before_runs_end_of_late_and_often_from_then_on() -> None:
+    dice = random.Random(3)
+    pace = learned(*(dice.uniform(4, 8) for _ in range(40)))
+    followed = [follow(pace, dice.uniform(4, 8)) for _ in range(200)]
+    looks = statistics.mean(count for count, _ in followed)
+    late = statistics.median(seconds for _, seconds in followed)
+
+    assert looks < 12.5  # as many as one each 500 ms
+    assert late < 0.15  # half of what that takes
+
+
+def test_runs_that_become_quicker_are_found_out() -> None:
+    pace = learned(*[30.0] * 70)
+    assert pace.wait(0) > 10
+    late = [follow(pace, 2.0)[1] for _ in range(80)]
+    assert late[-1] < 1.0
+
+
+def test_runs_that_become_slower_are_looked_at_later() -> None:
+    pace = learned(*[2.0] * 70, *[30.0] * 70)
+    assert pace.wait(0) > 10
+
+
+def test_an_old_run_is_looked_at_now_and_then() -> None:
+    pace = learned(*[2.0] * 70)
+    assert pace.wait(10_000) <= LONGEST_LOOK * 1.15

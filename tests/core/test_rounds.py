@@ -1,7 +1,6 @@
 """Tools that a run wants to be called: each call once, whatever fails, and the model told of it."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -15,30 +14,35 @@ from core.domain import (
     Answer,
     Answered,
     Button,
-    Calls,
     Failed,
-    MessageId,
     NotAnswered,
     RunState,
     ToolCall,
-    TurnId,
     TurnState,
     Working,
 )
-from core.errors import ConversationGone, EngineUnreachable
-from core.press import Press
+from core.errors import ConversationGone, EngineBusy, EngineUnreachable
 from core.replies import CONFIRM_FIRST, DEFAULT_FALLBACK
 from core.store import Store
 from core.store.tool_calls import CallState
-from core.tools import Asker, tool
-from core.tools.marking import ATTRIBUTE
-from core.tools.reading import read_tool
-from core.tools.toolbox import Toolbox
+from core.tools import tool
+from core.tools.toolbox import TOO_LONG_TO_CONFIRM, Toolbox
 from servers.loop_rig import Bench
+from servers.rounds_rig import (
+    ASKER,
+    DONE,
+    Told,
+    answered,
+    call,
+    calls,
+    outputs,
+    press,
+    said,
+    toolbox,
+    tools,
+    waits,
+)
 from servers.scripted import RecordingPlatform, ScriptedEngine
-
-DONE = Answered(answer=Answer(text="It is up."))
-ASKER = "U1"
 
 
 @pytest.fixture(autouse=True)
@@ -57,64 +61,6 @@ def platform() -> RecordingPlatform:
     return RecordingPlatform()
 
 
-def toolbox(*functions: Callable[..., object]) -> Toolbox:
-    return Toolbox([read_tool(each, getattr(each, ATTRIBUTE), "here") for each in functions])
-
-
-def call(name: str = "status", number: int = 1, **arguments: object) -> ToolCall:
-    return ToolCall(id=f"call_{number}", name=name, arguments=json.dumps(arguments))
-
-
-def calls(*wanted: ToolCall) -> RunState:
-    return Calls(calls=wanted or (call(),))
-
-
-class Told:
-    """What tools were told, and by whom."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.askers: list[Asker] = []
-        self.began = asyncio.Event()
-        self.may_end = asyncio.Event()
-
-
-def tools(told: Told) -> Toolbox:
-    @tool
-    async def status(asker: Asker, service: str = "api") -> str:
-        """Say whether a service is up."""
-        told.calls.append(service)
-        told.askers.append(asker)
-        return f"{service} is up"
-
-    @tool
-    async def slow(service: str = "api") -> str:
-        """Take as long as it may."""
-        told.calls.append(service)
-        told.began.set()
-        await told.may_end.wait()
-        return "slow is up"
-
-    @tool(repeatable=True)
-    async def slow_look(service: str = "api") -> str:
-        """Take as long as it may; again does no harm."""
-        return await slow(service)
-
-    @tool(confirm=True)
-    def restart(service: str) -> str:
-        """Restart a service."""
-        told.calls.append(service)
-        return f"{service} was restarted"
-
-    @tool(allow=("slack:U9",))
-    def secret() -> str:
-        """Say what few may hear."""
-        told.calls.append("secret")
-        return "42"
-
-    return toolbox(status, slow, slow_look, restart, secret)
-
-
 @pytest.fixture
 def told() -> Told:
     return Told()
@@ -130,19 +76,6 @@ def bench(
         return Bench(sqlite_store, engine, platform, toolbox=tools(told), **options)
 
     return made
-
-
-def outputs(engine: ScriptedEngine, run: int) -> list[str]:
-    """What the model was told of its calls with a run, by its number from 1."""
-    return [output.text for output in engine.told[run - 1]]
-
-
-async def answered(bench: Bench, *states: RunState, question: str = "up?") -> None:
-    """Ask, let the runs for it end like this, and wait for the reply."""
-    for state in states:
-        bench.loop._answering.engine.script(question, state)  # type: ignore[attr-defined]
-    await bench.ask(question, author=ASKER)
-    await bench.idle()
 
 
 # --- rounds ---------------------------------------------------------------------------------------
@@ -443,32 +376,6 @@ def lose_conversation(engine: ScriptedEngine) -> None:
 # --- confirmations --------------------------------------------------------------------------------
 
 
-def press(button: Button, *, user: str = ASKER, turn: int = 1, **changes: object) -> Press:
-    given: dict[str, object] = {
-        "platform": "slack",
-        "tenant": "T1",
-        "channel": "C1",
-        "thread": None,
-        "message": MessageId(f"reply{turn}"),
-        "user": user,
-        "turn": TurnId(turn),
-        "button": button,
-        "at": time.time(),
-    }
-    return Press(**(given | changes))  # type: ignore[arg-type]
-
-
-async def said(made: Bench, press: Press) -> str:
-    """What somebody is told who presses a button."""
-    return (await made.desk.press(press)).said
-
-
-async def waits(made: Bench, *wanted: ToolCall) -> None:
-    """Have a reply wait for its asker's confirmation."""
-    wanted = wanted or (call("restart", service="api"),)
-    await answered(made, calls(*wanted), Answered(answer=Answer(text="May I?")))
-
-
 async def test_a_call_that_needs_it_waits_for_the_askers_confirmation(
     bench: Callable[..., Bench], engine: ScriptedEngine, platform: RecordingPlatform, told: Told
 ) -> None:
@@ -579,6 +486,104 @@ async def test_a_remote_server_may_call_just_what_the_asker_confirmed(
         await made.idle()
     assert [output.text for output in engine.started[2][1].made] == [rounds.CONFIRMED]
     assert [output.approved for output in engine.told[3]] == [approved]
+
+
+async def test_one_confirmation_lets_a_remote_server_make_one_call(
+    sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    def remote(number: int, arguments: str) -> ToolCall:
+        return ToolCall(id=f"call_{number}", name="pay", arguments=arguments, server="bank")
+
+    process = Bench(sqlite_store, engine, platform, toolbox=Toolbox(), servers=["bank"])
+    async with process.running() as made:
+        await waits(made, remote(1, '{"to": "A", "all": 1}'))
+        twice_named = remote(2, '{"to": "B", "to": "A", "all": 1}')
+        truth = remote(3, '{"to": "A", "all": true}')
+        same = [remote(number, '{"all": 1, "to": "A"}') for number in (4, 5)]
+        engine.script("Yes, please: pay.", calls(twice_named, truth, *same))
+        engine.script("Yes, please: pay.", Failed(reason="server_error", transient=True))
+        await made.desk.press(press(Button.CONFIRM))
+        await made.idle()
+    assert sorted(output.approved for output in engine.told[3]) == [False, False, False, True]
+    assert {output.call.id for output in engine.told[3] if output.approved} <= {"call_4", "call_5"}
+    # Whether it was made before that run failed, nobody knows: it is not to be made once more.
+    assert [output.text for output in engine.started[4][1].made] == [rounds.INTERRUPTED]
+
+
+@pytest.mark.parametrize("server", ["", "ops"])
+async def test_what_cannot_be_shown_as_a_whole_is_not_asked_for(
+    sqlite_store: Store,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    told: Told,
+    server: str,
+) -> None:
+    long = replace(call("restart", service="api, " * 200 + "and all that we have"), server=server)
+    process = Bench(sqlite_store, engine, platform, toolbox=tools(told), servers=["ops"])
+    async with process.running() as made:
+        await waits(made, long)
+        assert [(o.approved, o.text) for o in engine.told[1]] == [(False, TOO_LONG_TO_CONFIRM)]
+        assert Button.CONFIRM not in platform.posts[-1].buttons
+        assert await said(made, press(Button.CONFIRM)) == feedback.NOTHING_WAITS
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "too_late"])
+async def test_nothing_is_confirmed_by_a_reply_that_does_not_show_it(
+    bench: Callable[..., Bench], platform: RecordingPlatform, told: Told, reason: str
+) -> None:
+    async with bench().running() as made:
+        wanted = calls(call("restart", service="api"))
+        await answered(made, wanted, Failed(reason=reason, transient=False))
+        assert Button.CONFIRM not in platform.posts[-1].buttons
+        assert await said(made, press(Button.CONFIRM)) == feedback.NOTHING_WAITS
+        await made.idle()
+    assert told.calls == []
+
+
+async def test_what_is_not_answered_yet_cannot_be_confirmed(
+    bench: Callable[..., Bench], engine: ScriptedEngine, told: Told
+) -> None:
+    async with bench().running() as made:
+        engine.script("up?", calls(call("restart", service="api"), call("slow", 2)))
+        engine.script("up?", Answered(answer=Answer(text="May I?")))
+        await made.ask("up?", author=ASKER)
+        await told.began.wait()
+        assert await said(made, press(Button.CONFIRM)) == feedback.NOTHING_WAITS
+        told.may_end.set()
+        await made.idle()
+        assert await said(made, press(Button.CONFIRM)) == feedback.AT_IT
+        await made.idle()
+    assert sorted(told.calls) == ["api", "api"]  # `slow`, and what was confirmed
+
+
+async def test_a_fallback_says_what_was_called_all_the_same(
+    bench: Callable[..., Bench], engine: ScriptedEngine, platform: RecordingPlatform, told: Told
+) -> None:
+    async with bench().running() as made:
+        await waits(made)
+        engine.script("Yes, please: restart.", Failed(reason="refused", transient=False))
+        await made.desk.press(press(Button.CONFIRM))
+        await made.idle()
+    assert told.calls == ["api"]
+    (note,) = platform.replies[-1].notes
+    assert note == 'I called this, as you confirmed: restart(service="api")'
+
+
+async def test_a_fallback_leaves_no_conversation_that_waits_for_what_came_of_calls(
+    bench: Callable[..., Bench], engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("up?", calls())
+    engine.start_hook = lambda _: engine.start_errors.extend(
+        [EngineBusy(3_600.0)] * (len(engine.started) == 1)
+    )
+    async with bench().running() as made:
+        await made.ask("up?", author=ASKER)
+        await made.idle()
+        assert (await made.turn()).conversation is None
+        engine.start_hook = None
+        await made.ask("and now?", author=ASKER)
+        await made.idle()
+    assert platform.threads["t1"][1:] == ["answer to and now?"]
 
 
 # --- what is kept ---------------------------------------------------------------------------------

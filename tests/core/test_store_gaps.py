@@ -55,6 +55,14 @@ async def test_what_was_not_to_be_answered_is_no_gap_and_no_question(
     assert (await store.gaps.usage(LONG_AGO, FOR_EVER)).questions == 0
 
 
+async def test_who_confirms_a_call_asks_no_question(store: Store) -> None:
+    asked_for = await asked(store, "Cancel my order", "answered")
+    await asked(store, "Yes, please: cancel_order.", "server_error", confirms=asked_for.id)
+    await asked(store, "Yes, please: cancel_order.", "not_answered", confirms=asked_for.id)
+    assert await found(store) == []
+    assert (await store.gaps.usage(LONG_AGO, FOR_EVER)).questions == 1
+
+
 async def test_a_question_that_waits_or_was_deleted_is_no_gap(store: Store) -> None:
     await store.turns.take(mention("Waiting?", thread="a"))
     deleted = await store.turns.take(mention("Deleted?", thread="b"))

@@ -1,6 +1,8 @@
 """Texts that are forgotten, identities that stay, and what engines are told to delete."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -345,3 +347,15 @@ async def test_a_claim_and_a_string_of_the_same_name_do_not_meet(store: Store) -
     await store.values.put("x", "a string")
     assert await store.values.claim("x", 1000.0, 60.0)
     assert await store.values.get("x") == "a string"
+
+
+async def test_looking_for_what_is_old_keeps_nobody_from_writing(sqlite_store: Store) -> None:
+    # It may take a while where there are many turns: here, it must not even ask for the lock.
+    await sqlite_store.turns.take(mention("q"))
+    file = sqlite_store._database.file
+    assert file is not None
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(5):  # half of what a writer would wait
+            assert await sqlite_store.people.forget_texts(before=0.0) == 0
+            assert await sqlite_store.people.let_go_of_old(before=0.0, limit=10) == 0

@@ -18,8 +18,10 @@ import pytest
 
 from core.domain import ToolCall
 from core.tools import Asker, Toolbox
+from core.tools.describing import LONGEST_LINE
 from core.tools.loading import load_toolbox
 from core.tools.results import LONGEST_RESULT
+from core.tools.toolbox import TOO_LONG_TO_CONFIRM
 from servers.tool_rig import ASKER, call, told, toolbox, written
 
 ROOT = Path(__file__).parents[2]
@@ -234,6 +236,33 @@ async def test_a_call_that_is_cancelled_is_cancelled(tmp_path: Path, gate: Gate)
                 await told(box, name)
 
 
+async def test_a_function_that_cannot_be_cancelled_is_not_waited_for(tmp_path: Path) -> None:
+    code = (
+        WAITING
+        + '''
+    import asyncio
+
+    CALLED_OFF, ENOUGH = asyncio.Event(), asyncio.Event()
+
+    @tool
+    async def clings() -> str:
+        """Never give up."""
+        while not ENOUGH.is_set():
+            try:
+                await ENOUGH.wait()
+            except asyncio.CancelledError:
+                CALLED_OFF.set()
+        return "late"
+'''
+    )
+    box = toolbox(tmp_path, code)
+    names = vars(sys.modules[box.tools[0].function.__module__])
+    async with asyncio.timeout(30):
+        assert "did not return" in await told(box, "clings", within=SOON)
+        await names["CALLED_OFF"].wait()
+    names["ENOUGH"].set()
+
+
 async def test_calls_run_in_parallel_and_the_loop_goes_on_meanwhile(
     tmp_path: Path, gate: Gate
 ) -> None:
@@ -394,8 +423,11 @@ async def test_each_call_is_one_log_line_without_what_was_said(
         (call("restart", "[1]"), "restart([1])"),
         (call("look_up", "{}", server="helper"), "helper: look_up()"),
         (call("x`\n# y", '{"a": "`@everyone` \\n<!channel>"}'), None),
-        (call("x", '{"a": "\u202e\u2066evil\\u200b"}'), 'x(a=" evil ")'),
-        (call("x", "{broken `\r\n`"), "x({broken ' ')"),
+        (call("x", '{"a": "\u202eevil\\u200b"}'), r'x(a="\u202eevil\u200b")'),
+        (call("x", '{"a": "\U000e0041  `"}'), r'x(a="\U000e0041 \u0020\u0060")'),
+        (call("x", '{"a, b=1": 2}'), 'x("a, b=1"=2)'),
+        (call("x", '{"a": 1, "a": 2}'), 'x({"a": 1, "a": 2})'),
+        (call("x", "{broken `\r\n`"), r"x({broken \u0060\u000d\u000a\u0060)"),
         (call("", ""), "?()"),
     ],
 )
@@ -410,8 +442,16 @@ def test_a_call_is_described_in_one_line_of_code(wanted: ToolCall, line: str | N
 def test_a_description_is_short_however_much_the_model_writes() -> None:
     for arguments in ('{"a": "' + "b" * 5_000_000 + '"}', "[" * 1_000_000, '{"a": [[[' * 900):
         described = Toolbox().describe(call("n" * 1_000_000, arguments))
-        assert len(described) == 300
+        assert len(described) == LONGEST_LINE
         assert described.endswith("…`")
+
+
+def test_a_call_that_cannot_be_shown_as_a_whole_is_not_confirmed(tmp_path: Path) -> None:
+    box = toolbox(tmp_path, GUARDED)
+    assert box.unconfirmable(call("restart", '{"a": "' + "b" * (LONGEST_LINE - 16) + '"}')) is None
+    long = ("b" * LONGEST_LINE, " " * 200, "\u200b" * 200)
+    for arguments in (*(f'{{"a": "{text}"}}' for text in long), "[" * 9_999):
+        assert box.unconfirmable(call("restart", arguments)) == TOO_LONG_TO_CONFIRM
 
 
 def test_an_empty_toolbox_is_false_and_describes_what_it_does_not_know(tmp_path: Path) -> None:

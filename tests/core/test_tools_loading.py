@@ -89,6 +89,12 @@ def test_two_files_of_one_name_do_not_get_in_each_others_way(tmp_path: Path) -> 
             "f() has Field(…) as the default of n",
         ),
         ('@tool\nclass F:\n  "Do."', "is no function"),
+        ('@tool\ndef f(n: list[Asker]): "Do."', "f() has an Asker within n"),
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass Order:\n  by: Asker | None\n"
+            '@tool\ndef f(n: dict[str, Order]): "Do."',
+            "f() has an Asker within n",
+        ),
     ],
 )
 def test_a_function_that_cannot_be_a_tool_says_why_and_where(

@@ -112,3 +112,21 @@ async def test_sources_that_cannot_be_read_are_told_once(tmp_path: Path) -> None
     assert found["documentation"].startswith("MEND")
     assert found["channels"].startswith("-")
     assert "mend DOCS_SOURCES first" in found["channels"]
+
+
+async def test_each_problem_stands_in_a_line_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text(
+        "from core.tools import tool\n\n"
+        "@tool\ndef one(): ...\n\n"
+        "@tool\ndef two(*words: str):\n    \"\"\"Two.\"\"\"\n"
+    )
+    values = {"DOCS_SOURCES": write_docs(tmp_path / "docs"), "TOOLS": "tools.py"}
+    process = await DocentProcess.start(tmp_path, values, "doctor")
+    code, output, _ = await process.end()
+    assert code == 1
+    lines = output.splitlines()
+    (first,) = (number for number, line in enumerate(lines) if line.startswith("MEND  tools"))
+    column = lines[first].index("TOOLS: ")
+    assert "one() has no docstring" in lines[first]
+    assert lines[first + 1].startswith(" " * column + "TOOLS: ")
+    assert "two() takes *words" in lines[first + 1]

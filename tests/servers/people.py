@@ -131,8 +131,19 @@ class Slack:
         )
 
     async def heard_all(self) -> None:
-        """Wait until all that was said is acknowledged, and so written down."""
-        await self.server.wait_for(lambda: all(d.acked_at for d in self.server.deliveries), SECONDS)
+        """Wait until all that was said is acknowledged, and so written down.
+
+        What is on its way yet counts, too: it is no delivery before it is sent.
+        """
+        messages = self.server.workspace.channels[self.channel].messages
+        said = {one["ts"] for one in messages if one["user"] != BOT_USER}
+        said -= {one.event.get("ts") for one in self.server.lost}
+
+        def is_taken() -> bool:
+            sent = self.server.deliveries
+            return said <= {one.event.get("ts") for one in sent} and all(d.acked_at for d in sent)
+
+        await self.server.wait_for(is_taken, SECONDS)
 
 
 class Discord:
