@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import importlib
+import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -19,6 +20,8 @@ EXIT_INTERRUPTED = 130  # as of every program that Ctrl-C ended
 
 PLATFORMS = ("slack", "discord")
 ROLES = (*PLATFORMS, "worker")
+
+PRINTING = ("doctor", "manifest")  # with print, and nothing else to do when its reader goes away
 
 COMMANDS = {
     "run": "serve Slack, Discord or both",
@@ -46,11 +49,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(problem)
     try:
         command = importlib.import_module(f"bots.commands.{options.command}")
+        if options.command in PRINTING:
+            return _print(command.main(options))
         return int(asyncio.run(command.main(options)))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except (DocentError, ExceptionGroup) as error:
         return _explain(error)
+
+
+def _print(printing: Coroutine[None, None, int]) -> int:
+    """Run a command that only prints; `EXIT_FAILED` where nobody read its output to the end."""
+    try:
+        code = asyncio.run(printing)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the stream's buffer is written at the exit, which would fail once more.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return EXIT_FAILED
+    return code
 
 
 def _contradiction(options: argparse.Namespace) -> str | None:

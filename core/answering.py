@@ -91,7 +91,7 @@ class Answering:
                 async with self._in_time(work, now):
                     state = await self.asking.recovered(work)
                     if state is None:
-                        await self.asking.create_run(work, self._left(work, now))
+                        state = await self.asking.create_run(work, self._left(work, now))
             except EngineError as error:
                 return await self._not_started(work, now, error)
             if state is not None:
@@ -130,7 +130,10 @@ class Answering:
 
         `abandoned`: its run may still be at work.
         """
-        reply = await self.replies.fallback(work.turn, said)
+        if work.turn.round and work.turn.run is None and self.asking.conversation(work.turn):
+            await self.asking.leave(work, "Calls were not told")  # it waits for what came of them
+        begun = await self.asking.begun(work.turn)
+        reply = await self.replies.fallback(work.turn, said, begun)
         return await self._settle(work, TurnState.FAILED, outcome, reply, abandoned=abandoned)
 
     async def stop(self, work: Work, written: str) -> float:

@@ -47,6 +47,10 @@ class Asking:
         """What the asker is to confirm under the reply."""
         return () if self.rounds is None else await self.rounds.waiting(turn)
 
+    async def begun(self, turn: Turn) -> tuple[str, ...]:
+        """What was called because the asker confirmed it."""
+        return () if self.rounds is None else await self.rounds.begun(turn)
+
     async def is_called_into_a_talk(self, work: Work) -> bool:
         """Whether it is a mention alone, and people have said what it is about."""
         if self.talk is None or work.turn.question.strip():
@@ -72,28 +76,31 @@ class Asking:
             return None if await self.rounds.knows(work.turn, state.calls) else state
         return state
 
-    async def create_run(self, work: Work, left: float) -> None:
+    async def create_run(self, work: Work, left: float) -> RunState | None:
         """Have the engine begin with a question, or go on with one whose calls are to be told.
 
         `left` are the seconds until the asker should have heard. `work.created` is the run then.
         Without one the question has changed, as `work.stale` says; or there is nothing to ask,
-        because it was all in files that cannot be read. Raises as engines do.
+        because it was all in files that cannot be read; or a run whose id was lost has ended
+        meanwhile, and its state is returned. Raises as engines do.
         """
         if work.turn.round:
             conversation = self.conversation(work.turn)
             if conversation is not None:
                 await self._create_next_run(work, conversation, left)
-                return
+                return None
             if not await self._begin_anew(work):
-                return
+                return None
         files: tuple[ReadFile, ...] = ()
         if work.turn.has_files and self.attachments is not None:
             files = await self.attachments.read(work, left)
             if not files and not work.turn.question.strip():
-                return
+                return None
+            if (state := await self.recovered(work)) is not None:  # reading may have taken long
+                return state
         conversation = await self._conversation_for(work)
         if conversation is None:
-            return
+            return None
         # Where the first try to start a run in it fails, it is as new for the next one.
         opened, exchanges = work.opened or (None, ())
         began_with = exchanges if opened == conversation else None
@@ -105,6 +112,7 @@ class Asking:
             asked = replace(asked, made=await self.rounds.made(work.turn, left))
         work.created_for = work.turn.revision
         work.created = await self.engine.start(conversation, asked)
+        return None
 
     async def _conversation_for(self, work: Work) -> ConversationId | None:
         """The conversation of the turn's thread, or a new one; None: the question has changed."""
@@ -124,6 +132,8 @@ class Asking:
         """Make the calls that the run before wanted, and create the run that is told of them."""
         assert self.rounds is not None  # noqa: S101 (else there are no rounds)
         outputs = await self.rounds.outputs(work.turn, left)
+        if work.stale:  # that took long: the question may have been edited, deleted or stopped
+            return
         work.created_for = work.turn.revision
         work.created = await self.engine.start(conversation, self._asked(work.turn), outputs)
 

@@ -237,16 +237,25 @@ class Attachments:
             if within <= (wait or 0.0):
                 return _Unfit(NOT_TAKEN)
             raise EngineBusy(wait) from error  # nothing was asked: no run is in doubt
-        await self._remember(work, each, seen.kind, upload)
+        # What nobody knows of is not deleted: writing it down is not to be cancelled.
+        failed = await asyncio.shield(self._remember(work, each, seen.kind, upload))
+        if failed is not None:
+            raise failed
         return ReadFile(name=each.file.name, kind=seen.kind, upload=upload)
 
-    async def _remember(self, work: Work, each: KeptFile, kind: FileKind, upload: str) -> None:
+    async def _remember(
+        self, work: Work, each: KeptFile, kind: FileKind, upload: str
+    ) -> NotOurs | StoreError | None:
+        """Put an upload on record. Errors are returned: whoever waits may be gone by then."""
         try:
             await self.store.attachments.uploaded(work.turn, each, kind, self.engine.name, upload)
-        except NotOurs:  # whoever has the thread now uploads it again
+        except NotOurs as error:  # whoever has the thread now uploads it again
             with contextlib.suppress(EngineError):
                 await self.engine.erase(None, [], [upload])
-            raise
+            return error
+        except StoreError as error:
+            return error
+        return None
 
     async def _give_up(self, work: Work, each: KeptFile, problem: str) -> None:
         said = await self.store.attachments.unreadable(work.turn, each, problem)

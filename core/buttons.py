@@ -7,8 +7,8 @@ from core.domain import Button, Turn
 #: Outcomes where nothing was asked, or asking again would bring the same.
 NO_ANSWER_MEANT: Final = frozenset({"small_talk", "limited"})
 STOPPED: Final = "stopped"  #: the outcome of an answer that somebody stopped
-#: Outcomes with an answer that others may want to see.
-SHAREABLE: Final = frozenset({"answered", "incomplete"})
+#: Outcomes with an answer: others may want to see it, and it shows what waits for the asker.
+ANSWERED: Final = frozenset({"answered", "incomplete"})
 
 
 def buttons_for(
@@ -30,7 +30,7 @@ def buttons_for(
     if confirms:  # asking again would ask for the same; there is no verdict before it is done
         return (Button.CONFIRM, Button.DENY)
     people = (Button.HUMAN,) if humans else ()
-    share = (Button.SHARE,) if shares and turn.outcome in SHAREABLE else ()
+    share = (Button.SHARE,) if shares and turn.outcome in ANSWERED else ()
     # Who stops an answer may want no more of them; elsewhere it would be one button too many.
     quiet = (Button.QUIET,) if others and turn.outcome == STOPPED else ()
     return (Button.HELPFUL, Button.UNHELPFUL, Button.AGAIN, *share, *people, *quiet)

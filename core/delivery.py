@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from core.breaker import OnTrouble
-from core.buttons import buttons_for
+from core.buttons import ANSWERED, buttons_for
 from core.domain import (
     Button,
     MessageId,
@@ -130,7 +130,9 @@ class Delivery:
         others = not work.platform.is_direct(turn.thread)
         humans = others and self.humans.can_be_called(turn)
         shares = work.platform.can_share(turn.thread)
-        confirms = turn.round > 0 and bool(await self.store.tool_calls.waiting(turn))
+        # No other reply shows what it is that waits.
+        may_confirm = turn.round > 0 and turn.outcome in ANSWERED
+        confirms = may_confirm and bool(await self.store.tool_calls.waiting(turn))
         return buttons_for(turn, humans=humans, shares=shares, confirms=confirms, others=others)
 
     async def _note(

@@ -289,7 +289,7 @@ class Turn:
     state: TurnState
     asked_at: float
     started_at: float | None  #: when the first run was attempted; the deadline counts from here
-    attempt: int  #: runs that were created for this turn
+    attempt: int  #: runs that were created for this turn, as its question reads now
     run: RunId | None
     engine: str | None  #: the engine that the thread's conversation belongs to
     conversation: ConversationId | None
@@ -311,6 +311,7 @@ class Reply:
     links: tuple[Citation, ...] = ()
     links_title: str = "Sources"
     notes: tuple[str, ...] = ()  #: small print, in our own words
+    waiting: tuple[str, ...] = ()  #: calls that the asker is to confirm, to be shown as they are
     labelled: tuple[
         str, ...
     ] = ()  #: addresses, besides those of `links`, that labels may stand for

@@ -22,7 +22,7 @@ from core.work import Work
 
 log = logging.getLogger(__name__)
 
-FIRST_WORDS = 0.04  # seconds to gather some, and to see whether that was the whole answer
+FIRST_WORDS = 0.01  # seconds to gather some, and to see whether that was the whole answer
 LISTENING_LOOK = 2.0  # seconds between looks at a run that is heard of
 LAST_WORDS = 20.0  # seconds for a draft that is just being posted when the reply is ready
 LAST_CHANGE = 2.0  # seconds for one that is just being changed: the reply may be written over it

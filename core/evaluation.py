@@ -134,6 +134,8 @@ class Evaluation:
             conversation = await _patiently(lambda: self._engine.open_conversation(thread, []))
             for number in range(1, len(case.questions) + 1):
                 state = await self._turn(conversation, thread, case.questions[:number], runs)
+                if isinstance(state, Calls):  # which stand open there: no more can be asked
+                    break
             return state
         except EngineRefused:
             raise

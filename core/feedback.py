@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from core.buttons import SHAREABLE
+from core.buttons import ANSWERED
 from core.domain import Button, Mention, ThreadId, ThreadRef, Turn
 from core.humans import Humans
 from core.press import Press, Pressed
@@ -128,7 +128,9 @@ class Presses:
         """Take the confirmation as a turn of its own, once: the calls are made in its steps."""
         if turn.author != press.user:
             return Pressed(said=NOT_YOURS)
-        waiting = await self.store.tool_calls.waiting(turn)
+        # Only an answer shows what waits: nobody can have seen it under anything else.
+        shown = turn.outcome in ANSWERED and turn.state not in UNSETTLED
+        waiting = await self.store.tool_calls.waiting(turn) if shown else []
         if not waiting:
             return Pressed(said=NOTHING_WAITS, settled=True)
         if press.at - max(kept.changed_at for kept in waiting) > CONFIRM_WITHIN:
@@ -164,7 +166,7 @@ class Presses:
 
     async def _share(self, turn: Turn, press: Press) -> Pressed:
         """Have an answer shown to everybody, once, however often that is asked for."""
-        if not self.can_share(turn.thread) or turn.outcome not in SHAREABLE:
+        if not self.can_share(turn.thread) or turn.outcome not in ANSWERED:
             return Pressed(said=NOTHING_TO_SHARE)
         if await self.store.turns.question(turn.id) is None:
             return Pressed(said=FORGOTTEN)

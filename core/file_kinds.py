@@ -3,6 +3,7 @@
 import re
 import struct
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from core.sources.encoding import decode_strictly
@@ -86,13 +87,15 @@ def inspect(data: bytes) -> Inspected:
     text = _text(data)
     if text is None:
         return Unreadable(UNKNOWN)
-    return Readable(kind="text", ending="txt", text=text) if text.strip() else Unreadable(EMPTY)
+    is_empty = not text or text.isspace()
+    return Unreadable(EMPTY) if is_empty else Readable(kind="text", ending="txt", text=text)
 
 
 def _picture(data: bytes) -> Inspected | None:
     for mark, ending in _PICTURES:
         if data.startswith(mark):
-            if ending == "gif" and len(_FRAME.findall(data)) > 1:
+            # Not all of them: there can be millions.
+            if ending == "gif" and len(list(islice(_FRAME.finditer(data), 2))) > 1:
                 return Unreadable(ANIMATED)
             return Readable(kind="image", ending=ending)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":

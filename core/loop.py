@@ -23,7 +23,7 @@ from core.ending import done_before, end
 from core.errors import NotOurs, StoreError
 from core.lease import Lease
 from core.mishaps import log_mishap
-from core.pacing import RequestBudget
+from core.pacing import Pace, RequestBudget
 from core.ports import Platform
 from core.store import Store
 from core.store.turns import STOPPED
@@ -35,6 +35,8 @@ GRACE = 8.0  # seconds that running steps get to end after a stop
 MISHAPS = 5  # unforeseen errors after which a turn is given up
 AT_WORK = (TurnState.QUEUED, TurnState.RUNNING)  # the engine is at work, or will be
 IDLE = 60.0  # seconds of sleep when nothing is due, and between two scans for unnoticed turns
+GIVES_WAY = 0.5  # seconds, at most, in which questions that come are written down first
+INTAKE_LOOK = 0.01  # seconds between two looks whether they are
 HELD_BACK = 0.25  # seconds, at most, that the loop sleeps while looks wait for the budget
 PASSED_OVER = 0.2  # seconds until what a scan passed over is looked at again
 RESCAN = 5.0  # seconds after a scan that failed
@@ -64,6 +66,7 @@ class Loop:
         self._abandoned = abandoned
         self._platforms = platforms
         self._budget = budget or RequestBudget()
+        self._pace = Pace()
         self._heads: dict[ThreadId, Work] = {}
         self._due: list[tuple[float, int, Work]] = []  # a heap; the number settles ties
         self._numbers = itertools.count()
@@ -129,7 +132,7 @@ class Loop:
             ]
             keeping = tasks.create_task(self._lease.keep(self))
             while not stop.is_set():
-                for work in self._take_due():
+                for work in [] if self._store.intake.busy(GIVES_WAY) else self._take_due():
                     # Not in the task: before it begins, `changed` would schedule another one.
                     work.stepping = True
                     step = tasks.create_task(self._step(work, tasks))
@@ -260,7 +263,9 @@ class Loop:
     async def _sleep(self) -> None:
         """Wait for the next due step or for news, whichever is first."""
         wait = IDLE
-        if self._due:
+        if self._due and self._store.intake.busy(GIVES_WAY):
+            wait = INTAKE_LOOK
+        elif self._due:
             overdue = self._due[0][0] <= time.monotonic()
             held_back = min(self._budget.wait, HELD_BACK)  # a deadline may come meanwhile
             wait = held_back if overdue else self._due[0][0] - time.monotonic()
@@ -315,6 +320,8 @@ class Loop:
         """Hear of the turn's run beside; one that is heard need not be looked at so often."""
         if work.turn.state is not TurnState.RUNNING:
             return wait
+        if not work.setbacks:
+            wait = self._answering.within_deadline(work, self._pace.wait(work.seen_at_work()))
         self._drafts.follow(work, tasks, self._hurry)
         if not self._drafts.is_heard(work):
             return wait
@@ -333,7 +340,10 @@ class Loop:
                 work.sign.keep(tasks, now)
                 return await self._answering.start(work, now)
             case TurnState.RUNNING:
-                return await self._answering.look(work, now)
+                wait = await self._answering.look(work, now)
+                if work.turn.state is not TurnState.RUNNING:
+                    self._pace.ended(now - work.looking_since, work.age_at_work)
+                return wait
             case TurnState.ANSWERED | TurnState.FAILED:
                 return await self._delivery.deliver(work, now)
             case TurnState.WITHDRAWN:

@@ -15,6 +15,7 @@ DEFAULT_FALLBACK = "I cannot reply at this time. Reach out to the team on Discor
 GREETING = "Hello! Ask me anything about the documentation, and I answer in this thread."
 STOPPED = "Stopped."
 NOTHING_TO_READ = "I could read nothing of what you sent me. Tell me in words what you need."
+WAITS = "Waits for your confirmation:"
 CONFIRM_FIRST = "I need your confirmation first."
 WELCOME = "You're welcome!"
 TOO_LATE = "I am sorry: I was away when you asked this, and see it only now."
@@ -64,11 +65,11 @@ class Replies:
 
         `waiting` is what the asker is to confirm, in words that a model may have chosen.
         """
-        confirm = tuple(f"Waits for your confirmation: {call}" for call in waiting)
-        notes = (*confirm, *_unread_notes(turn), *await self._age_notes())
+        notes = (*_unread_notes(turn), *await self._age_notes())
         if answer.incomplete:
             notes = ("This answer was cut short. Ask again for the rest.", *notes)
-        return Reply(text=answer.text, links=answer.citations, notes=notes)
+        links = answer.citations
+        return Reply(text=answer.text, links=links, notes=notes, waiting=tuple(waiting))
 
     def stopped(self, turn: Turn, written: str) -> Reply:
         """The reply of an answer that somebody stopped: what is written of it."""
@@ -84,19 +85,20 @@ class Replies:
         """The reply to a mention that asks nothing."""
         return Reply(text=said, notes=_unread_notes(turn))
 
-    async def fallback(self, turn: Turn, said: str = "") -> Reply:
+    async def fallback(self, turn: Turn, said: str = "", begun: Sequence[str] = ()) -> Reply:
         """The reply that points to people, and to pages that may help.
 
-        `said` is what the engine had to say for itself. Never raises: nothing is behind it.
+        `said` is what the engine had to say for itself; `begun`, what was called nevertheless.
+        Never raises: nothing is behind it.
         """
-        message = self.fallback_message
+        message, unread = self.fallback_message, _unread_notes(turn)
         if self.invite_url and self.invite_url not in message:
             message = f"{message.rstrip('.:')}: {self.invite_url}"
         return Reply(
             text=f"{said}\n\n{message}" if said else message,
             links=tuple(await self._helpful_pages(turn)),
             links_title="These pages may help",
-            notes=_unread_notes(turn),
+            notes=(*(f"I called this, as you confirmed: {call}" for call in begun), *unread),
         )
 
     async def _age_notes(self) -> tuple[str, ...]:

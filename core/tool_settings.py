@@ -105,7 +105,7 @@ class _Table:
         if not _is_safe(self._text("url")):
             yield "has no usable url: write https://… in full, without a login in it."
         if not self._names():
-            yield 'has no allowed_tools: name those that may be called, ["look_up", …].'
+            yield 'has no usable allowed_tools: write their names, as in ["look_up", "find_order"].'
         if self._table.get("approval", "always") not in ("always", "never"):
             yield 'has an approval that means nothing: write "always" or "never".'
         if len(self._text("description")) > 1000:

@@ -63,6 +63,7 @@ class Work:
     setbacks: int = 0  #: failed tries in a row
     mishaps: int = 0  #: unforeseen errors
     looking_since: float = 0.0  #: when this process began to follow the run
+    age_at_work: float = 0.0  #: of the run, when it was last found to be at work
     created: RunId | None = None  #: a run that the engine has and the store does not, yet
     created_for: int = 0  #: the revision of the question that it answers
     run_in_doubt: bool = False  #: whether there may be a run whose id nobody knows
@@ -81,6 +82,11 @@ class Work:
 
     def __post_init__(self) -> None:
         self.sign = WorkingSign(self.platform, self.turn, left_over=self.stale)
+
+    def seen_at_work(self) -> float:
+        """Note that the run is at work; how old it is, as far as this process knows it."""
+        self.age_at_work = clock_now() - self.looking_since
+        return self.age_at_work
 
     def set_back(self, asked: float | None = None) -> float:
         """Count a failed try; the seconds to wait before the next."""

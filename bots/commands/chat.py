@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,8 @@ from bots.terminal_bot.screen import open_screen
 from core.config import load_settings
 from core.log import set_up_logging
 
+NOT_READ = "There is no documentation yet: /refresh-docs here, or `docent refresh`, reads it."
+NO_SOURCES = "There is no documentation: set DOCS_SOURCES, and start again."
 GRACE = 1.0  # seconds that work under way gets at the end: somebody sits there and waits
 
 
@@ -30,8 +33,8 @@ async def main(options: argparse.Namespace) -> int:
         with stop_on_signals(stop):
             if platform.interactive:
                 screen.print(f"Ask about the documentation. {HELP}", markup=False)
-                if await store.documents.count() == 0:
-                    screen.print("There is no documentation yet: set DOCS_SOURCES and run refresh.")
+            if await store.documents.count() == 0:
+                print(NO_SOURCES if not settings.docs_sources else NOT_READ, file=sys.stderr)
             async with answering(docent, stop):
                 await platform.run(docent.desk, stop, asyncio.Event())
     return int(screen.gone)

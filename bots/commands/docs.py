@@ -17,6 +17,7 @@ from bots.terminal_bot.progress import showing_progress
 from bots.terminal_bot.screen import Screen, open_screen
 from core.config import load_settings
 from core.documents import PageState
+from core.gap_replies import counted
 from core.log import set_up_logging
 from core.refresh import IndexCheck
 
@@ -58,6 +59,9 @@ async def _list(docent: Docent, screen: Screen, wanted: str | None) -> int:
         for page in await docent.store.documents.states()
     ]
     rows = [(page, states) for page, states in rows if wanted is None or wanted in states]
+    if not rows and wanted is None:
+        print("There are no pages yet: `docent refresh` reads them.", file=sys.stderr)
+        return 0
     if not screen.is_terminal:
         for page, states in rows:
             _say(screen, "\t".join((*_columns(page), *states)))
@@ -71,7 +75,9 @@ async def _list(docent: Docent, screen: Screen, wanted: str | None) -> int:
     for page, states in rows:
         table.add_row(*map(Text, (*_columns(page), *states)))  # a string would be read as markup
     screen.print(table)
-    screen.print(f"{len(rows)} pages. Times are in UTC, sizes in characters.", highlight=False)
+    screen.print(
+        f"{counted(len(rows), 'page')}. Times are in UTC, sizes in characters.", highlight=False
+    )
     return 0
 
 
@@ -154,7 +160,7 @@ async def _verify(docent: Docent, screen: Screen, *, repair: bool) -> int:
 
 def _tell(screen: Screen, check: IndexCheck) -> None:
     state = "in line with the pages" if check.is_in_line else "NOT in line with the pages"
-    _say(screen, f"{check.index}: {state}; {check.copies} documents on record")
+    _say(screen, f"{check.index}: {state}; {counted(check.copies, 'document')} on record")
     if check.foreign:
         _say(screen, f"  {check.foreign} files of others are in it, which are left alone")
     for mark, count in check.others.items():

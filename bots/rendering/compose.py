@@ -12,6 +12,7 @@ from bots.rendering.parts import Headed, Lines, Piece, add, pack
 from bots.rendering.prose import Words, atoms, without_blanks, written
 from bots.rendering.tables import without_table
 from core.domain import Reply
+from core.replies import WAITS
 
 NOTHING = "…"  # what an empty reply shows: platforms refuse an empty message
 DEEPEST_QUOTE = 4  # what is nested deeper looks like this deep: words need room, too
@@ -169,6 +170,10 @@ def _sources(reply: Reply, allowed: frozenset[str], dialect: Dialect) -> Iterato
 
 
 def _small_print(reply: Reply, dialect: Dialect) -> Iterator[str]:
+    for call in reply.waiting:
+        words, space = Span(text=WAITS, marks=dialect.notes), Span(text=" ")
+        code = Span(text=_one_line(call), marks=(Mark.CODE,))
+        yield dialect.small + _line((words, space, code), dialect)
     for note in reply.notes:
         yield dialect.small + _line((Span(text=_one_line(note), marks=dialect.notes),), dialect)
 

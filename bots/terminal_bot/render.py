@@ -10,6 +10,7 @@ from rich.markdown import Markdown
 from bots.rendering.links import address
 from bots.rendering.markdown import closed, printable
 from core.domain import Reply
+from core.replies import WAITS
 
 _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 # Every address is shown in full and none can be clicked unseen, so that of a file is one too.
@@ -51,6 +52,8 @@ def _footer(reply: Reply) -> Iterator[str]:
             f"{number}. {_escape(link.title)}\\\n   {_escape(address(link.url))}"
             for number, link in enumerate(reply.links, start=1)
         )
+    for call in reply.waiting:
+        yield f"*{_escape(WAITS)}* `{call.replace('`', ' ')}`"
     for note in reply.notes:
         yield f"*{_escape(note)}*"
 

@@ -18,7 +18,13 @@ POLL_TIMEOUT = Timeout(POLL_SECONDS, connect=CONNECT_SECONDS)
 UPLOAD_TIMEOUT = Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS)
 
 
-def make_client(settings: OpenAISettings) -> AsyncOpenAI:
+class OpenAIClient(AsyncOpenAI):
+    """The SDK's client, and its way to the network; None: one of the SDK's own."""
+
+    transport: AiohttpTransport | None = None
+
+
+def make_client(settings: OpenAISettings) -> OpenAIClient:
     """Make the client of this process; whoever makes it closes it.
 
     The SDK's own retries are off. OpenAI has no idempotency key, so a repeated request to create a
@@ -27,18 +33,25 @@ def make_client(settings: OpenAISettings) -> AsyncOpenAI:
     """
     # Always named: the SDK would otherwise read an address from the environment by itself.
     address = settings.base_url or OPENAI_URL
-    return AsyncOpenAI(
+    transport = _transport(address)
+    client = OpenAIClient(
         api_key=settings.api_key,
         base_url=address,
         max_retries=0,
         timeout=Timeout(CREATE_SECONDS, connect=CONNECT_SECONDS),
-        http_client=_http_client(address),
+        http_client=_http_client(transport),
     )
+    client.transport = transport
+    return client
 
 
-def _http_client(address: str) -> httpx2.AsyncClient | None:
-    """Make the HTTP client; None: the SDK's own, which knows how to go through a proxy."""
+def _transport(address: str) -> AiohttpTransport | None:
     if getproxies():
+        return None  # the SDK's own knows how to go through a proxy
+    return AiohttpTransport(httpx2.create_ssl_context() if address.startswith("https:") else None)
+
+
+def _http_client(transport: AiohttpTransport | None) -> httpx2.AsyncClient | None:
+    if transport is None:
         return None
-    tls = httpx2.create_ssl_context() if address.startswith("https:") else None
-    return httpx2.AsyncClient(transport=AiohttpTransport(tls), follow_redirects=True)
+    return httpx2.AsyncClient(transport=transport, follow_redirects=True)

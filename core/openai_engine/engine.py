@@ -57,6 +57,7 @@ from core.openai_engine.errors import (
     is_too_long,
     open_call,
     refuses_streams,
+    said_by,
     short_code,
     translate_errors,
     usable,
@@ -65,6 +66,7 @@ from core.openai_engine.file_troubles import uploads_named
 from core.openai_engine.hosted import web_domains
 from core.openai_engine.input import asked_for, messages, safety_identifier
 from core.openai_engine.instructions import instructed
+from core.openai_engine.remote import HostedTools
 from core.openai_engine.streams import Events, Streams, no_stream, stream_timeout
 from core.openai_engine.transcript import (
     INCLUDE,
@@ -122,7 +124,7 @@ class OpenAIEngine:
         self._locate = locate
         self._wants_streams = streams
         self._streams = Streams(client)
-        self._hosted = tuple(hosted)
+        self._hosted = HostedTools(hosted)
         self._web_domains = web_domains(hosted)
         self._uploads = Uploads(client)
 
@@ -163,8 +165,9 @@ class OpenAIEngine:
     ) -> RunId:
         """Create a background response, in one request that is never repeated here.
 
-        With one exception: where OpenAI refuses it for want of the output of a function call, it
-        has had no effect, and goes once more with an output for each call that has none.
+        With two exceptions: where OpenAI refuses it for want of the output of a function call, it
+        has had no effect, and goes once more with an output for each call that has none; and where
+        it cannot use a remote server, it goes once more without that.
         """
         tools = await self._tools(question)
         asked = told(outputs) or asked_for(question)
@@ -173,6 +176,9 @@ class OpenAIEngine:
                 try:
                     return await self._create(conversation, question, tools, asked)
                 except openai.APIStatusError as error:
+                    if self._hosted.blame(said_by(error)):
+                        tools = await self._tools(question)
+                        return await self._create(conversation, question, tools, asked)
                     named = open_call(error)
                     if named is None:
                         raise
@@ -241,6 +247,8 @@ class OpenAIEngine:
                 reason = getattr(response.incomplete_details, "reason", None)
                 return await self._incomplete(read_response(response), reason)
             case "failed":
+                if self._hosted.blame(str(getattr(response.error, "message", ""))):
+                    return Failed(reason="remote_server", transient=True)
                 return _failed(response.error)
             case "cancelled":
                 return Failed(reason="cancelled", transient=False)
@@ -314,7 +322,7 @@ class OpenAIEngine:
         return RunId(usable(Response, await create()).id)
 
     async def _tools(self, question: Question) -> list[ToolParam]:
-        tools: list[ToolParam] = [*function_tools(question.tools), *self._hosted]
+        tools: list[ToolParam] = [*function_tools(question.tools), *self._hosted.usable()]
         store = await self._vector_store()
         if store is not None:
             search: FileSearchToolParam = {

@@ -119,6 +119,11 @@ def open_call(error: openai.APIStatusError) -> str | None:
     return named and named[1]
 
 
+def said_by(error: openai.APIStatusError) -> str:
+    """Return what a server says of an error, and its kind, to look for words in; never shown."""
+    return f"{error.type} {_message(error)}"
+
+
 def short_code(code: object, default: str) -> str:
     """Return a server's error code if it is fit for logs and reports, else `default`."""
     return code if isinstance(code, str) and re.fullmatch(r"[\w.-]{1,64}", code) else default

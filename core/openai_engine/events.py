@@ -7,13 +7,13 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-import httpx2
 import openai
 from openai import AsyncStream
 from openai.types.responses import Response, ResponseStreamEvent
 
 from core.errors import EngineUnreachable
 from core.openai_engine.outage import NOT_USABLE
+from core.openai_engine.transport import as_sdk_errors
 
 Event = Mapping[str, Any]
 
@@ -45,19 +45,16 @@ class WireEvents:
     async def _read(self) -> AsyncGenerator[Event, None]:
         request = self._response.request
         try:
-            async for data in self._data():
-                if data.startswith(_DONE):
-                    return
-                event = json.loads(data)
-                if not isinstance(event, dict):
-                    continue
-                if event.get("error"):
-                    raise openai.APIError("an error in a stream", request, body=None)
-                yield event
-        except httpx2.TimeoutException as error:
-            raise openai.APITimeoutError(request=request) from error
-        except httpx2.HTTPError as error:
-            raise openai.APIConnectionError(request=request) from error
+            with as_sdk_errors(request):
+                async for data in self._data():
+                    if data.startswith(_DONE):
+                        return
+                    event = json.loads(data)
+                    if not isinstance(event, dict):
+                        continue
+                    if event.get("error"):
+                        raise openai.APIError("an error in a stream", request, body=None)
+                    yield event
         finally:
             await self._response.aclose()
 

@@ -44,9 +44,12 @@ def marker(question: Question) -> EasyInputMessageParam:
     return {"type": "message", "role": "developer", "content": text}
 
 
+NO_OUTPUT = "Error: it is not known what came of this call. It may have taken effect."
+
+
 def no_output(call: str) -> FunctionCallOutput:
     """Give a call that nobody will answer an output that says so."""
-    return {"type": "function_call_output", "call_id": call, "output": "Error: not available."}
+    return {"type": "function_call_output", "call_id": call, "output": NO_OUTPUT}
 
 
 # --- what is read ---------------------------------------------------------------------------------

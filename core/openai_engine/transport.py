@@ -4,12 +4,14 @@ The SDK's own way costs more than all else about a look at a run. Errors leave h
 SDK's HTTP library, which it expects, with their causes.
 """
 
+import io
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import aiohttp
 import httpx2
+import openai
 from yarl import URL
 
 CONNECTIONS = 1_000  # at once, as the SDK has it
@@ -27,16 +29,14 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; its response is read by whoever takes it. Raises as httpx2 does."""
         session = self._session = self._session or self._open()
-        # A file goes as it is read: as a whole, it would be in memory once more.
-        is_form = request.headers.get("content-type", "").startswith("multipart/")
-        body = request.stream if is_form else await request.aread()
+        body = await request.aread()
         with _translated():
             response = await session.request(
                 request.method,
                 # A name and password in it are in a header by now.
                 URL(str(request.url), encoded=True).with_user(None),
                 headers=request.headers.multi_items(),
-                data=body or None,
+                data=io.BytesIO(body) if body else None,  # in pieces, where it is large
                 allow_redirects=False,
                 timeout=_timeout(request),
             )
@@ -66,6 +66,17 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         # Else it sends what it takes for harmless a second time by itself.
         session._retry_connection = False
         return session
+
+
+@contextmanager
+def as_sdk_errors(request: httpx2.Request) -> Iterator[None]:
+    """Let errors on the way out as those of the SDK, for requests that do not go through it."""
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise openai.APITimeoutError(request=request) from error
+    except httpx2.HTTPError as error:
+        raise openai.APIConnectionError(request=request) from error
 
 
 class _Body(httpx2.AsyncByteStream):

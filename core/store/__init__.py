@@ -1,6 +1,7 @@
 """The store: everything Docent knows after a restart. The only package that speaks SQL.
 
-`Store.open` gives access to `turns` (what people ask), `standings` (where to keep quiet),
+`Store.open` gives access to `turns` (what people ask), `intake` (where it is written down, together
+with what comes at the same time), `standings` (where to keep quiet),
 `progress` (what becomes of it), `leases` (which process works on what), `documents` (pages and
 their copies in the indexes), `passages` (full-text search), `values` (single remembered strings),
 `people` (what they asked, counted and forgotten), `erasures` (what engines are still to delete),
@@ -22,6 +23,7 @@ from core.store.documents import Documents
 from core.store.erasures import Erasures
 from core.store.feedback import Feedback
 from core.store.gaps import Gaps
+from core.store.intake import Intake
 from core.store.leases import Leases
 from core.store.locks import exclusive
 from core.store.migrations import check_version, migrate
@@ -46,6 +48,7 @@ class Store:
         self._database = database
         self.leases = Leases(database)
         self.turns = Turns(database, self.leases)
+        self.intake = Intake(database, self.leases, self.turns)
         self.standings = Standings(database)
         self.progress = Progress(database, self.leases)
         self.documents = Documents(database)

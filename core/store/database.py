@@ -1,6 +1,5 @@
 """Connections and transactions on SQLite and Postgres, and the translation of their errors."""
 
-import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import StoreError
 from core.store.sqlite_connection import Closing, SQLiteConnection, surely
+from core.store.turnstile import Turnstile
 
 BUSY_TIMEOUT = 10.0  # seconds that SQLite waits for another process's write to end
 CONNECTIONS = 8  # of a process: hosts allow 20 or so, for all processes together
@@ -53,7 +53,7 @@ class Database:
         self.file = engine.url.database if self.is_sqlite else None  #: where SQLite keeps it
         # SQLite has one writer at a time. Waiting here is first come first served; waiting in
         # SQLite's busy handler is a race of sleeps in which a transaction can starve.
-        self._one_writer = asyncio.Lock() if self.is_sqlite else None
+        self._one_writer = Turnstile() if self.is_sqlite else None
 
     @asynccontextmanager
     async def read(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -67,15 +67,18 @@ class Database:
                 await self._give_back(connection)
 
     @asynccontextmanager
-    async def write(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, *, apart: bool = False, first: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
         """Change things in one transaction: all of it or, on any error, nothing.
 
-        `apart` does not wait until one of many others gives its connection back. Raises StoreError.
+        `apart` does not wait until one of many others gives its connection back; `first` goes
+        before other writers of this process that wait, on SQLite. Raises StoreError.
         """
         engine = self._apart if apart else self._engine
         async with AsyncExitStack() as stack:
             if self._one_writer is not None:
-                await stack.enter_async_context(self._one_writer)
+                await stack.enter_async_context(self._one_writer.through(first=first))
             with _translate_errors():
                 connection = await engine.connect()
                 try:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import ConversationId, RunId, ThreadId
+from core.domain import ConversationId, RunId, ThreadId, TurnId
 from core.store.database import Database
 from core.store.schema import erasures, threads, tool_calls, turns
 
+BEGUN = ("begun", "done")  # states of calls that may have had their effect: see CallState
 RUNS_AT_ONCE = 20  # in one erasure: an engine may need a request for each
 
 
@@ -112,12 +113,27 @@ async def forget_calls(connection: AsyncConnection, which: Any) -> None:
     `which` are their ids, or a query for them. The runs that asked for the calls are erased later.
     """
     of_turns = tool_calls.c.turn_id.in_(which)
-    query = select(tool_calls.c.run, threads.c.engine).distinct().select_from(tool_calls)
-    query = query.join(turns, turns.c.id == tool_calls.c.turn_id).join(threads)
-    runs = await connection.execute(query.where(of_turns, tool_calls.c.run.is_not(None)))
-    for row in runs.all():
-        await erase_later(connection, row.engine or "", None, [row.run])
+    await _erase_runs(connection, of_turns)
     await connection.execute(delete(tool_calls).where(of_turns))
+
+
+async def withdraw_calls(connection: AsyncConnection, turn: TurnId) -> None:
+    """Delete what is on record of the calls of one turn, but for what others have to know.
+
+    What was called for messages that were answered together counts for those that are left: the
+    first of them keeps the calls that were begun, or they would be made once more for it.
+    """
+    first = select(func.min(turns.c.id)).where(turns.c.leader == turn)
+    heir = (await connection.execute(first)).scalar_one()
+    begun = and_(tool_calls.c.turn_id == turn, tool_calls.c.state.in_(BEGUN))
+    if heir is not None:
+        await _erase_runs(connection, begun)
+        passed_on = {"turn_id": heir, "round": 0, "run": None}  # of no round that it will have
+        moved = await connection.execute(update(tool_calls).where(begun).values(passed_on))
+        if moved.rowcount:  # else it would count as a new question, for which nothing was called
+            anew = {"revision": turns.c.revision + 1}
+            await connection.execute(update(turns).where(turns.c.id == heir).values(anew))
+    await forget_calls(connection, [turn])
 
 
 async def leave_conversation(
@@ -128,6 +144,15 @@ async def leave_conversation(
     left = (await connection.execute(query)).one()
     if left.conversation is not None and left.conversation != another:
         await erase_later(connection, left.engine, left.conversation)
+
+
+async def _erase_runs(connection: AsyncConnection, of_calls: Any) -> None:
+    """Write down that engines are to delete the runs that asked for calls."""
+    query = select(tool_calls.c.run, threads.c.engine).distinct().select_from(tool_calls)
+    query = query.join(turns, turns.c.id == tool_calls.c.turn_id).join(threads)
+    runs = await connection.execute(query.where(of_calls, tool_calls.c.run.is_not(None)))
+    for row in runs.all():
+        await erase_later(connection, row.engine or "", None, [row.run])
 
 
 async def _erasures(connection: AsyncConnection, which: Any) -> Sequence[dict[str, Any]]:

@@ -39,13 +39,16 @@ NO_REPLY = ("deleted", SILENCED, "thread_gone", "refused", "undeliverable")
 _REPLIED = and_(
     turns.c.state == TurnState.DELIVERED,
     turns.c.leader.is_(None),
+    turns.c.confirms.is_(None),
     turns.c.outcome.is_not(None),
     turns.c.outcome.not_in(NOT_ASKED),
 )
-#: One that got the fallback, though that may not have found its way into the thread.
+#: One that got the fallback, though that may not have found its way into the thread. Who confirms a
+#: call asks nothing of the documentation.
 _FELL_BACK = and_(
     turns.c.state.in_((TurnState.DELIVERED, TurnState.CANCELLED)),
     turns.c.leader.is_(None),
+    turns.c.confirms.is_(None),
     turns.c.outcome.is_not(None),
     turns.c.outcome.not_in((*NOT_ASKED, *ANSWERED)),
     or_(turns.c.state == TurnState.DELIVERED, turns.c.outcome.not_in(NO_REPLY)),

@@ -94,7 +94,8 @@ class People:
         A turn that still waits for its reply keeps its text, however old it is.
         """
         forgotten, last = 0, 0
-        while True:
+        # Looking for them takes a while where there are many turns: nobody who writes is to wait.
+        while await self._is_there(_old(before, last)):
             async with self._database.write() as connection:
                 ids = list((await connection.execute(_old(before, last))).scalars())
                 await connection.execute(
@@ -106,10 +107,10 @@ class People:
                 await feedback.forget_reasons(connection, ids)
                 await forget_calls(connection, ids)
                 await forget_files(connection, ids)
-            forgotten += len(ids)
-            if len(ids) < AT_ONCE:
-                return forgotten
-            last = ids[-1]
+            if not ids:
+                break
+            forgotten, last = forgotten + len(ids), ids[-1]
+        return forgotten
 
     async def let_go_of_old(self, before: float, limit: int) -> int:
         """Let engines delete what they keep of threads where all ended before then.
@@ -126,11 +127,17 @@ class People:
             .where(threads.c.engine.is_not(None), kept, ~exists().where(of_thread, young))
             .order_by(threads.c.id)
             .limit(limit)
-            .with_for_update(key_share=True)
         )
+        if not await self._is_there(old):
+            return 0
         async with self._database.write() as connection:
-            ids = list((await connection.execute(old)).scalars())
+            locked = old.with_for_update(key_share=True)
+            ids = list((await connection.execute(locked)).scalars())
             return await let_go(connection, ids)
+
+    async def _is_there(self, query: Any) -> bool:
+        async with self._database.read() as connection:
+            return (await connection.execute(query.limit(1))).first() is not None
 
     # --- a person ---------------------------------------------------------------------------------
 

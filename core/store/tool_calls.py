@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import Row, and_, exists, or_, select, update
 
 from core.domain import ToolCall, Turn, TurnId, TurnState
 from core.store.database import Database
@@ -102,20 +102,46 @@ class ToolCalls:
         return await self._list(shown & (tool_calls.c.state == CallState.WAITING))
 
     async def confirmed(self, turn: Turn) -> list[KeptCall]:
-        """What a turn confirms: calls that wait, or were begun because of it."""
-        waits = tool_calls.c.state == CallState.WAITING
+        """What a turn confirms: calls that wait, or were begun because of it.
+
+        Only what the reply showed: what was wanted before the question was edited, or by a run that
+        failed, nobody has seen.
+        """
+        shown = exists().where(
+            turns.c.id == tool_calls.c.turn_id,
+            turns.c.revision == tool_calls.c.revision,
+            turns.c.attempt == tool_calls.c.attempt,
+        )
+        waits = shown & (tool_calls.c.state == CallState.WAITING)
         ours = or_(waits, tool_calls.c.confirmed_by == turn.id)
         return await self._list(and_(tool_calls.c.turn_id == turn.confirms, ours))
 
-    async def begin(self, turn: Turn, call: KeptCall) -> None:
-        """Write down that a call is about to be made in a step of the turn."""
-        await self._change(turn, call, {"state": CallState.BEGUN})
+    async def begin(self, turn: Turn, call: KeptCall) -> bool:
+        """Write down that a call is about to be made in a step of the turn.
+
+        Returns False, and changes nothing, where the call is not to be made any more: the question
+        was edited, deleted or stopped meanwhile, or the asker does not want the call.
+        """
+        is_wanted = exists().where(
+            turns.c.id == turn.id,
+            turns.c.revision == turn.revision,
+            turns.c.state.in_(UNSETTLED),
+            turns.c.outcome.is_(None),
+        )
+        open_call = is_wanted & (tool_calls.c.state != CallState.DENIED)
+        return await self._change(turn, call, {"state": CallState.BEGUN}, open_call)
 
     async def end(
         self, turn: Turn, call: KeptCall, output: str, state: CallState = CallState.DONE
     ) -> None:
         """Write down what came of a call."""
         await self._change(turn, call, {"state": state, "output": storable(output)})
+
+    async def use(self, turn: Turn, call: KeptCall, output: str) -> bool:
+        """Let a confirmed call be made that a remote server makes; False: it was before."""
+        waits = tool_calls.c.state == CallState.WAITING
+        done = {"state": CallState.DONE, "output": storable(output)}
+        return await self._change(turn, call, done, waits)
 
     async def deny(self, turn: TurnId) -> int:
         """Let nothing wait any more for a confirmation of what a turn wanted; how many did."""
@@ -126,15 +152,19 @@ class ToolCalls:
             )
             return denied.rowcount
 
-    async def _change(self, turn: Turn, call: KeptCall, values: dict[str, Any]) -> None:
+    async def _change(
+        self, turn: Turn, call: KeptCall, values: dict[str, Any], where: Any = None
+    ) -> bool:
         values |= {"changed_at": time.time()}
         if turn.confirms is not None:
             values["confirmed_by"] = turn.id
+        this = tool_calls.c.id == call.id
         async with self._database.write() as connection:
             await fence(connection, self._leases, turn)
-            await connection.execute(
-                update(tool_calls).where(tool_calls.c.id == call.id).values(values)
+            changed = await connection.execute(
+                update(tool_calls).where(this if where is None else this & where).values(values)
             )
+            return changed.rowcount > 0
 
     async def _list(self, which: Any) -> list[KeptCall]:
         query = select(tool_calls).where(which).order_by(tool_calls.c.id)

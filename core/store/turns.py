@@ -24,7 +24,7 @@ from core.domain import (
 from core.store import standings, withdrawals
 from core.store.attached_rows import forget_files, insert_files
 from core.store.database import Database
-from core.store.erasures import forget_calls, leave_conversation
+from core.store.erasures import leave_conversation, withdraw_calls
 from core.store.leases import Leases, is_free
 from core.store.news import ABANDONED, CHANGED, FREE, announce
 from core.store.rows import (
@@ -264,7 +264,7 @@ class Turns:
             if turn is None or leading is None:
                 return None
             gone = {"question": "", "unread": [], "outcome": "deleted"}
-            await forget_calls(connection, [turn.id])
+            await withdraw_calls(connection, turn.id)
             await forget_files(connection, [turn.id])
             if leading.id != turn.id:
                 ended = {"state": TurnState.CANCELLED, "finished_at": time.time()}
@@ -363,7 +363,7 @@ class Turns:
 
     async def _begin_anew(self, connection: AsyncConnection, turn: Turn) -> Turn | None:
         """Make a run for what was asked before count for nothing, and let the holder know."""
-        anew: dict[str, Any] = {"revision": turn.revision + 1}
+        anew: dict[str, Any] = {"revision": turn.revision + 1, "attempt": 0}
         if turn.run is not None or turn.round:
             anew |= {"state": TurnState.QUEUED, "run": None, "round": 0}
             if turn.run is not None:

@@ -6,8 +6,9 @@ a question and its deletion that come at the same time to two processes one sees
 
 import hashlib
 import time
+from collections.abc import Sequence
 
-from sqlalchemy import and_, delete, exists, func, select
+from sqlalchemy import ARRAY, BigInteger, and_, cast, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageRef
@@ -20,7 +21,7 @@ KEPT = 86_400.0  # seconds; no platform tells of a message that late, and no abs
 
 async def note(connection: AsyncConnection, database: Database, message: MessageRef) -> bool:
     """Remember a deletion, unless the message is a turn by now; whether it is remembered."""
-    await _lock(connection, database, message)
+    await _lock(connection, database, [message])
     taken = select(turns.c.id).where(is_message(turns, message))
     if (await connection.execute(taken)).first() is not None:
         return False
@@ -32,9 +33,20 @@ async def note(connection: AsyncConnection, database: Database, message: Message
 
 async def is_noted(connection: AsyncConnection, database: Database, message: MessageRef) -> bool:
     """Whether a message is known to be deleted, until the transaction ends."""
-    await _lock(connection, database, message)
+    await _lock(connection, database, [message])
     noted = select(withdrawals.c.message).where(is_message(withdrawals, message))
     return (await connection.execute(noted)).first() is not None
+
+
+async def noted_of(
+    connection: AsyncConnection, database: Database, messages: Sequence[MessageRef]
+) -> set[MessageRef]:
+    """Which of these messages are known to be deleted, until the transaction ends."""
+    await _lock(connection, database, messages)
+    named = withdrawals.c.message.in_([message.message for message in messages])
+    rows = (await connection.execute(select(withdrawals).where(named))).all()
+    found = {(row.platform, row.tenant, row.channel, row.message) for row in rows}
+    return {one for one in messages if tuple(_identity(one).values()) in found}
 
 
 async def may_be_asked(connection: AsyncConnection, message: MessageRef) -> bool:
@@ -52,16 +64,27 @@ async def forget(connection: AsyncConnection, before: float) -> None:
     await connection.execute(delete(withdrawals).where(withdrawals.c.withdrawn_at < before))
 
 
-async def _lock(connection: AsyncConnection, database: Database, message: MessageRef) -> None:
-    """Keep other processes from taking or withdrawing the message. SQLite has one writer anyway.
+async def _lock(
+    connection: AsyncConnection, database: Database, messages: Sequence[MessageRef]
+) -> None:
+    """Keep other processes from taking or withdrawing messages. SQLite has one writer anyway.
 
-    It is taken before the lock on a thread, or alone: else two could wait for each other.
+    It is taken before the lock on a thread, or alone, and several in the order of their keys: else
+    two could wait for each other.
     """
     if database.is_sqlite:
         return
+    keys = [_lock_key(message) for message in messages]
+    if len(keys) == 1:
+        await connection.execute(select(func.pg_advisory_xact_lock(keys[0])))
+        return
+    each = func.unnest(cast(sorted(keys), ARRAY(BigInteger))).column_valued("key")
+    await connection.execute(select(func.count(func.pg_advisory_xact_lock(each))))
+
+
+def _lock_key(message: MessageRef) -> int:
     name = "\0".join(_identity(message).values()).encode()
-    key = int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
-    await connection.execute(select(func.pg_advisory_xact_lock(key)))
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
 
 
 def _identity(message: MessageRef) -> dict[str, str]:

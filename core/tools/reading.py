@@ -9,7 +9,8 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -127,7 +128,7 @@ def _each(
 def _is_asker(kind: object) -> bool:
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
-    return kind is Asker or Asker in get_args(kind)
+    return kind is Asker or (Asker in get_args(kind) and get_origin(kind) in (Union, UnionType))
 
 
 def _model(
@@ -152,12 +153,25 @@ def _model(
 def _check_kind(name: str, kind: Any) -> None:
     """See that the type of a parameter can be written as a JSON schema."""
     try:
-        TypeAdapter(kind).json_schema()
+        adapter = TypeAdapter(kind)
+        adapter.json_schema()
     except Exception as error:  # noqa: BLE001 (so are types)
         raise UnusableTool(
             f"has a type for {name} that JSON cannot express ({type(error).__name__}): use str, "
             "int, float, bool, Literal, an Enum, a list, a dict, a dataclass or a pydantic model"
         ) from None
+    if _has_asker(adapter.core_schema):
+        raise UnusableTool(
+            f"has an Asker within {name}, where the model would say who asks: write it as a "
+            "parameter of its own"
+        )
+
+
+def _has_asker(schema: object) -> bool:
+    """Whether a type has a place for an asker somewhere, as pydantic sees it."""
+    if isinstance(schema, Mapping):
+        return schema.get("cls") is Asker or any(map(_has_asker, schema.values()))
+    return isinstance(schema, list | tuple) and any(map(_has_asker, schema))
 
 
 def _schema(model: type[BaseModel]) -> Mapping[str, object]:

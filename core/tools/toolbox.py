@@ -13,7 +13,7 @@ from typing import Literal
 
 from core.domain import ToolCall, ToolSpec
 from core.tools.definition import Tool, UnusableArguments
-from core.tools.describing import described
+from core.tools.describing import described, is_shown_whole
 from core.tools.marking import Asker
 from core.tools.results import error_text
 from core.tools.threads import MOST_THREADS, Threads
@@ -21,6 +21,11 @@ from core.tools.threads import MOST_THREADS, Threads
 log = logging.getLogger(__name__)
 
 LONGEST_ARGUMENTS = 100_000  # characters
+TIDY_SECONDS = 0.5  # for an async function that is cancelled, until it is not waited for any more
+TOO_LONG_TO_CONFIRM = (
+    "Error: the person who asks has to confirm this call, and its arguments are too long to be "
+    "shown to them. Make it with shorter ones."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +52,7 @@ class Toolbox:
         self._by_name = {tool.name: tool for tool in self.tools}
         self._admins = frozenset(admins)
         self._threads = Threads(threads)
+        self._at_work: set[asyncio.Task[_Outcome]] = set()  # else they could be collected
 
     def __bool__(self) -> bool:
         return bool(self.tools)
@@ -70,9 +76,23 @@ class Toolbox:
         return tool is not None and tool.mark.confirm
 
     def problem(self, call: ToolCall, asker: Asker) -> str | None:
-        """Say, for the model, why a call cannot be made at all; None where it can."""
+        """Say, for the model, why a call cannot be made at all; None where it can.
+
+        One that cannot gets its line in the log here, because nobody goes on to call it.
+        """
         ready = self._ready(call, asker)
-        return ready.text if isinstance(ready, _Outcome) else None
+        if isinstance(ready, _Outcome):
+            problem: str | None = ready.text
+            self._log(call, ready, 0.0)
+        else:
+            problem = self.unconfirmable(call) if ready[0].mark.confirm else None
+            if problem is not None:
+                self._log(call, _Outcome(how="refused", text=problem), 0.0)
+        return problem
+
+    def unconfirmable(self, call: ToolCall) -> str | None:
+        """Say, for the model, why nobody can be asked to confirm a call; None where they can."""
+        return None if is_shown_whole(call) else TOO_LONG_TO_CONFIRM
 
     def describe(self, call: ToolCall) -> str:
         """Write a call in one line of Markdown, for people; also one that cannot be made."""
@@ -85,20 +105,25 @@ class Toolbox:
         that does not end in time is not waited for; it may still have its effect.
         """
         started = time.monotonic()
-        fields: dict[str, object] = {"outcome": "cancelled", "tool": "?"}
+        outcome: _Outcome | None = None
         try:
             ready = self._ready(call, asker)
             if isinstance(ready, _Outcome):
                 outcome = ready
             else:
                 outcome = await self._make(*ready, within)
-            fields |= {"outcome": outcome.how, "error": outcome.error}
             return outcome.text
         finally:
-            if call.name in self._by_name:  # another name is the model's own words
-                fields["tool"] = call.name
-            seconds = round(time.monotonic() - started, 3)
-            log.info("Tool called", extra={**fields, "seconds": seconds})
+            self._log(call, outcome, time.monotonic() - started)
+
+    def _log(self, call: ToolCall, outcome: _Outcome | None, seconds: float) -> None:
+        """Write the line of a call; `outcome` is None where it was cancelled."""
+        fields: dict[str, object] = {"outcome": "cancelled", "tool": "?"}
+        if outcome is not None:
+            fields |= {"outcome": outcome.how, "error": outcome.error}
+        if call.name in self._by_name:  # another name is the model's own words
+            fields["tool"] = call.name
+        log.info("Tool called", extra={**fields, "seconds": round(seconds, 3)})
 
     def _ready(self, call: ToolCall, asker: Asker) -> tuple[Tool, dict[str, object]] | _Outcome:
         """See what is to be called, and with which arguments; or why nothing is."""
@@ -122,9 +147,9 @@ class Toolbox:
         if limit <= 0:
             return _Outcome(how="timeout", text="Error: there was no time left to call the tool.")
         try:
+            if tool.is_async:
+                return await self._awaited(tool, arguments, limit)
             async with asyncio.timeout(limit):
-                if tool.is_async:
-                    return await _awaited(tool, arguments)
                 return await self._threads.run(lambda: _returned(tool, arguments))
         except TimeoutError:
             text = (
@@ -134,6 +159,24 @@ class Toolbox:
             return _Outcome(how="timeout", text=text)
         except RuntimeError as error:  # no thread is left
             return _failed(error)
+
+    async def _awaited(self, tool: Tool, arguments: dict[str, object], limit: float) -> _Outcome:
+        """Await an async function. Raises TimeoutError.
+
+        In a task of its own, because one that swallows its cancellation would hold whoever waits.
+        """
+        outcome = _awaited(tool, arguments)  # which raises nothing: it cannot die in silence
+        task = asyncio.create_task(outcome, name="docent tool")  # noqa: TID251
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+        try:
+            done, _ = await asyncio.wait([task], timeout=limit)
+        finally:
+            task.cancel()
+        if not done:
+            await asyncio.wait([task], timeout=TIDY_SECONDS)
+            raise TimeoutError
+        return task.result()
 
 
 def _returned(tool: Tool, arguments: dict[str, object]) -> _Outcome:

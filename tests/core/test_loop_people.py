@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core import pacing
-from core.domain import Answer, Answered, RunId, RunState, Turn, TurnState, Working
+from core.domain import Answer, Answered, Failed, RunId, RunState, Turn, TurnState, Working
 from core.errors import EngineUnreachable, StoreError
 from core.pacing import RequestBudget
 from core.replies import QUIET
@@ -131,6 +131,20 @@ async def test_news_of_an_edit_at_the_moment_a_step_is_due_does_not_double_the_s
         bench.loop.notice(turn)
         await bench.idle()
     assert max(looking) == 1
+
+
+async def test_an_edit_does_not_use_up_the_second_try_of_a_run_that_fails(
+    running: Running, engine: ScriptedEngine, platform: RecordingPlatform
+) -> None:
+    engine.script("old", Working())
+    engine.script("new", Failed(reason="server_error", transient=True))
+    engine.script("new", done("It works like this."))
+    async with running() as bench:
+        (asked,) = await bench.ask("old")
+        await engine.looked_at(1)
+        await bench.desk.edit(replace(asked, text="new"))
+        await bench.idle()
+    assert platform.threads["t1"] == ["It works like this."]
 
 
 async def test_a_question_edited_while_its_run_is_created_is_answered_as_it_reads_now(

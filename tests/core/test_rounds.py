@@ -384,7 +384,7 @@ async def test_a_call_that_needs_it_waits_for_the_askers_confirmation(
     assert outputs(engine, 2) == [rounds.NEEDS_YES]
     assert told.calls == []
     (reply,) = platform.replies
-    assert any("restart" in note and "api" in note for note in reply.notes)
+    assert reply.waiting == ('restart(service="api")',)
     assert platform.posts[-1].buttons == (Button.CONFIRM, Button.DENY)
 
 

@@ -412,6 +412,22 @@ async def test_each_call_is_one_log_line_without_what_was_said(
     assert "hunter" not in str(lines)
 
 
+def test_a_call_that_is_refused_before_it_is_made_is_one_log_line_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = toolbox(tmp_path, GUARDED)
+    caplog.set_level(logging.INFO)
+    assert box.problem(call("free"), ASKER) is None
+    assert box.problem(call("admins"), ASKER) is not None
+    assert box.problem(call("hunter2"), ASKER) is not None
+    lines = [vars(record) for record in caplog.records if record.name.startswith("core.tools")]
+    assert [(line["tool"], line["outcome"]) for line in lines] == [
+        ("admins", "refused"),
+        ("?", "refused"),
+    ]
+    assert "hunter" not in str(lines)
+
+
 @pytest.mark.parametrize(
     ("wanted", "line"),
     [

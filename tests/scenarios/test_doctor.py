@@ -118,7 +118,7 @@ async def test_each_problem_stands_in_a_line_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "tools.py").write_text(
         "from core.tools import tool\n\n"
         "@tool\ndef one(): ...\n\n"
-        "@tool\ndef two(*words: str):\n    \"\"\"Two.\"\"\"\n"
+        '@tool\ndef two(*words: str):\n    """Two."""\n'
     )
     values = {"DOCS_SOURCES": write_docs(tmp_path / "docs"), "TOOLS": "tools.py"}
     process = await DocentProcess.start(tmp_path, values, "doctor")

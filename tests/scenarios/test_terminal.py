@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from servers.docent_rig import DocentProcess, settings_for, write_docs
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
@@ -34,7 +36,7 @@ async def chat(openai: OpenAIServer, folder: Path, *lines: str) -> str:
     }
     process = await DocentProcess.start(folder, values, "chat")
     code, output, errors = await process.end("\n".join(lines), seconds=60)
-    assert (code, errors) == (0, "")
+    assert code == 0, errors
     return " ".join(output.split())
 
 
@@ -69,3 +71,18 @@ async def test_what_is_cancelled_at_the_prompt_is_left(
     shown = await chat(openai, tmp_path, "Restart the api", "/cancel", "/confirm")
     assert shown.index("I leave it.") < shown.index("There is nothing to confirm.")
     assert not (tmp_path / "calls.txt").exists()
+
+
+@pytest.mark.parametrize("sources", ["", "docs"])
+async def test_who_comes_before_any_page_was_read_is_told_what_to_do(
+    tmp_path: Path, sources: str
+) -> None:
+    write_docs(tmp_path / "docs")
+    values = {"DOCS_SOURCES": sources}
+    code, output, errors = await (await DocentProcess.start(tmp_path, values, "chat")).end("Hm?")
+    assert code == 0
+    assert "I cannot reply" in output
+    assert ("`docent refresh`" if sources else "set DOCS_SOURCES") in errors
+    code, output, errors = await (await DocentProcess.start(tmp_path, values, "docs", "list")).end()
+    assert (code, output) == (0, "")
+    assert "`docent refresh`" in errors

@@ -168,3 +168,32 @@ async def test_a_function_under_way_when_the_process_dies_is_not_called_again(
 def outputs_of(request: Any) -> list[str]:
     """What a request tells the model of its calls."""
     return [item["output"] for item in request["input"] if item["type"] == "function_call_output"]
+
+
+async def test_a_remote_server_makes_a_call_when_the_asker_has_confirmed_it(
+    people: Any, people_values: dict[str, str], openai: OpenAIServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "mcp.toml"
+    path.write_text(
+        '[orders]\nurl = "https://mcp.acme.dev/"\nallowed_tools = ["cancel_order"]\n',
+        encoding="utf-8",
+    )
+    wanted = [("orders", "cancel_order", {"id": 7})]
+    openai.script(
+        Script(remote_calls=wanted, then=Script(text="I would cancel order 7.")),
+        Script(remote_calls=wanted, then=Script(text="It is cancelled.")),
+    )
+    async with docent_running({**people_values, "MCP_SERVERS": str(path)}):
+        await people.ready()
+        await people.ask(people.alice, "Cancel order 7, please")
+        (text,) = await people.replied(1)
+        assert "orders: cancel" in text
+        (message,) = people.posted()
+        await people.press(message, "Confirm", people.alice)
+        await people.replied(2)
+        assert people.replies()[1] == "It is cancelled."
+    sent = [each.json["input"] for each in openai.sent("POST", "/responses")]
+    approvals = [
+        item for items in sent for item in items if item["type"] == "mcp_approval_response"
+    ]
+    assert [item["approve"] for item in approvals] == [False, True]
