@@ -66,6 +66,7 @@ from core.openai_engine.file_troubles import uploads_named
 from core.openai_engine.hosted import web_domains
 from core.openai_engine.input import asked_for, messages, safety_identifier
 from core.openai_engine.instructions import instructed
+from core.openai_engine.looks import Looks
 from core.openai_engine.remote import HostedTools
 from core.openai_engine.streams import Events, Streams, no_stream, stream_timeout
 from core.openai_engine.transcript import (
@@ -124,6 +125,7 @@ class OpenAIEngine:
         self._locate = locate
         self._wants_streams = streams
         self._streams = Streams(client)
+        self._looks = Looks(client)
         self._hosted = HostedTools(hosted)
         self._web_domains = web_domains(hosted)
         self._uploads = Uploads(client)
@@ -227,15 +229,12 @@ class OpenAIEngine:
             return await self._state_of(run, ended)
         with translate_errors():
             try:
-                reply = await self._client.responses.retrieve(
-                    run, include=INCLUDE, timeout=POLL_TIMEOUT
-                )
+                response = await self._looks.look(run)
             except openai.APIStatusError as error:
                 if is_missing(error):
                     return Failed(reason="run_lost", transient=True)
                 raise
-            response = usable(Response, reply)
-        return await self._state_of(run, response)
+        return Working() if response is None else await self._state_of(run, response)
 
     async def _state_of(self, run: RunId, response: Response) -> RunState:
         match response.status:

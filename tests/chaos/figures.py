@@ -39,6 +39,10 @@ class Figures:
     together: int = 0  #: questions that were answered in the reply to another one
     lost: int = 0
     doubled: int = 0
+    calls: int = 0  #: of functions
+    interrupted: int = 0  #: of them, those of which nobody knows the end
+    uploads: int = 0
+    uploaded_again: int = 0
     runs: int = 0
     paid_twice: int = 0
     in_vain: int = 0  #: deletions that nobody could hear of in time
@@ -65,6 +69,11 @@ class Figures:
             f"  {self.replies} replies in {self.parts} posts; "
             f"{self.together} questions answered together with another"
         )
+        if self.calls or self.uploads:
+            yield (
+                f"  {self.calls} calls of functions, {self.interrupted} interrupted; "
+                f"{self.uploads} files uploaded, {self.uploaded_again} of them again"
+            )
         yield f"  {self.runs} runs, {self.paid_twice} paid for twice"
         yield f"  {self.in_vain} deleted, and answered because nobody could hear of it in time"
         yield f"  {self.stale} edited, and answered as they read before"
@@ -75,7 +84,7 @@ class Figures:
 def count_up(
     figures: Figures, world: World, stage: Stage, fleet: Fleet, trap: Trap, verdict: Verdict
 ) -> None:
-    """Fill in the figures."""
+    """Fill in the figures, but for those of calls."""
     asked = world.asked.values()
     figures.threads, figures.questions = len(world.places), len(asked)
     figures.events = len(stage.slack.deliveries) + len(asked) // 2 + stage.discord.repeats
@@ -96,6 +105,10 @@ def count_up(
     figures.parts = sum(len(posts_of(stage, place)) for place in world.places.values())
     figures.together = sum(len(reply.tokens) - 1 for reply in verdict.replies if reply.tokens)
     figures.lost, figures.doubled = len(verdict.lost), len(verdict.doubled)
+    witness = stage.openai.witness
+    figures.interrupted = len(witness.interrupted)
+    figures.uploads = witness.uploads.total()
+    figures.uploaded_again = figures.uploads - len(witness.uploads)
     figures.runs = len(stage.openai.responses.all)
     figures.paid_twice = len(verdict.paid_twice())
     figures.in_vain = len(verdict.in_vain)

@@ -38,10 +38,25 @@ class Step(StrEnum):
     FINISHING = "draft to become the reply"
     PART_POSTED = "part 1 of 3 posted"
     NOT_RECORDED = "posted, not recorded"
+    UPLOADED = "file uploaded, not recorded"
+    CALLS_RECORDED = "calls wanted, on record"
+    CALL_BEGUN = "call begun, not made"
+    CALL_MADE = "call made, output not stored"
+    OUTPUT_STORED = "output stored, model not told"
+    OUTPUTS_TOLD = "outputs told, id not stored"
     RANDOM = "at random"
     ALL_AT_ONCE = "all at once"
 
 
+#: Steps that only a question with a file, or one that has functions called, passes.
+OF_FILES: Final = (Step.UPLOADED,)
+OF_CALLS: Final = (
+    Step.CALLS_RECORDED,
+    Step.CALL_BEGUN,
+    Step.CALL_MADE,
+    Step.OUTPUT_STORED,
+    Step.OUTPUTS_TOLD,
+)
 INSIDE: Final = (
     Step.EVENT_READ,
     Step.ROW_WRITTEN,
@@ -50,13 +65,26 @@ INSIDE: Final = (
     Step.GROWING,
     Step.ANSWER_STORED,
     Step.FINISHING,
+    *OF_FILES,
+    *(step for step in OF_CALLS if step is not Step.OUTPUTS_TOLD),
 )
 TROUBLES: Final = ("stream", "rewritten", "edit", "post", "history")  # of drafts: names of faults
 #: Steps that only a question with a draft passes, and seconds of a run that make sure of one: where
 #: a stream was refused before, drafts are edited, and that every 3 s only.
 OF_DRAFTS: Final = {Step.DRAFTED: 2.0, Step.GROWING: 8.0, Step.FINISHING: 2.5}
-RARE: Final = (Step.CONVERSATION_OPENED, Step.PART_POSTED, *OF_DRAFTS)  # few pass these
-NAMED: Final = tuple(step for step in Step if step not in (Step.RANDOM, Step.ALL_AT_ONCE))
+RARE: Final = (Step.CONVERSATION_OPENED, Step.PART_POSTED, *OF_DRAFTS, *OF_FILES, *OF_CALLS)
+_OTHERS: Final = (Step.RANDOM, Step.ALL_AT_ONCE, *OF_FILES, *OF_CALLS)
+NAMED: Final = tuple(step for step in Step if step not in _OTHERS)
+#: Rounds of functions, side by side in a round, that a model calls for a question.
+CALLS: Final = (
+    (("order",),),
+    (("slow_order",),),
+    (("failing_order", "look"),),
+    (("order", "slow_order", "look"),),
+    (("look",), ("order",)),
+    (("failing_order",), ("slow_order", "look")),
+)
+FILES: Final = (("png",), ("txt", "pdf"), ("png", "pdf"), ("txt",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +120,8 @@ class Asking:
     fails_first: bool = False  #: its first run ends with a server_error
     fate: Fate = Fate.KEPT
     fate_after: float = 0.0  #: seconds
+    calls: tuple[tuple[str, ...], ...] = ()  #: functions that the model calls for it, by round
+    files: tuple[str, ...] = ()  #: endings of the names of what is attached
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +173,23 @@ class Size:
     edited: int = 6
     orders: int = 80
     disturbances: int = 12
+    steps: Sequence[Step] = NAMED  #: at which processes are killed, for each platform
+    with_calls: float = 0.0  #: part of the questions for which functions are called
+    with_files: float = 0.0  #: part of those that have files
+
+
+TOOLS_SIZE: Final = Size(
+    threads=40,
+    questions=90,
+    outages=0,
+    deleted=4,
+    edited=6,
+    orders=30,
+    disturbances=4,
+    steps=(*OF_FILES, *OF_CALLS, Step.RUN_CREATED, Step.ANSWER_STORED),
+    with_calls=0.5,
+    with_files=0.3,
+)
 
 
 def make_plan(seed: int, size: Size) -> Plan:
@@ -151,6 +198,8 @@ def make_plan(seed: int, size: Size) -> Plan:
     kills = _kills(dice, size)
     count = len(kills) + 1  # the last wave ends in peace
     asked = _askings(dice, size, count)
+    if size.with_calls or size.with_files:
+        asked = {wave: list(_with_more(dice, size, asked[wave])) for wave in range(count)}
     orders = _without_troubled_drafts(kills, _orders(dice, size, count))
     waves = [
         Wave(
@@ -171,7 +220,7 @@ def _kills(dice: random.Random, size: Size) -> list[Kill]:
             passage=1 if step in RARE else dice.choice((1, 1, 2)),
             eager=step in RARE or dice.random() < 0.3,
         )
-        for step in NAMED
+        for step in size.steps
         for platform in PLATFORMS
         # Discord's gateway knows no acknowledgement.
         if (step, platform) != (Step.ACKNOWLEDGED, "discord")
@@ -277,6 +326,20 @@ def _with_fate(dice: random.Random, asking: Asking, deleted: bool) -> Asking:
         fails_first=False,
         lines=SHORT_LINES,
     )
+
+
+def _with_more(dice: random.Random, size: Size, askings: Sequence[Asking]) -> Iterator[Asking]:
+    """Questions with calls and files: the first of each platform has an upload and a slow call."""
+    begun: set[str] = set()
+    for one in askings:
+        is_first = one.platform not in begun and one.fate is Fate.KEPT
+        if is_first:
+            begun.add(one.platform)
+            yield replace(one, calls=CALLS[-1], files=FILES[0], fails_first=False)
+            continue
+        calls = dice.choice(CALLS) if dice.random() < size.with_calls else ()
+        files = dice.choice(FILES) if dice.random() < size.with_files else ()
+        yield replace(one, calls=calls, files=files)
 
 
 def _orders(dice: random.Random, size: Size, waves: int) -> dict[int, list[Order]]:

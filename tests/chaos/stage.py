@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import random
 import re
 from collections import Counter, deque
@@ -13,11 +14,14 @@ from urllib.parse import unquote_plus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from chaos.calls import Witness, attached_to, interrupted_in, is_told, names_in, next_calls
 from chaos.kills import Trap
 from chaos.plan import Asking, PlatformName, Step
 from servers.discord_http import Answer
 from servers.discord_server import DiscordServer
 from servers.discord_world import Json
+from servers.openai_conversations import Conversation
+from servers.openai_response_requests import conversation_id
 from servers.openai_runs import Run, Script
 from servers.openai_server import PREFIX, OpenAIServer
 from servers.openai_streams import words
@@ -25,6 +29,7 @@ from servers.slack_deliveries import Delivery
 from servers.slack_server import SlackServer
 
 TOKEN: Final = re.compile(r"\b(q[sd]\d{4}) (v\d)\b")
+CALLING_SECONDS: Final = 0.3  # at most, until a run has said which functions it calls
 REPEAT_SECONDS: Final = 1.5  # at most, until an event comes once more
 _FILLER: Final = "and so it goes on, word by word, until the end of the line is reached at last."
 
@@ -58,6 +63,7 @@ class _Creating:
     request: web.Request
     tokens: list[str]
     fails: set[str]
+    is_told: bool  #: it brings the outputs of calls
 
 
 class _Runs(dict[str, Run]):
@@ -83,6 +89,7 @@ class ChaosOpenAI(OpenAIServer):
         self.planned_failures: set[str] = set()  #: runs
         #: what befalls the streams of the next runs, as fields of their scripts
         self.stream_troubles: deque[dict[str, int]] = deque()
+        self.witness = Witness()
         self._askings = askings
         self._numbers = itertools.count(1)
         self.responses.all = _Runs(self._created)
@@ -109,14 +116,21 @@ class ChaosOpenAI(OpenAIServer):
             platform = (await request.json())["metadata"]["docent_platform"]
             if self._reached(Step.CONVERSATION_OPENED, platform, request):
                 return _dropped(request)
+        if (request.method, path) == ("POST", "/files") and isinstance(reply, web.Response):
+            self.witness.uploads[json.loads(reply.text or "{}").get("filename", "?")] += 1
         return reply
 
     async def _create(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.json()
-        tokens = [" ".join(found) for found in TOKEN.findall(_question_in(body["input"]))]
-        script, planned = self._script(tokens)
+        given = body["input"]
+        conversation = self.conversations.all.get(conversation_id(body) or "")
+        tokens = _tokens_of(given, conversation)
+        script, planned = self._script(tokens, given, conversation)
+        self._witness(tokens, given, conversation)
         self.responses.scripts.append(script)
-        self._creating = _Creating(request=request, tokens=tokens, fails=planned)
+        self._creating = _Creating(
+            request=request, tokens=tokens, fails=planned, is_told=is_told(given)
+        )
         try:
             return await super()._authorise(request, handler)
         finally:
@@ -129,14 +143,29 @@ class ChaosOpenAI(OpenAIServer):
         if creating.fails:
             self.failed |= creating.fails
             self.planned_failures.add(run.id)
-        if self._reached(Step.RUN_CREATED, _platform_of(run), creating.request):
+        step = Step.OUTPUTS_TOLD if creating.is_told else Step.RUN_CREATED
+        if self._reached(step, _platform_of(run), creating.request):
             _dropped(creating.request)
 
     def asks(self, run: str, token: str) -> bool:
         """Whether a run is for a question, whatever version of it."""
         return token in {told.split()[0] for told in self.tokens.get(run, [])}
 
-    def _script(self, tokens: list[str]) -> tuple[Script, set[str]]:
+    def _witness(
+        self, tokens: list[str], given: list[Json], conversation: Conversation | None
+    ) -> None:
+        self.witness.interrupted.update(interrupted_in(given, conversation))
+        if is_told(given):
+            self.witness.told += len(given)
+            return
+        askings = [self._askings[token.split()[0]] for token in tokens]
+        expected = {name for one in askings for name in attached_to(one)}
+        if names_in(given) != expected:
+            self.witness.without_files.append(f"{tokens}: {names_in(given)} of {expected}")
+
+    def _script(
+        self, tokens: list[str], given: list[Json], conversation: Conversation | None
+    ) -> tuple[Script, set[str]]:
         """How a run for these tokens goes, and whose planned failure it is.
 
         Questions that are asked together fail together, and one that joins another in its second
@@ -144,6 +173,8 @@ class ChaosOpenAI(OpenAIServer):
         """
         askings = [self._askings[token.split()[0]] for token in tokens]
         seconds = max((one.run_seconds for one in askings), default=0.2)
+        if calls := next_calls(askings, given, conversation):
+            return Script(seconds=min(seconds, CALLING_SECONDS), calls=calls), set()
         planned = {asking.token for asking in askings if asking.fails_first}
         if planned and not planned & self.failed:
             statuses = ("queued", "in_progress", "failed")
@@ -254,6 +285,19 @@ class Stage:
         """Whether somebody hears of what is said on a platform, or on both."""
         slack, discord = self.slack.connections > 0, self.discord.connections > 0
         return {"slack": slack, "discord": discord, None: slack and discord}[platform]
+
+
+def _tokens_of(given: Any, conversation: Conversation | None) -> list[str]:
+    """What a request asks; where it brings outputs, what was asked before them."""
+    if is_told(given):
+        said = conversation.items if conversation else []
+        asked = [_tokens_in(_question_in([item])) for item in said if item.get("role") == "user"]
+        return next((tokens for tokens in reversed(asked) if tokens), [])
+    return _tokens_in(_question_in(given))
+
+
+def _tokens_in(text: str) -> list[str]:
+    return [" ".join(found) for found in TOKEN.findall(text)]
 
 
 def _question_in(given: Any) -> str:

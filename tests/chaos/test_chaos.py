@@ -17,10 +17,11 @@ from typing import Final, Literal
 
 import pytest
 
+from chaos.calls import Ledger
 from chaos.figures import Figures, count_up
 from chaos.fleet import Fleet
 from chaos.kills import Trap
-from chaos.plan import DELETED_RUN_SECONDS, Fate, Size, make_plan
+from chaos.plan import DELETED_RUN_SECONDS, TOOLS_SIZE, Fate, Size, make_plan
 from chaos.stage import ChaosDiscord, ChaosOpenAI, ChaosSlack, Stage
 from chaos.verdict import OPEN, Verdict, read, read_rows
 from chaos.world import (
@@ -59,7 +60,11 @@ async def chaos(folder: Path, url: str, variant: "Variant") -> tuple[Figures, li
         )
         stage.slack.redeliver_after(REDELIVERY_SECONDS)
         stage.slack.streams.refusal = variant.refusal
-        fleet = Fleet(folder, settings(stage, url), variant.roles, lambda: trap.look())
+        ledger = Ledger(folder)
+        values = settings(stage, url)
+        if variant.size.with_calls:
+            values["TOOLS"] = ledger.write_functions()
+        fleet = Fleet(folder, values, variant.roles, lambda: trap.look())
         trap = Trap(fleet.orders, fleet.kill_sender)
         stage.set_trap(trap)
         world = World(plan, stage, fleet, trap, partial(state_of, url))
@@ -72,7 +77,9 @@ async def chaos(folder: Path, url: str, variant: "Variant") -> tuple[Figures, li
             settled = time.monotonic()
             codes = await fleet.stop()
         verdict = Verdict(world, stage, fleet, read_rows(url))
+        verdict.judge_calls_and_files(ledger)
         count_up(figures, world, stage, fleet, trap, verdict)
+        figures.calls = len(ledger.lines())
     figures.seconds = time.monotonic() - began
     figures.asking_seconds, figures.settling_seconds = played - began, settled - played
     problems = verdict.problems
@@ -166,10 +173,23 @@ VARIANTS: Final = {
         roles=[("slack",), ("discord",), ("worker",)],
         database="postgres",
     ),
+    "tools": Variant(
+        about="SQLite, one process, with calls and files",
+        roles=[()],
+        database="sqlite",
+        size=TOOLS_SIZE,
+    ),
+    "tools-two": Variant(
+        about="Postgres, two processes, with calls and files",
+        roles=[(), ()],
+        database="postgres",
+        size=TOOLS_SIZE,
+    ),
 }
 
 
-THOROUGH: Final = {"three", "split"}  # played by `make chaos` only: the suite is to stay short
+# Played by `make chaos` only: the suite is to stay short.
+THOROUGH: Final = {"three", "split", "tools", "tools-two"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,13 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaos.calls import (
+    Witness,
+    interrupted_in,
+    next_calls,
+    problems_of_calls,
+    problems_of_files,
+)
 from chaos.deletions import InVain
 from chaos.drafts import drafts_left
 from chaos.fleet import Death
@@ -19,8 +26,12 @@ from chaos.mischief import DISTURBANCES, ORDERS
 from chaos.plan import (
     AUTHORS,
     NAMED,
+    OF_CALLS,
     OF_DRAFTS,
+    OF_FILES,
     PLATFORMS,
+    TOOLS_SIZE,
+    Asking,
     Fate,
     Kill,
     Plan,
@@ -38,6 +49,12 @@ from chaos.stage import (
     is_middle,
 )
 from chaos.verdict import Given, read_replies
+from core.domain import ToolCall, ToolOutput
+from core.openai_engine.calls import told_before
+from core.openai_engine.transcript import NO_OUTPUT
+from core.rounds import INTERRUPTED
+from servers.openai_calls import call_item
+from servers.openai_conversations import Conversation
 from servers.slack_workspace import BOT_ID, BOT_USER
 
 seeds = st.integers(min_value=0, max_value=2**32)
@@ -110,6 +127,81 @@ def test_runs_take_long_where_somebody_is_to_die_of_a_draft(seed: int) -> None:
 def test_who_deletes_a_question_asks_nothing_else_that_could_share_its_answer(seed: int) -> None:
     for asking in make_plan(seed, Size()).askings:
         assert (asking.author == AUTHORS) == (asking.fate is Fate.DELETED)
+
+
+@given(seeds)
+def test_calls_and_files_are_planned_before_every_death_that_needs_them(seed: int) -> None:
+    for wave in make_plan(seed, TOOLS_SIZE).waves:
+        if wave.kill and wave.kill.step in (*OF_CALLS, *OF_FILES):
+            concerned = [one for one in wave.askings if one.platform == wave.kill.platform]
+            assert any(one.calls and "png" in one.files for one in concerned)
+
+
+# --- calls and files --------------------------------------------------------------------------
+
+
+def asking(**more: Any) -> Asking:
+    given: dict[str, Any] = {"token": "qs0001", "platform": "slack", "thread": 0, "author": 0}
+    return Asking(**given | {"pause": 0.0, "lines": 1, "run_seconds": 0.1} | more)
+
+
+def called(name: str, step: int, output: str | None = "It is ordered.") -> Iterator[dict[str, Any]]:
+    item = call_item(name, {"token": "qs0001", "step": step})
+    yield item
+    if output is not None:
+        yield {"type": "function_call_output", "call_id": item["call_id"], "output": output}
+
+
+def test_a_model_calls_one_round_after_the_other_and_nothing_twice() -> None:
+    one = asking(calls=(("order", "look"), ("slow_order",)))
+    conversation = Conversation(metadata={})
+    for names in one.calls:
+        wanted = next_calls([one], [], conversation)
+        assert [name for name, _ in wanted] == list(names)
+        for name, arguments in wanted:
+            conversation.items += called(name, arguments["step"])  # type: ignore[index, arg-type]
+    assert next_calls([one], [], conversation) == []
+
+
+@pytest.mark.parametrize("output", [INTERRUPTED, NO_OUTPUT])
+def test_a_call_of_which_nothing_is_known_is_not_made_again(output: str) -> None:
+    conversation = Conversation(metadata={}, items=[*called("order", 0, None)])
+    (item,) = conversation.items
+    told = [{"type": "function_call_output", "call_id": item["call_id"], "output": output}]
+    assert next_calls([asking(calls=(("order",),))], told, conversation) == []
+    assert list(interrupted_in(told, conversation)) == ["order qs0001 0"]
+
+
+def test_a_model_does_not_call_what_it_is_told_was_called_before_the_question() -> None:
+    call = ToolCall(id="call_1", name="order", arguments='{"token": "qs0001", "step": 0}')
+    made = told_before([ToolOutput(call=call, text=INTERRUPTED)])
+    assert next_calls([asking(calls=(("order",),))], made, None) == []
+    assert list(interrupted_in(made, None)) == ["order qs0001 0"]
+
+
+@pytest.mark.parametrize(
+    ("ledger", "problems"),
+    [
+        (["order qs0001 0", "look qs0001 0", "look qs0001 0"], []),
+        (["order qs0001 0"] * 2 + ["look qs0001 0"], ["called 2 times: order qs0001 0"]),
+        (["order qs0001 0"], ["answered without calling: look qs0001 0"]),
+    ],
+)
+def test_a_call_counts_once_in_the_ledger_unless_it_may_be_repeated(
+    ledger: list[str], problems: list[str]
+) -> None:
+    askings = [asking(calls=(("order", "look"),))]
+    assert list(problems_of_calls(askings, ledger, Witness())) == problems
+
+
+def test_a_call_that_is_said_to_be_interrupted_may_be_missing_in_the_ledger() -> None:
+    witness = Witness(interrupted={"order qs0001 0"})
+    assert list(problems_of_calls([asking(calls=(("order",),))], [], witness)) == []
+
+
+def test_a_file_that_was_uploaded_again_although_that_was_on_record_is_a_problem() -> None:
+    assert list(problems_of_files(Witness(), ["qs0001.png", "qs0002.png"])) == []
+    assert len(list(problems_of_files(Witness(), ["qs0001.png", "qs0001.png"]))) == 1
 
 
 # --- reading replies ----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
+from chaos.calls import Ledger, problems_of_calls, problems_of_files
 from chaos.deletions import NOTICE_SECONDS, InVain
 from chaos.drafts import drafts_left
 from chaos.fleet import Fleet
@@ -101,11 +102,11 @@ class Verdict:
         """Runs that were created for a turn although it had one that did not fail."""
         openai, seen, twice = self._stage.openai, set[str](), list[str]()
         for run in openai.responses.all.values():
-            turn = _turn_of(run)
-            if turn in seen:
+            paid_for = f"{_turn_of(run)} {run.script.calls}"  # each round of calls has a run
+            if paid_for in seen:
                 twice.append(run.id)
             if run.id not in openai.planned_failures and run.status != "cancelled":
-                seen.add(turn)
+                seen.add(paid_for)
         return twice
 
     def _judge_thread(self, name: str, place: Place, asked: Sequence[Asked]) -> None:
@@ -216,6 +217,13 @@ class Verdict:
             for run in openai.runs()
             if run.turn in turns
         ] + self.in_vain
+
+    def judge_calls_and_files(self, ledger: Ledger) -> None:
+        """See that calls had their effect once, and that files were read, and uploaded once."""
+        askings = [one.asking for token, one in self._world.asked.items() if self.answered[token]]
+        witness = self._stage.openai.witness
+        self.problems += problems_of_calls(askings, ledger.lines(), witness)
+        self.problems += problems_of_files(witness, ledger.uploads())
 
     def _judge_leftovers(self, rows: Sequence[Row]) -> None:
         for row in rows:

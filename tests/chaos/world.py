@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from chaos.calls import attached_to
 from chaos.fleet import Fleet
 from chaos.kills import Trap
 from chaos.mischief import DISTURBANCES, ORDERS
@@ -182,11 +183,13 @@ class World:
         slack = self._stage.slack
         place = self.places.get(("slack", asking.thread))
         channel = SLACK_CHANNELS[asking.thread % len(SLACK_CHANNELS)]
+        files = [slack.files.upload(*file) for file in attached_to(asking).items()]
         message = slack.mention(
             channel,
             f"U0PERSON{asking.author}",
             question_text(asking.token),
             thread_ts=place.root if place else None,
+            files=files,
         )
         if place is None:
             place = Place(platform="slack", channel=channel, root=message)
@@ -205,7 +208,9 @@ class World:
         if place is not None:
             channel = place.thread or await self._thread_of(place, person)
         heard = discord.connections > 0
-        message = await discord.mention(channel, person, question_text(asking.token))
+        files = [discord.world.files.attach(*file) for file in attached_to(asking).items()]
+        text = question_text(asking.token)
+        message = await discord.mention(channel, person, text, attachments=files)
         tasks.create_task(self._repeat(message, "MESSAGE_CREATE"))
         if place is None:
             place = self._place(asking, parent, message["id"], None)

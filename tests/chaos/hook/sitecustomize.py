@@ -31,6 +31,13 @@ def reached(step: str, platform: str) -> None:
         return
 
 
+def note_upload(name: str) -> None:
+    """Note a file whose upload is on record."""
+    assert FOLDER
+    with Path(FOLDER, "recorded").open("a", encoding="ascii") as file:
+        file.write(f"{name}\n")
+
+
 async def read_event(take: Method, self: Any, mention: Any) -> Any:
     """Around Desk.take."""
     reached("event read", mention.thread.platform)
@@ -43,6 +50,15 @@ async def write_row(take: Method, self: Any, mention: Any, **more: Any) -> Any:
     if taken is not None:
         WRITTEN.append(mention.thread.platform)
         reached("row written", mention.thread.platform)
+    return taken
+
+
+async def write_rows(take: Method, self: Any, batch: Any) -> Any:
+    """Around Intake._take_all: one question, or those that came together."""
+    taken = await take(self, batch)
+    for turn in taken.values():
+        WRITTEN.append(turn.thread.platform)
+        reached("row written", turn.thread.platform)
     return taken
 
 
@@ -82,6 +98,34 @@ async def acknowledge(send: Method, self: Any, response: Any) -> None:
         reached("acknowledged", "slack")
 
 
+async def record_upload(uploaded: Method, self: Any, turn: Any, kept: Any, *more: Any) -> None:
+    """Around Attachments.uploaded: the engine has the file. What is on record then is noted."""
+    reached("file uploaded, not recorded", turn.thread.platform)
+    await uploaded(self, turn, kept, *more)
+    note_upload(kept.file.name)
+
+
+async def record_calls(asked: Method, self: Any, turn: Any, calls: Any) -> Any:
+    """Around ToolCalls.asked."""
+    is_asked = await asked(self, turn, calls)
+    reached("calls wanted, on record", turn.thread.platform)
+    return is_asked
+
+
+async def make_call(call: Method, self: Any, wanted: Any, asker: Any, within: float) -> Any:
+    """Around Toolbox.call."""
+    reached("call begun, not made", asker.platform)
+    output = await call(self, wanted, asker, within)
+    reached("call made, output not stored", asker.platform)
+    return output
+
+
+async def store_output(end: Method, self: Any, turn: Any, *more: Any) -> None:
+    """Around ToolCalls.end."""
+    await end(self, turn, *more)
+    reached("output stored, model not told", turn.thread.platform)
+
+
 def wrap(owner: type, name: str, around: Method) -> None:
     """Put a function around a method; it gets the method first."""
     method = getattr(owner, name)
@@ -99,13 +143,22 @@ def install() -> None:
     from bots.discord_bot.adapter import DiscordPlatform  # noqa: PLC0415
     from bots.slack_bot.adapter import SlackPlatform  # noqa: PLC0415
     from core.desk import Desk  # noqa: PLC0415
+    from core.store.attachments import Attachments  # noqa: PLC0415
+    from core.store.intake import Intake  # noqa: PLC0415
     from core.store.progress import Progress  # noqa: PLC0415
+    from core.store.tool_calls import ToolCalls  # noqa: PLC0415
     from core.store.turns import Turns  # noqa: PLC0415
+    from core.tools.toolbox import Toolbox  # noqa: PLC0415
 
     wrap(Desk, "take", read_event)
     wrap(Turns, "take", write_row)
+    wrap(Intake, "_take_all", write_rows)
     wrap(Progress, "settle", store_answer)
     wrap(Progress, "drafted", record_draft)
+    wrap(Attachments, "uploaded", record_upload)
+    wrap(ToolCalls, "asked", record_calls)
+    wrap(ToolCalls, "end", store_output)
+    wrap(Toolbox, "call", make_call)
     for platform in (SlackPlatform, DiscordPlatform):
         wrap(platform, "draft", show_draft)
         wrap(platform, "edit", edit)
