@@ -19,7 +19,7 @@ from core.domain import (
     TurnState,
 )
 from core.ports import AnswerEngine
-from core.rounds import Rounds
+from core.rounds import MOST_ROUNDS, Rounds
 from core.store import Store
 from core.talk import CALLED, Talk
 from core.work import Work
@@ -150,7 +150,12 @@ class Asking:
 
     def _asked(self, turn: Turn) -> Question:
         tools = self.rounds.offered(turn) if self.rounds is not None else ()
-        return replace(_question(turn), guide=self.guide_for(turn), tools=tools)
+        return replace(
+            _question(turn),
+            guide=self.guide_for(turn),
+            tools=tools,
+            is_last_round=turn.round >= MOST_ROUNDS,
+        )
 
     # --- conversations ----------------------------------------------------------------------------
 

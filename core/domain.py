@@ -195,6 +195,7 @@ class Question:
     talk: tuple[Said, ...] = ()  #: what was said in the thread since the last turn, oldest first
     files: tuple[ReadFile, ...] = ()
     tools: tuple[ToolSpec, ...] = ()  #: that may be called
+    is_last_round: bool = False  #: whether what is called by now has to do
     #: Calls that were made for it and are not in the conversation: confirmed, or of a run that
     #: failed. They are not to be made again.
     made: tuple[ToolOutput, ...] = ()

@@ -23,6 +23,7 @@ from core.tools.toolbox import Toolbox
 
 MOST_ROUNDS: Final = 8  # after which the model has to answer with what it knows
 MOST_CALLS: Final = 16  # of one round
+MOST_WAITING: Final = 5  # for a confirmation: somebody is to read them
 CONFIRMED_FOR: Final = 3_600.0  # seconds, in which a call is made that was confirmed
 MOST_UNWRITTEN: Final = 100  # outputs that a process remembers for a database that is away
 RESERVE: Final = 0.2  # of the time that is left: the model has to put it into words
@@ -32,8 +33,8 @@ INTERRUPTED: Final = (
     "Do not make it again; say so in the answer."
 )
 NEEDS_YES: Final = (
-    "Not done yet: the person who asked has to confirm this call, by a button under your answer. "
-    "Say shortly what it would do. It is made when they press the button; do not call it again."
+    "Not done yet: the person who asked has to confirm this call, as is shown under your answer. "
+    "Say shortly what it would do. It is made when they confirm it; do not call it again."
 )
 TOO_MANY: Final = "Error: too many calls at once. Make fewer."
 UNWANTED: Final = "Error: not called. The person does not want it any more."
@@ -69,16 +70,29 @@ class Rounds:
         """
         until = _until(left)
         kept = await self.store.tool_calls.of_round(turn)
-        for surplus in kept[MOST_CALLS:]:
-            await self.store.tool_calls.end(turn, surplus, TOO_MANY)
+        surplus = {call.id for call in (*kept[MOST_CALLS:], *await self._unread(turn, kept))}
 
         async def output(call: KeptCall) -> ToolOutput:
+            if call.id in surplus:
+                return ToolOutput(call=call.call, text=await self._ended(turn, call, TOO_MANY))
             if call.call.server:
                 return await self._permission(turn, call)
             return ToolOutput(call=call.call, text=await self._text(turn, call, until))
 
-        made = await _all_of(kept[:MOST_CALLS], output)
-        return (*made, *(ToolOutput(call=each.call, text=TOO_MANY) for each in kept[MOST_CALLS:]))
+        return tuple(await _all_of(kept, output))
+
+    async def _unread(self, turn: Turn, kept: Sequence[KeptCall]) -> Sequence[KeptCall]:
+        """The calls that would wait for a confirmation where enough do already."""
+        would_wait = [
+            call
+            for call in kept
+            if call.state is CallState.ASKED
+            and (call.call.server or self.toolbox.needs_confirmation(call.call.name))
+        ]
+        if not would_wait:
+            return ()
+        room = MOST_WAITING - len(await self.store.tool_calls.waiting(turn))
+        return would_wait[max(room, 0) :]
 
     async def made(self, turn: Turn, left: float) -> tuple[ToolOutput, ...]:
         """What was called for a question that is begun (anew), or is called by confirming it."""

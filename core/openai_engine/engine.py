@@ -321,7 +321,8 @@ class OpenAIEngine:
         return RunId(usable(Response, await create()).id)
 
     async def _tools(self, question: Question) -> list[ToolParam]:
-        tools: list[ToolParam] = [*function_tools(question.tools), *self._hosted.usable()]
+        tools: list[ToolParam] = [*function_tools(question.tools)]
+        tools += self._hosted.usable(asking=not question.is_last_round)
         store = await self._vector_store()
         if store is not None:
             search: FileSearchToolParam = {

@@ -25,9 +25,10 @@ class HostedTools:
         self._tools = tuple(tools)
         self._back_at: dict[str, float] = {}  # by the server's label, by the monotonic clock
 
-    def usable(self) -> list[ToolParam]:
-        """Those that a request may name now."""
-        return [tool for tool in self._tools if not self._is_away(tool)]
+    def usable(self, *, asking: bool = True) -> list[ToolParam]:
+        """Those that a request may name now; unless `asking`, none that needs a permission."""
+        here = [tool for tool in self._tools if not self._is_away(tool)]
+        return [tool for tool in here if asking or not _asks(tool)]
 
     def blame(self, said: str) -> bool:
         """Hear why a request or a run failed; whether another one would go without a server."""
@@ -46,3 +47,7 @@ class HostedTools:
         if tool["type"] != "mcp":
             return False
         return time.monotonic() < self._back_at.get(tool["server_label"], 0.0)
+
+
+def _asks(tool: ToolParam) -> bool:
+    return tool["type"] == "mcp" and tool.get("require_approval") != "never"

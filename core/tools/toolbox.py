@@ -5,10 +5,13 @@ it, and the log neither its words nor those of the arguments.
 """
 
 import asyncio
+import inspect
 import logging
 import time
+import traceback
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from core.domain import ToolCall, ToolSpec
@@ -35,6 +38,7 @@ class _Outcome:
     how: Literal["ok", "error", "timeout", "refused"]
     text: str  #: what the model is told
     error: str | None = None  #: the kind of error
+    where: str | None = None  #: the line of the tool's file that it came from
 
 
 class Toolbox:
@@ -120,7 +124,7 @@ class Toolbox:
         """Write the line of a call; `outcome` is None where it was cancelled."""
         fields: dict[str, object] = {"outcome": "cancelled", "tool": "?"}
         if outcome is not None:
-            fields |= {"outcome": outcome.how, "error": outcome.error}
+            fields |= {"outcome": outcome.how, "error": outcome.error, "where": outcome.where}
         if call.name in self._by_name:  # another name is the model's own words
             fields["tool"] = call.name
         log.info("Tool called", extra={**fields, "seconds": round(seconds, 3)})
@@ -158,7 +162,7 @@ class Toolbox:
             )
             return _Outcome(how="timeout", text=text)
         except RuntimeError as error:  # no thread is left
-            return _failed(error)
+            return _failed(error, tool)
 
     async def _awaited(self, tool: Tool, arguments: dict[str, object], limit: float) -> _Outcome:
         """Await an async function. Raises TimeoutError.
@@ -184,7 +188,7 @@ def _returned(tool: Tool, arguments: dict[str, object]) -> _Outcome:
     try:
         return _Outcome(how="ok", text=tool.write(tool.function(**arguments)))
     except BaseException as error:  # noqa: BLE001 (`sys.exit` must not end the process)
-        return _failed(error)
+        return _failed(error, tool)
 
 
 async def _awaited(tool: Tool, arguments: dict[str, object]) -> _Outcome:
@@ -196,14 +200,25 @@ async def _awaited(tool: Tool, arguments: dict[str, object]) -> _Outcome:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        return _failed(error)
+        return _failed(error, tool)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (as above)
-        return _failed(error)
+        return _failed(error, tool)
 
 
 def _refused(because: str) -> _Outcome:
     return _Outcome(how="refused", text=f"Error: {because}.")
 
 
-def _failed(error: BaseException) -> _Outcome:
-    return _Outcome(how="error", text=error_text(error), error=type(error).__name__)
+def _failed(error: BaseException, tool: Tool) -> _Outcome:
+    kind = type(error).__name__
+    return _Outcome(how="error", text=error_text(error), error=kind, where=_where(error, tool))
+
+
+def _where(error: BaseException, tool: Tool) -> str | None:
+    """Return the innermost line of the tool's own file that an error came through."""
+    code = getattr(inspect.unwrap(tool.function), "__code__", None)
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if code is not None and frame.f_code.co_filename == code.co_filename:
+            found = f"{Path(code.co_filename).name}:{line}"
+    return found

@@ -337,7 +337,8 @@ async def test_a_run_that_openai_does_not_have_was_lost(
 
 
 async def test_a_function_call_is_what_the_run_wants_whatever_it_says(
-    server: OpenAIServer, engine: OpenAIEngine) -> None:
+    server: OpenAIServer, engine: OpenAIEngine
+) -> None:
     script = Script(statuses=["completed"], output=[message("Let me see."), function_call()])
     state = await state_of(server, engine, script)
     assert isinstance(state, Calls)

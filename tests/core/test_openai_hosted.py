@@ -38,9 +38,13 @@ async def server() -> AsyncIterator[OpenAIServer]:
 
 
 def settings_for(server: OpenAIServer) -> OpenAISettings:
+    return settings_for_address(server.url, server.api_key)
+
+
+def settings_for_address(address: str, key: str = "sk-1") -> OpenAISettings:
     return OpenAISettings(
-        api_key=server.api_key,
-        base_url=server.url,
+        api_key=key,
+        base_url=address,
         remote_servers=SERVERS,
         web_domains=DOMAINS,
     )
@@ -127,6 +131,12 @@ async def test_a_run_that_fails_for_a_remote_server_is_followed_by_one_without_i
 def test_without_settings_there_are_no_tools() -> None:
     assert hosted_tools(OpenAISettings(api_key="sk-test")) == ()
     assert web_domains(()) == ()
+
+
+def test_in_the_last_round_no_server_is_offered_that_asks_first() -> None:
+    tools = remote.HostedTools(hosted_tools(settings_for_address("https://api.example.com/v1")))
+    shown = [tool.get("server_label") for tool in tools.usable(asking=False)]
+    assert shown == ["helper", None]  # and the search of the web
 
 
 async def test_pages_of_the_web_are_cited_in_order_of_use_where_their_host_was_named(

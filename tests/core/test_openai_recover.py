@@ -175,9 +175,7 @@ async def test_a_run_at_work_leaves_no_trace_but_holds_the_conversation(
     assert server.orphans() == []
 
 
-@pytest.mark.parametrize(
-    ("leaves", "found"), [("nothing", None), ("input", HALF_WRITTEN)]
-)
+@pytest.mark.parametrize(("leaves", "found"), [("nothing", None), ("input", HALF_WRITTEN)])
 @pytest.mark.parametrize("status", ["cancelled", "failed"])
 async def test_a_run_that_did_not_complete_is_known_by_what_it_left(
     server: OpenAIServer,

@@ -173,11 +173,13 @@ async def test_rounds_are_bounded_and_the_last_one_offers_no_tools(
 ) -> None:
     monkeypatch.setattr(rounds, "MOST_ROUNDS", 2)
     monkeypatch.setattr("core.answering.MOST_ROUNDS", 2)
+    monkeypatch.setattr("core.asking.MOST_ROUNDS", 2)
     again = [calls(call(number=number)) for number in range(3)]
     async with bench().running() as made:
         await answered(made, *again)
         turn = await made.turn()
     assert [bool(question.tools) for _, question in engine.started] == [True, True, False]
+    assert [question.is_last_round for _, question in engine.started] == [False, False, True]
     assert turn.outcome == "too_many_rounds"
     (reply,) = platform.threads["t1"]
     assert DEFAULT_FALLBACK in reply
@@ -194,6 +196,21 @@ async def test_more_calls_at_once_than_are_made_are_refused(
         await answered(made, calls(call(number=1, service="a"), call(number=2, service="b")), DONE)
     assert outputs(engine, 2) == ["a is up", rounds.TOO_MANY]
     assert told.calls == ["a"]
+
+
+async def test_no_more_calls_wait_for_a_confirmation_than_somebody_reads(
+    bench: Callable[..., Bench],
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds, "MOST_WAITING", 2)
+    wanted = [call("restart", number, service=f"s{number}") for number in range(3)]
+    async with bench().running() as made:
+        await answered(made, calls(*wanted[:1]), calls(*wanted[1:]), DONE)
+    assert outputs(engine, 2) == [rounds.NEEDS_YES]
+    assert outputs(engine, 3) == [rounds.NEEDS_YES, rounds.TOO_MANY]
+    assert len(platform.replies[-1].waiting) == 2
 
 
 async def test_without_tools_a_call_is_a_failure_that_another_run_may_mend(

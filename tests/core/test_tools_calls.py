@@ -400,6 +400,9 @@ async def test_each_call_is_one_log_line_without_what_was_said(
     await told(box, "hunter2")
     await told(box, "waits", within=SOON)
     lines = [vars(record) for record in caplog.records if record.name.startswith("core.tools")]
+    (failed,) = (line for line in lines if line["outcome"] == "error")
+    file, _, number = failed["where"].partition(":")
+    assert (tmp_path / file).read_text().splitlines()[int(number) - 1].strip().startswith("raise")
     shown = [(line["tool"], line["outcome"], line["error"]) for line in lines]
     assert shown == [
         ("answers", "ok", None),
