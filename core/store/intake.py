@@ -117,12 +117,16 @@ class Intake:
 
     async def _lead(self, mine: _Waiting) -> Turn | None:
         others = self._others(mine)
+        if not others:
+            turn = await self._turns.take(mine.mention, claim=mine.claim)
+            self._remember([mine.mention])
+            return turn
         try:
             found = await self._take_all([mine, *others])
         except BaseException as error:
             for other in others:
                 _tell(other, _Word.ALONE)
-            if not others or not isinstance(error, StoreError):
+            if not isinstance(error, StoreError):
                 raise
             return await self._turns.take(mine.mention, claim=mine.claim)
         for other in others:

@@ -10,13 +10,25 @@ A SQLite file has one `docent run` at a time, which a lock on a file beside it e
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Double, cast, delete, false, func, insert, select, update
+from sqlalchemy import (
+    Double,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import ProcessId, ThreadId, Turn
@@ -24,7 +36,7 @@ from core.errors import NotOurs, StoreInUse
 from core.store.database import Database
 from core.store.locks import lock_file
 from core.store.news import FREE, announce
-from core.store.rows import IS_HEAD, IS_LEADING, one_turn, select_turns, turn_of
+from core.store.rows import IS_HEAD, IS_LEADING, select_turns, turn_of
 from core.store.schema import processes, threads, turns
 
 LEASE = 10.0  # seconds without a heartbeat after which a process counts as dead
@@ -188,21 +200,16 @@ class Leases:
 
         Raises NotOurs where another process has it.
         """
-        where = (turns.c.thread_id == thread, IS_LEADING)
+        given = {"of_thread": thread}
         if not self.shared:
             async with self._database.read() as connection:
-                return await one_turn(connection, *where)
+                return await _one_head(connection, given)
         async with self._database.write() as connection:
             # The lock keeps a question that is being taken out, until it finds the thread free.
-            holder = select(threads.c.holder).where(threads.c.id == thread).with_for_update()
-            if (await connection.execute(holder)).scalar_one() != self.process:
+            if (await connection.execute(_LOCKING, given)).scalar_one() != self.process:
                 raise NotOurs
-            turn = await one_turn(connection, *where)
-            if turn is None:
-                await connection.execute(
-                    update(threads).where(threads.c.id == thread).values(holder=None)
-                )
-            return turn
+            released = await connection.execute(_RELEASING, given)
+            return None if released.rowcount else await _one_head(connection, given)
 
     async def release(self, kept: Sequence[ThreadId] = ()) -> None:
         """Let go of every thread but those `kept`, and wake the processes that may take them."""
@@ -222,6 +229,21 @@ class Leases:
         return not self.shared or turn.holder == self.process
 
 
+async def _one_head(connection: AsyncConnection, given: Mapping[str, Any]) -> Turn | None:
+    row = (await connection.execute(_HEAD, given)).one_or_none()
+    return turn_of(row) if row else None
+
+
 def is_free() -> Any:
     """The condition, in SQL, that no living process holds the thread."""
     return threads.c.holder.is_(None) | threads.c.holder.not_in(select(processes.c.id))
+
+
+# Built once: that takes longer than what they do.
+_IS_THREAD = threads.c.id == bindparam("of_thread")
+_IS_OPEN_THERE = and_(turns.c.thread_id == bindparam("of_thread"), IS_LEADING)
+_HEAD = select_turns().where(_IS_OPEN_THERE).limit(1)
+_LOCKING = select(threads.c.holder).where(_IS_THREAD).with_for_update()
+_RELEASING = (
+    update(threads).where(_IS_THREAD, ~exists(turns.c.id).where(_IS_OPEN_THERE)).values(holder=None)
+)

@@ -6,11 +6,14 @@ Rows of turns are never deleted: their identities prevent that a message is answ
 import math
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Double,
     Text,
     and_,
+    bindparam,
     cast,
     delete,
     distinct,
@@ -31,10 +34,9 @@ from core.store.attached_rows import forget_files
 from core.store.database import Database
 from core.store.erasures import forget_calls, let_go
 from core.store.news import ABANDONED, CHANGED, FREE, announce
-from core.store.rows import IS_OPEN
+from core.store.rows import IS_OPEN, IS_UNSETTLED
 from core.store.schema import abandoned_runs, attachments, parts, threads, turns
 from core.store.schema import feedback as feedback_rows
-from core.store.turns import UNSETTLED
 
 AT_ONCE = 500  # turns in one transaction: others want to write, too
 #: Outcomes of turns that do not count.
@@ -42,8 +44,11 @@ LIMITED, SMALL_TALK, SHARED = "limited", "small_talk", "shared"
 
 #: A question that counts: those that were answered together count as one.
 _COUNTS = and_(
-    turns.c.state.not_in((TurnState.WITHDRAWN, TurnState.CANCELLED)),
-    func.coalesce(turns.c.outcome, "").not_in((LIMITED, SMALL_TALK, SHARED)),
+    turns.c.state != TurnState.WITHDRAWN,
+    turns.c.state != TurnState.CANCELLED,
+    func.coalesce(turns.c.outcome, "") != LIMITED,
+    func.coalesce(turns.c.outcome, "") != SMALL_TALK,
+    func.coalesce(turns.c.outcome, "") != SHARED,
     turns.c.leader.is_(None),
 )
 _NO_TEXTS: dict[str, Any] = {"question": "", "unread": [], "answer": None, "citations": null()}
@@ -79,11 +84,18 @@ class People:
 
         A time is that of the question which must fall out of the window to make room.
         """
-        of_person, of_channel = _filled_by_person(turn, person), null()
+        given: dict[str, Any] = {
+            "of_platform": turn.thread.platform,
+            "of_tenant": turn.thread.tenant,
+            "of_turn": turn.id,
+            "asked_at": turn.asked_at,
+        }
+        if person:
+            given["of_author"] = turn.author
         if channel:
-            of_channel = _filled_in_channel(turn, channel, person)
+            given["of_channel"] = turn.channel
         async with self._database.read() as connection:
-            row = (await connection.execute(select(of_person, of_channel))).one()
+            row = (await connection.execute(_filled(person, channel), given)).one()
         return Filled(person=row[0], channel=row[1])
 
     # --- what is old ------------------------------------------------------------------------------
@@ -174,7 +186,7 @@ class People:
 
     async def _begin_anew(self, connection: AsyncConnection, which: Any) -> None:
         """Make every run in these threads count for nothing, and let their holders know."""
-        unsettled = turns.c.thread_id.in_(which) & turns.c.state.in_(UNSETTLED)
+        unsettled = turns.c.thread_id.in_(which) & IS_UNSETTLED
         at_work = select(turns.c.run, threads.c.engine).join(threads).where(unsettled)
         runs = [
             {"run": row.run, "engine": row.engine or "", "abandoned_at": time.time()}
@@ -199,24 +211,32 @@ class People:
 # --- limits ---------------------------------------------------------------------------------------
 
 
-def _before(turn: Turn, limit: Limit) -> Any:
-    """The turns that count when this one is judged: taken before it, asked in the window."""
+@cache
+def _filled(person: Limit | None, channel: Limit | None) -> Any:
+    """The query of `filled_since`. It is built once: that takes longer than what it does."""
+    of_channel = _filled_in_channel(channel, person) if channel else null()
+    return select(_filled_by_person(person), of_channel)
+
+
+def _before(limit: Limit) -> Any:
+    """The turns that count when one is judged: taken before it, asked in the window."""
+    asked_at = bindparam("asked_at", type_=Double)
     return and_(
-        turns.c.platform == turn.thread.platform,
-        turns.c.tenant == turn.thread.tenant,
-        turns.c.id < turn.id,
-        turns.c.asked_at > turn.asked_at - limit.seconds,
-        turns.c.asked_at <= turn.asked_at,
+        turns.c.platform == bindparam("of_platform"),
+        turns.c.tenant == bindparam("of_tenant"),
+        turns.c.id < bindparam("of_turn"),
+        turns.c.asked_at > asked_at - limit.seconds,
+        turns.c.asked_at <= asked_at,
         _COUNTS,
     )
 
 
-def _filled_by_person(turn: Turn, limit: Limit | None) -> Any:
+def _filled_by_person(limit: Limit | None) -> Any:
     if limit is None:
         return null()
     return (
         select(turns.c.asked_at)
-        .where(turns.c.author == turn.author, _before(turn, limit))
+        .where(turns.c.author == bindparam("of_author"), _before(limit))
         .order_by(turns.c.asked_at.desc())
         .offset(limit.count - 1)
         .limit(1)
@@ -224,14 +244,14 @@ def _filled_by_person(turn: Turn, limit: Limit | None) -> Any:
     )
 
 
-def _filled_in_channel(turn: Turn, limit: Limit, person: Limit | None) -> Any:
+def _filled_in_channel(limit: Limit, person: Limit | None) -> Any:
     """As for a person; but nobody fills a channel with questions that get refused anyway.
 
     They count until they are refused, and a flood of one person takes a while to refuse.
     """
     number = func.row_number().over(partition_by=turns.c.author, order_by=turns.c.id)
     asked = select(turns.c.asked_at, number.label("number")).where(
-        turns.c.channel == turn.channel, _before(turn, limit)
+        turns.c.channel == bindparam("of_channel"), _before(limit)
     )
     counted = asked.subquery()
     query = select(counted.c.asked_at)

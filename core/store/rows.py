@@ -1,10 +1,11 @@
 """Turns as rows: how they are selected, joined with their thread, and read."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, func, null, or_, select
+from sqlalchemy import Row, Select, and_, func, literal_column, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -21,6 +22,8 @@ from core.domain import (
     TurnState,
 )
 from core.store.schema import threads, turns
+
+UNSETTLED = (TurnState.QUEUED, TurnState.RUNNING)
 
 _COLUMNS = (
     turns.c.id,
@@ -47,12 +50,24 @@ _COLUMNS = (
     threads.c.conversation,
     threads.c.holder,
 )
-# Written out: with parameters, the index of the open turns would not be used.
-IS_OPEN = turns.c.state.in_(
-    bindparam("open_states", [str(s) for s in OPEN_STATES], expanding=True, literal_execute=True)
-)
-#: Open, and not answered together with an earlier one: the oldest of these heads its thread.
-IS_LEADING = IS_OPEN & turns.c.leader.is_(None)
+
+
+def _is_one_of(table: Any, states: Iterable[TurnState]) -> Any:
+    # Written out: with parameters, the index of the open turns would not be used.
+    return table.c.state.in_([literal_column(f"'{state}'") for state in states])
+
+
+IS_OPEN = _is_one_of(turns, OPEN_STATES)
+IS_QUEUED = _is_one_of(turns, [TurnState.QUEUED])
+IS_UNSETTLED = _is_one_of(turns, UNSETTLED)  #: without an outcome
+
+
+def is_leading(table: Any) -> Any:
+    """Open, and not answered together with an earlier one: the oldest of these heads its thread."""
+    return _is_one_of(table, OPEN_STATES) & table.c.leader.is_(None)
+
+
+IS_LEADING = is_leading(turns)
 #: Whether a turn that has its outcome still has its texts: a mention alone has no question.
 HAS_TEXTS = or_(turns.c.question != "", turns.c.citations.is_not(null()))
 IS_HEAD = turns.c.id.in_(select(func.min(turns.c.id)).where(IS_LEADING).group_by(turns.c.thread_id))
@@ -63,7 +78,7 @@ def select_turns() -> Select[Any]:
     return select(*_COLUMNS).join(threads).order_by(turns.c.id)
 
 
-def is_message(table: Table, message: MessageRef) -> Any:
+def is_message(table: Any, message: MessageRef) -> Any:
     """Whether a row of a table names this message."""
     return and_(
         table.c.platform == message.platform,
@@ -110,6 +125,8 @@ async def questions_of_followers(
     connection: AsyncConnection, leaders: list[int]
 ) -> dict[int, list[str]]:
     """What was asked together with each of these turns, by the turn."""
+    if not leaders:
+        return defaultdict(list)
     query = select(turns.c.leader, turns.c.question).where(turns.c.leader.in_(leaders))
     questions = defaultdict[int, list[str]](list)
     for row in await connection.execute(query.order_by(turns.c.id)):

@@ -22,7 +22,7 @@ Kind = Literal["call", "follow_up", "stop", "again"]
 
 BOTS_IN_A_ROW = 3  # questions of bots in a thread without one of a person between
 
-_IS_QUIET = and_(
+IS_QUIET = and_(
     threads.c.quiet_since.is_not(None),
     or_(threads.c.called_at.is_(None), threads.c.quiet_since >= threads.c.called_at),
 )
@@ -71,7 +71,7 @@ class Standings:
             asked = asked.where(turns.c.asked_at < at)
         query = select(
             threads.c.id,
-            _IS_QUIET.label("quiet"),
+            IS_QUIET.label("quiet"),
             threads.c.quiet_since,
             threads.c.called_at,
             last.label("last_at"),
@@ -108,39 +108,6 @@ def is_place(thread: ThreadRef) -> Any:
     )
 
 
-async def enter(
-    connection: AsyncConnection,
-    database: Database,
-    mention: Mention,
-    kind: Kind,
-) -> ThreadId | None:
-    """The row of a mention's thread, made where there is none; None where it is not to be taken.
-
-    The thread is locked until the transaction ends.
-    """
-    if kind == "follow_up":
-        query = select(threads.c.id).where(is_place(mention.thread), ~_IS_QUIET)
-        followed = await connection.execute(query.with_for_update(key_share=True))
-        return followed.scalar_one_or_none()
-    thread = mention.thread
-    row = {"platform": thread.platform, "tenant": thread.tenant, "key": thread.key}
-    # An update that changes nothing else, because DO NOTHING would return no id.
-    change: dict[str, Any] = {"key": thread.key}
-    calls = kind == "call" and not mention.bot
-    if calls:
-        earlier = case((threads.c.called_at > mention.at, threads.c.called_at), else_=mention.at)
-        change = {"called_at": earlier, "bots_in_a_row": 0}
-    made = database.insert(threads).values(
-        **row, created_at=time.time(), called_at=mention.at if calls else None
-    )
-    upsert = made.on_conflict_do_update(index_elements=list(row), set_=change)
-    returned = upsert.returning(threads.c.id, threads.c.bots_in_a_row)
-    found = (await connection.execute(returned)).one()
-    if mention.bot and found.bots_in_a_row >= BOTS_IN_A_ROW:
-        return None
-    return ThreadId(found.id)
-
-
 async def enter_all(
     connection: AsyncConnection, database: Database, mentions: Sequence[Mention]
 ) -> dict[ThreadRef, ThreadId]:
@@ -172,18 +139,6 @@ async def enter_all(
         ThreadRef(platform=row.platform, tenant=row.tenant, key=row.key): ThreadId(row.id)
         for row in await connection.execute(upsert, rows)
     }
-
-
-async def count_bots(
-    connection: AsyncConnection, thread: ThreadId, mention: Mention, kind: Kind
-) -> None:
-    """Count a question that was taken, if it is a bot's; a person's begins the count anew."""
-    count = update(threads).where(threads.c.id == thread)
-    if mention.bot:
-        more = {"bots_in_a_row": threads.c.bots_in_a_row + 1}
-        await connection.execute(count.values(more))
-    elif kind == "follow_up":  # a call has begun it anew
-        await connection.execute(count.where(threads.c.bots_in_a_row > 0).values(bots_in_a_row=0))
 
 
 async def quieten(connection: AsyncConnection, thread: ThreadId, why: str, at: float) -> None:

@@ -16,8 +16,8 @@ from core.domain import ToolCall, Turn, TurnId, TurnState
 from core.store.database import Database
 from core.store.leases import Leases
 from core.store.progress import fence
+from core.store.rows import IS_UNSETTLED
 from core.store.schema import tool_calls, turns
-from core.store.turns import UNSETTLED
 from core.text import storable
 
 
@@ -60,7 +60,7 @@ class ToolCalls:
             queued = await connection.execute(
                 update(turns)
                 .where(turns.c.id == turn.id, turns.c.revision == turn.revision)
-                .where(turns.c.round == turn.round, turns.c.state.in_(UNSETTLED))
+                .where(turns.c.round == turn.round, IS_UNSETTLED)
                 .values(
                     state=TurnState.QUEUED,
                     run=None,
@@ -125,7 +125,7 @@ class ToolCalls:
         is_wanted = exists().where(
             turns.c.id == turn.id,
             turns.c.revision == turn.revision,
-            turns.c.state.in_(UNSETTLED),
+            IS_UNSETTLED,
             turns.c.outcome.is_(None),
         )
         open_call = is_wanted & (tool_calls.c.state != CallState.DENIED)

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -21,16 +21,16 @@ from core.domain import (
     TurnId,
     TurnState,
 )
-from core.store import standings, withdrawals
-from core.store.attached_rows import forget_files, insert_files
+from core.store import standings, taking, withdrawals
+from core.store.attached_rows import forget_files
 from core.store.database import Database
 from core.store.erasures import leave_conversation, withdraw_calls
-from core.store.leases import Leases, is_free
+from core.store.leases import Leases
 from core.store.news import ABANDONED, CHANGED, FREE, announce
 from core.store.rows import (
     HAS_TEXTS,
     IS_HEAD,
-    IS_LEADING,
+    IS_UNSETTLED,
     is_message,
     one_turn,
     questions_of_followers,
@@ -38,14 +38,22 @@ from core.store.rows import (
     turn_of,
     with_unread,
 )
+from core.store.rows import UNSETTLED as UNSETTLED
 from core.store.schema import abandoned_runs, threads, turns
 from core.store.standings import Kind
 from core.text import storable
 
 RECENT_TURNS = 200  # among which threads count as recent
-UNSETTLED = (TurnState.QUEUED, TurnState.RUNNING)
 STOPPED = "stopped"  #: the outcome of a turn that somebody stopped, even before it is settled
 SILENCED = "silenced"  #: that of one whose thread was to be quiet before it was settled
+
+# Built once: that takes longer than what they do.
+_LAST_ASKED = (
+    select(turns.c.message)
+    .where(turns.c.thread_id == bindparam("of_thread"), turns.c.id < bindparam("of_turn"))
+    .order_by(turns.c.id.desc())
+    .limit(1)
+)
 
 
 class Turns:
@@ -69,7 +77,7 @@ class Turns:
         keep quiet in. A `call` of a person ends that; a `stop` begins it, and ends what waits for
         an answer there or has a run.
         """
-        async with self._database.write() as connection:
+        async with self._database.write(first=True) as connection:
             return await self._take(connection, mention, claim=claim, kind=kind)
 
     async def edit(
@@ -147,7 +155,7 @@ class Turns:
         """
         async with self._database.write() as connection:
             await connection.execute(lock_thread(turn.thread_id))
-            is_at_work = and_(turns.c.id == turn.id, turns.c.state.in_(UNSETTLED))
+            is_at_work = and_(turns.c.id == turn.id, IS_UNSETTLED)
             stopped = await connection.execute(
                 update(turns).where(is_at_work).values(outcome=STOPPED)
             )
@@ -207,14 +215,9 @@ class Turns:
 
     async def last_asked(self, before: Turn) -> MessageId | None:
         """The message of the turn before a turn in its thread; None where it is the first."""
-        query = (
-            select(turns.c.message)
-            .where(turns.c.thread_id == before.thread_id, turns.c.id < before.id)
-            .order_by(turns.c.id.desc())
-            .limit(1)
-        )
+        given = {"of_thread": before.thread_id, "of_turn": before.id}
         async with self._database.read() as connection:
-            message = (await connection.execute(query)).scalar_one_or_none()
+            message = (await connection.execute(_LAST_ASKED, given)).scalar_one_or_none()
         return None if message is None else MessageId(message)
 
     async def questions(self, turn: TurnId, limit: int = 6) -> list[str]:
@@ -278,59 +281,24 @@ class Turns:
     async def _take(
         self, connection: AsyncConnection, mention: Mention, *, claim: bool, kind: Kind = "call"
     ) -> Turn | None:
-        if await withdrawals.is_noted(connection, self._database, mention.ref):
+        thread = await taking.enter(connection, self._leases, mention, kind, claim=claim)
+        turn = thread and await taking.insert_turn(connection, self._leases, mention, thread)
+        if thread is None or turn is None:
+            await connection.rollback()  # no claim is left of it, nor anything else
             return None
-        thread_id = await standings.enter(connection, self._database, mention, kind)
-        if thread_id is None:
-            return None
-        turn_id = await self._insert_turn(connection, thread_id, mention)
-        if turn_id is None:
-            return None
-        await standings.count_bots(connection, thread_id, mention, kind)
         if kind == "stop":
-            await self._stop_all(connection, thread_id, before=turn_id)
-            await standings.quieten(connection, thread_id, "stop", mention.at)
-        if not (claim and await self._leases.claim_one(connection, thread_id)):
-            free = select(threads.c.id).where(threads.c.id == thread_id, is_free())
-            if (await connection.execute(free)).first() is not None:
-                await announce(connection, FREE)
-        turn = await one_turn(connection, turns.c.id == turn_id)
-        before = select(turns.c.id).where(turns.c.thread_id == thread_id, turns.c.id < turn_id)
-        waits = (await connection.execute(before.where(IS_LEADING).limit(1))).first() is not None
-        return replace(turn, waits=waits) if turn else None
-
-    async def _insert_turn(
-        self, connection: AsyncConnection, thread_id: int, mention: Mention
-    ) -> int | None:
-        statement = self._database.insert(turns).values(
-            thread_id=thread_id,
-            platform=mention.thread.platform,
-            tenant=mention.thread.tenant,
-            channel=mention.channel,
-            message=mention.message,
-            author=mention.author,
-            question=storable(mention.text),
-            unread=[storable(name) for name in mention.unread],
-            state=TurnState.QUEUED,
-            asked_at=mention.at,
-            attempt=0,
-            confirms=mention.confirms,
-            files=len(mention.files),
-        )
-        statement = statement.on_conflict_do_nothing(
-            index_elements=["platform", "tenant", "channel", "message"]
-        )
-        inserted = await connection.execute(statement.returning(turns.c.id))
-        turn_id: int | None = inserted.scalar_one_or_none()
-        if turn_id is not None:
-            await insert_files(connection, turn_id, mention.files)
-        return turn_id
+            await self._stop_all(connection, turn.thread_id, before=turn.id)
+            await standings.quieten(connection, turn.thread_id, "stop", mention.at)
+            stopped = await one_turn(connection, turns.c.id == turn.id)
+            turn = replace(stopped, waits=turn.waits) if stopped else None
+        is_ours = claim and thread.holder == self._leases.process
+        if self._leases.shared and thread.free and not is_ours:
+            await announce(connection, FREE)
+        return turn
 
     async def _stop_all(self, connection: AsyncConnection, thread: ThreadId, before: int) -> bool:
         """Withdraw what waits for an answer in a thread, or has a run; whether there was such."""
-        at_work = and_(
-            turns.c.thread_id == thread, turns.c.id < before, turns.c.state.in_(UNSETTLED)
-        )
+        at_work = and_(turns.c.thread_id == thread, turns.c.id < before, IS_UNSETTLED)
         leading = select_turns().where(at_work, turns.c.leader.is_(None))
         rows = (await connection.execute(leading)).all()
         ended = {"state": TurnState.CANCELLED, "finished_at": time.time(), "outcome": SILENCED}
@@ -357,9 +325,7 @@ class Turns:
         leader = (
             await connection.execute(select(turns.c.leader).where(turns.c.id == turn))
         ).scalar_one()
-        return await one_turn(
-            connection, turns.c.id == (leader or turn), turns.c.state.in_(UNSETTLED)
-        )
+        return await one_turn(connection, turns.c.id == (leader or turn), IS_UNSETTLED)
 
     async def _begin_anew(self, connection: AsyncConnection, turn: Turn) -> Turn | None:
         """Make a run for what was asked before count for nothing, and let the holder know."""
@@ -387,7 +353,7 @@ async def abandon(connection: AsyncConnection, database: Database, turn: Turn) -
     await announce(connection, ABANDONED)
 
 
-def lock_thread(thread: ThreadId) -> Select[Any]:
+def lock_thread(thread: Any) -> Select[Any]:
     """Keep other transactions from changing a thread and its turns. SQLite has one writer anyway.
 
     Returns the holder.

@@ -31,13 +31,6 @@ async def note(connection: AsyncConnection, database: Database, message: Message
     return True
 
 
-async def is_noted(connection: AsyncConnection, database: Database, message: MessageRef) -> bool:
-    """Whether a message is known to be deleted, until the transaction ends."""
-    await _lock(connection, database, [message])
-    noted = select(withdrawals.c.message).where(is_message(withdrawals, message))
-    return (await connection.execute(noted)).first() is not None
-
-
 async def noted_of(
     connection: AsyncConnection, database: Database, messages: Sequence[MessageRef]
 ) -> set[MessageRef]:
@@ -74,7 +67,7 @@ async def _lock(
     """
     if database.is_sqlite:
         return
-    keys = [_lock_key(message) for message in messages]
+    keys = [lock_key(message) for message in messages]
     if len(keys) == 1:
         await connection.execute(select(func.pg_advisory_xact_lock(keys[0])))
         return
@@ -82,7 +75,8 @@ async def _lock(
     await connection.execute(select(func.count(func.pg_advisory_xact_lock(each))))
 
 
-def _lock_key(message: MessageRef) -> int:
+def lock_key(message: MessageRef) -> int:
+    """What a message is locked by."""
     name = "\0".join(_identity(message).values()).encode()
     return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
 

@@ -60,11 +60,11 @@ class Watch:
 
         @asynccontextmanager
         async def write(
-            database: Database, *, apart: bool = False
+            database: Database, *, apart: bool = False, first: bool = False
         ) -> AsyncIterator[AsyncConnection]:
             task = asyncio.current_task()
             assert task is not None
-            async with real(database, apart=apart) as connection:
+            async with real(database, apart=apart, first=first) as connection:
                 before = await _sizes(connection)
                 yield connection
                 after = await _sizes(connection)

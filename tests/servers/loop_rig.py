@@ -160,10 +160,25 @@ class Bench:
     async def running(self) -> AsyncIterator["Bench"]:
         """Run the loop while the block lasts, then stop it in good order."""
         await self.lease.join()
+        begun = self._hear_of_the_beginning()
         async with asyncio.TaskGroup() as tasks:
             self._task = tasks.create_task(self.loop.run(self.stop))
+            waiting = tasks.create_task(begun.wait())
+            await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
             yield self
             self.stop.set()
+
+    def _hear_of_the_beginning(self) -> asyncio.Event:
+        """What is asked while the loop still looks for what is left over counts as left over."""
+        begin, begun = self.loop._begin, asyncio.Event()
+
+        async def hears() -> None:
+            await begin()
+            begun.set()
+
+        self.loop._begin = hears  # type: ignore[method-assign]
+        return begun
 
     def kill(self) -> None:
         """Die without a word, as far as others can tell."""
