@@ -142,8 +142,7 @@ async def assemble(
     alerts = Alerts(store.values, announcer(settings.ops_channel, by_name))
     finder = PageFinder(store.passages)
     sources = make_sources(settings.docs_sources, allow_private=settings.docs_allow_private)
-    # Who answers nobody calls nothing: a refresh is not to fail for a tool that cannot be loaded.
-    toolbox = make_toolbox(settings) if platforms else Toolbox()
+    toolbox = make_toolbox(settings) if platforms else Toolbox()  # no refresh needs its tools
     channels = ChannelsInForce(settings, by_any_name(sources), partial(_channel_of, by_name))
     spared, indexes = make_engine(
         settings, store, finder, store.turns.questions, partial(_sources_of, store, channels)

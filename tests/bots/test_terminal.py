@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from bots.app import Docent, assemble
-from bots.commands.chat import answering
+from bots.commands.chat import NOT_READ, answering
 from bots.press_order import TRY_AGAIN
 from bots.terminal_bot.adapter import MAY_CONFIRM, NOTHING_TO_CONFIRM, TerminalPlatform
 from bots.terminal_bot.events import (
@@ -476,7 +476,7 @@ async def end(process: Process, given: str | None = None) -> tuple[str, str]:
 async def test_what_the_encoding_of_the_output_lacks_is_replaced(tmp_path: Path) -> None:
     process = await start(tmp_path, "chat", PYTHONIOENCODING="ascii")
     output, errors = await end(process, "Naïve — is it?\nAnd then?\n")
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (0, f"{NOT_READ}\n")
     assert "> Na??ve ??? is it?" in output
     assert "> And then?" in output
 
@@ -490,7 +490,8 @@ async def test_an_output_that_nobody_reads_ends_it_quietly_with_1(
     process = await start(tmp_path, command, output=writer)
     os.close(writer)
     _, errors = await end(process, f"{QUESTION}\n{QUESTION}\n")
-    assert (process.returncode, errors) == (1, "")
+    hint = f"{NOT_READ}\n" if command == "chat" else ""
+    assert (process.returncode, errors) == (1, hint)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -506,6 +507,6 @@ async def test_a_signal_ends_a_chat_that_waits_for_input_quietly_with_0(
         await process.stdout.readuntil(b"Reach out to the team")
     process.send_signal(number)
     _, errors = await end(process)
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (0, f"{NOT_READ}\n")
     process.stdin.close()
     await process.stdin.wait_closed()
