@@ -96,8 +96,6 @@ class Asking:
             files = await self.attachments.read(work, left)
             if not files and not work.turn.question.strip():
                 return None
-            if (state := await self.recovered(work)) is not None:  # reading may have taken long
-                return state
         conversation = await self._conversation_for(work)
         if conversation is None:
             return None
@@ -110,6 +108,8 @@ class Asking:
             asked = replace(asked, text=ONLY_FILES if files else CALLED)
         if self.rounds is not None:
             asked = replace(asked, made=await self.rounds.made(work.turn, left))
+        if (state := await self.recovered(work)) is not None:  # all that may have taken long
+            return state
         work.created_for = work.turn.revision
         work.created = await self.engine.start(conversation, asked)
         return None
