@@ -18,14 +18,16 @@ CODES = frozenset(
     | {"invalid_file", "unsupported_file", "file_not_found", "file_expired", "file_too_large"}
 )
 _FILE = re.compile(
-    r"\b(files?|images?|pdfs?|documents?|input_file|input_image|file_id)\b", re.IGNORECASE
+    r"\b(files?|images?|pdfs?|documents?|input_file|input_image|image_url|file_id|file_data"
+    r"|multi-?modal)\b",
+    re.IGNORECASE,
 )
 _SEARCH = re.compile(r"vector.store|file_search", re.IGNORECASE)  # the documentation's files
 _ID = re.compile(r"\b(?:file|assistant)-[A-Za-z0-9_-]{6,100}")
 _GONE = re.compile(r"not found|does not exist|no such|expired|deleted", re.IGNORECASE)
 _NOT_READ = re.compile(
     r"support|invalid|could not|cannot|unable|failed to|too (large|big|small|many)|exceed|corrupt"
-    r"|limit|encrypted|password|empty",
+    r"|limit|encrypted|password|empty|unknown (?:content )?(?:part )?type|not a multi-?modal",
     re.IGNORECASE,
 )
 _TOO_LARGE = re.compile(r"too (large|big|many)|exceed|limit", re.IGNORECASE)

@@ -380,6 +380,10 @@ async def test_a_refusal_of_a_question_without_files_is_about_its_settings(
         ("invalid_image", "The image data is not valid.", False),
         ("image_file_not_found", "The file '{file}' was not found.", True),
         ("invalid_prompt", "A file could not be read: it is encrypted.", False),
+        # Servers in OpenAI's place pass on what the model's own server says.
+        ("server_error", "image_url is only supported by certain models.", False),
+        ("invalid_prompt", "Unknown part type: file", False),
+        ("invalid_prompt", "acme/small is not a multimodal model", False),
     ],
 )
 async def test_a_run_that_fails_for_a_file_says_for_which_if_it_can(
