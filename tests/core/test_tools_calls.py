@@ -295,7 +295,6 @@ async def test_functions_that_hang_leave_no_more_than_their_threads_busy(
     assert await told(box, "blocks") == "done 0"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="ends the process by a signal")
 def test_a_function_that_hangs_does_not_hold_the_process(tmp_path: Path) -> None:
     path = written(
         tmp_path,
