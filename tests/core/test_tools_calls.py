@@ -5,7 +5,6 @@ Where a function has to wait, it waits for the test, at a rendezvous that both i
 
 import asyncio
 import logging
-import os
 import signal
 import subprocess
 import sys
