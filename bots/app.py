@@ -1,6 +1,6 @@
 """The composition root: the one place where stores, engines, indexes and platforms are made.
 
-A third platform adds a line to `make_platforms`, a second engine a line to `_make_engine`. What
+A third platform adds a line to `make_platforms`, a second engine one in `engines.py`. What
 needs an SDK is imported where it is made: each takes a third of a second, and most commands need
 none.
 """

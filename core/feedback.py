@@ -15,7 +15,7 @@ from core.humans import Humans
 from core.press import Press, Pressed
 from core.replies import QUIET
 from core.store import Store
-from core.store.turns import UNSETTLED
+from core.store.rows import UNSETTLED
 from core.talk import CALLED as CALLED_IN
 
 log = logging.getLogger(__name__)

@@ -31,6 +31,7 @@ from core.store.rows import (
     HAS_TEXTS,
     IS_HEAD,
     IS_UNSETTLED,
+    UNSETTLED,
     is_message,
     one_turn,
     questions_of_followers,
@@ -38,7 +39,6 @@ from core.store.rows import (
     turn_of,
     with_unread,
 )
-from core.store.rows import UNSETTLED as UNSETTLED
 from core.store.schema import abandoned_runs, threads, turns
 from core.store.standings import Kind
 from core.text import storable
