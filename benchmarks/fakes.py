@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from benchmarks.ledger import Ledger
+from benchmarks.ledger import PEOPLE, Ledger
 from servers import openai_responses
 from servers.discord_http import Answer
 from servers.discord_rest import Rest
@@ -153,6 +153,7 @@ class BenchSlack(SlackServer):
         super().__init__()
         self._ledger = ledger
         self.roots: dict[str, int] = {}  #: the number of the question, by the ts of its thread
+        self.workspace.users |= set(PEOPLE)
         self._threads: dict[str, str] = {}  # of the bot's messages, by their ts
 
     async def _answer_method(self, request: web.Request) -> web.Response:

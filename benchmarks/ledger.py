@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+#: The members of the workspace in Slack.
+PEOPLE = tuple(f"U0PERSON{number}" for number in range(50))
+
 _NUMBER = re.compile(r"question (\d+)")
 
 
@@ -18,7 +21,7 @@ class Question:
     word_seconds: float = 0.0  #: where it is streamed
     first_word_seconds: float = 0.0  #: where it is streamed, until the first
     channel: str = "C0GENERAL"  #: of Slack; others are made as they are named
-    author: str = "U0ALICE"
+    author: str = PEOPLE[0]
     thread: int | None = None  #: the number of the question in whose thread it is asked
 
     @property

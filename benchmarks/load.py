@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.asking import answered, ask, calls, redelivered, seen
-from benchmarks.ledger import Question, Seen
+from benchmarks.ledger import PEOPLE, Question, Seen
 from benchmarks.processes import Process
 from benchmarks.servers import Servers
 
 WORD_SECONDS = 0.05
 POLLED_WORDS = 120  # of an answer that is not streamed
-CHANNELS, AUTHORS = 20, 50
+CHANNELS = 20
 SETTLE_SECONDS = 1.0  # after the last answer, for what is done behind it
 MEMORY_EVERY = 0.5  # seconds
 
@@ -71,7 +71,7 @@ def _question(number: int, seconds: float, streamed: bool) -> Question:
         words=int(seconds / WORD_SECONDS) if streamed else POLLED_WORDS,
         word_seconds=WORD_SECONDS if streamed else 0.0,
         channel=f"C0BENCH{number % CHANNELS}",
-        author=f"U0PERSON{number % AUTHORS}",
+        author=PEOPLE[number % len(PEOPLE)],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmarks.asking import answered, ask, seen
 from benchmarks.frame import Options, Result
-from benchmarks.ledger import Question, Seen
+from benchmarks.ledger import PEOPLE, Question, Seen
 from benchmarks.outcome import runs
 from benchmarks.processes import bot, docent
 from benchmarks.servers import Servers
@@ -48,7 +48,7 @@ async def _talk(servers: Servers, count: int, *, people: int, within: float = 90
             number=number,
             seconds=RUN_SECONDS,
             words=10,
-            author=f"U0PERSON{number % people}",
+            author=PEOPLE[number % people],
             thread=0 if number else None,
         )
         for number in range(count)

@@ -6,7 +6,7 @@ from typing import Final
 
 from benchmarks.asking import answered, ask, seen
 from benchmarks.frame import Options, Result
-from benchmarks.ledger import Question
+from benchmarks.ledger import PEOPLE, Question
 from benchmarks.outcome import acknowledged, deliver_again, deliver_each, disconnected, replies
 from benchmarks.processes import docent
 from benchmarks.servers import Servers
@@ -20,7 +20,7 @@ async def measure(options: Options) -> list[Result]:
     """Ask, hear everything again, restart, and hear everything again."""
     count = 6 if options.quick else COUNT
     asked = [
-        Question(number=number, seconds=RUN_SECONDS, words=10, author=f"U0PERSON{number}")
+        Question(number=number, seconds=RUN_SECONDS, words=10, author=PEOPLE[number])
         for number in range(count)
     ]
     with tempfile.TemporaryDirectory(prefix="docent-bench-") as scratch:

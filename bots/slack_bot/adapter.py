@@ -105,9 +105,10 @@ class SlackPlatform:
             commands = Commands(self._api(), bot, door, tasks, private=private)
             refreshes = Refreshes(self._api(), reception, tasks)
             gaps = Gaps(self._api(), reception, tasks)
-            following = tasks.create_task(
-                work_until(stop, presence.follow()), name="slack presence"
-            )
+            beside = [
+                tasks.create_task(work_until(stop, presence.follow()), name="slack presence"),
+                tasks.create_task(work_until(stop, outsiders.keep_reading()), name="slack members"),
+            ]
             events = Events(
                 bot=bot,
                 door=door,
@@ -129,7 +130,8 @@ class SlackPlatform:
                 await self._serve(Intake(app, events), presence, stop, ready)
             except PlatformError as error:
                 failure = error  # raised below: a task group would wrap it
-            following.cancel()
+            for task in beside:
+                task.cancel()
             agent_view.finish()
             gaps.finish()
             await refreshes.finish()

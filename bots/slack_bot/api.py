@@ -244,6 +244,12 @@ class SlackApi:
             )
             return _page(reply.data, "channels")
 
+    async def members(self, team: str | None, *, cursor: str | None) -> Page:
+        """List the people and bots of a workspace."""
+        with translated():
+            reply = await self._client.users_list(team_id=team, limit=LARGEST_PAGE, cursor=cursor)
+            return _page(reply.data, "members")
+
     async def history(
         self, channel: str, *, oldest: str, latest: str, limit: int, cursor: str | None = None
     ) -> Page:

@@ -1,7 +1,8 @@
 """Who of the people in Slack is no member of ours: a guest, or of another organisation.
 
-Slack says it of each person when it is asked (users.info, the scope users:read), and the events of
-shared channels say it in part. An answer is good for an hour.
+Slack says it in the list of members, and of each person when it is asked (users.list, users.info:
+the scope users:read), and the events of shared channels say it in part. An answer is good for an
+hour. Who is not in what was read of the list is asked for while Slack waits for an acknowledgement.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 LOOKUP_SECONDS: Final = 0.8  #: of the 3 s in which an event or a command is acknowledged
 KEPT_SECONDS: Final = 3_600.0
 RETRY_SECONDS: Final = 60.0  #: after a failure
+LIST_SECONDS: Final = 3_000.0  #: from one reading of the list of members to the next
+PAGE_SECONDS: Final = 4.0  #: between two of its pages; Slack allows some 20 a minute (tier 2)
+MOST_PAGES: Final = 25  #: that are read, of LARGEST_PAGE members each
 REFUSED_SECONDS: Final = 600.0  #: after a refusal, as where the scope is missing
 _REMEMBERED: Final = 10_000  #: people; the oldest is forgotten
 
@@ -57,6 +61,15 @@ class Outsiders:
         outsider = await self._is_outsider(mention.author) if self._ask else False
         return replace(mention, external=self._judged(mention, outsider, shared=shared))
 
+    async def keep_reading(self) -> None:
+        """Read the list of members again and again; never returns. What fails is left to `told`."""
+        while self._ask:
+            try:
+                await self._read_list()
+            except PlatformError as error:
+                log.debug("The list of Slack's members is not read", extra={"reason": str(error)})
+            await asyncio.sleep(LIST_SECONDS)
+
     def guessed(self, mention: Mention) -> Mention:
         """The same without a call: for one who has asked before, and so was looked up then."""
         known = self._known.get(mention.author)
@@ -70,15 +83,35 @@ class Outsiders:
 
     async def _is_outsider(self, user: str) -> bool | None:
         """Ask Slack, once for all who want to know at the same time."""
+        known = self._known.get(user)
+        if known is not None and known.until >= time.monotonic():
+            return known.outsider
         asking = self._asking.setdefault(user, asyncio.Lock())
         async with asking:
-            known = self._known.pop(user, None)
+            known = self._known.get(user)
             if known is None or known.until < time.monotonic():
                 known = await self._look_up(user)
-            self._known[user] = known
-            if len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
+            self._remember(user, known)
             return known.outsider
+
+    def _remember(self, user: str, known: _Known) -> None:
+        self._known.pop(user, None)
+        self._known[user] = known
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+    async def _read_list(self) -> None:
+        cursor = None
+        for _ in range(MOST_PAGES):
+            page = await self._api.members(self._bot.team, cursor=cursor)
+            until = time.monotonic() + KEPT_SECONDS
+            for member in page.items:
+                outsider = self._reads_as_outsider(member)
+                self._remember(str(member.get("id")), _Known(outsider, until))
+            cursor = page.cursor
+            if not cursor:
+                return
+            await asyncio.sleep(PAGE_SECONDS)
 
     async def _look_up(self, user: str) -> _Known:
         try:

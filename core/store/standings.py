@@ -4,15 +4,13 @@ It is quiet where something silenced it after the last call. Both are times of m
 grow: events that come late, or twice, change nothing.
 """
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Mention, ThreadId, ThreadRef
+from core.domain import ThreadId, ThreadRef
 from core.store.database import Database
 from core.store.schema import threads, turns
 
@@ -106,39 +104,6 @@ def is_place(thread: ThreadRef) -> Any:
         threads.c.tenant == thread.tenant,
         threads.c.key == thread.key,
     )
-
-
-async def enter_all(
-    connection: AsyncConnection, database: Database, mentions: Sequence[Mention]
-) -> dict[ThreadRef, ThreadId]:
-    """The rows of the threads that people call us in, made where there are none.
-
-    Each thread is locked until the transaction ends, in the order of the mentions.
-    """
-    made = database.insert(threads)
-    new = made.excluded.called_at
-    earlier = case((threads.c.called_at > new, threads.c.called_at), else_=new)
-    upsert = made.on_conflict_do_update(
-        index_elements=["platform", "tenant", "key"],
-        set_={"called_at": earlier, "bots_in_a_row": 0},
-    ).returning(threads.c.id, threads.c.platform, threads.c.tenant, threads.c.key)
-    called: dict[ThreadRef, float] = {}
-    for mention in mentions:
-        called[mention.thread] = max(mention.at, called.get(mention.thread, mention.at))
-    rows = [
-        {
-            "platform": thread.platform,
-            "tenant": thread.tenant,
-            "key": thread.key,
-            "created_at": time.time(),
-            "called_at": at,
-        }
-        for thread, at in called.items()
-    ]
-    return {
-        ThreadRef(platform=row.platform, tenant=row.tenant, key=row.key): ThreadId(row.id)
-        for row in await connection.execute(upsert, rows)
-    }
 
 
 async def quieten(connection: AsyncConnection, thread: ThreadId, why: str, at: float) -> None:

@@ -49,7 +49,8 @@ from core.store.standings import BOTS_IN_A_ROW, IS_QUIET, Kind
 from core.text import storable
 
 _HOLDER = threads.c.holder
-_OF_THREAD: tuple[Any, ...] = (
+#: What a turn says of its thread.
+OF_THREAD: tuple[Any, ...] = (
     threads.c.id,
     threads.c.engine,
     threads.c.conversation,
@@ -107,7 +108,34 @@ async def insert_turn(
     if made is None:
         return None
     await insert_files(connection, made.id, mention.files)
-    return _turn(mention, thread, made)
+    return turn_of_mention(mention, thread, made.id, waits=bool(made.waits))
+
+
+def turn_of_mention(mention: Mention, thread: Row[Any], number: int, *, waits: bool) -> Turn:
+    """The turn that a mention became: as if it was read; `thread` has the columns `OF_THREAD`."""
+    return Turn(
+        id=TurnId(number),
+        thread_id=ThreadId(thread.id),
+        thread=mention.thread,
+        channel=mention.channel,
+        message=mention.message,
+        author=mention.author,
+        question=storable(mention.text),
+        unread=tuple(storable(name) for name in mention.unread),
+        state=TurnState.QUEUED,
+        asked_at=mention.at,
+        started_at=None,
+        attempt=0,
+        run=None,
+        engine=thread.engine,
+        conversation=ConversationId(thread.conversation) if thread.conversation else None,
+        outcome=None,
+        revision=0,
+        confirms=mention.confirms,
+        has_files=bool(mention.files),
+        holder=ProcessId(thread.holder) if thread.holder else None,
+        waits=waits,
+    )
 
 
 # --- statements: built once, because that takes longer than what most of them do ------------------
@@ -130,7 +158,7 @@ def _entering(shared: bool, kind: Kind, bot: bool, claim: bool) -> Any:
         changes["bots_in_a_row"] = 0
     if calls:
         changes["called_at"] = case((threads.c.called_at > at, threads.c.called_at), else_=at)
-    returned: list[Any] = [*_OF_THREAD]
+    returned: list[Any] = [*OF_THREAD]
     may_enter: Any = true()
     if shared:
         returned.append(is_free().label("free"))
@@ -175,30 +203,4 @@ def _inserting(shared: bool) -> Any:
     )
     return statement.on_conflict_do_nothing(index_elements=_IDENTITY).returning(
         turns.c.id, waits.label("waits")
-    )
-
-
-def _turn(mention: Mention, thread: Row[Any], made: Row[Any]) -> Turn:
-    return Turn(
-        id=TurnId(made.id),
-        thread_id=ThreadId(thread.id),
-        thread=mention.thread,
-        channel=mention.channel,
-        message=mention.message,
-        author=mention.author,
-        question=storable(mention.text),
-        unread=tuple(storable(name) for name in mention.unread),
-        state=TurnState.QUEUED,
-        asked_at=mention.at,
-        started_at=None,
-        attempt=0,
-        run=None,
-        engine=thread.engine,
-        conversation=ConversationId(thread.conversation) if thread.conversation else None,
-        outcome=None,
-        revision=0,
-        confirms=mention.confirms,
-        has_files=bool(mention.files),
-        holder=ProcessId(thread.holder) if thread.holder else None,
-        waits=bool(made.waits),
     )

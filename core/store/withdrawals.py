@@ -31,17 +31,6 @@ async def note(connection: AsyncConnection, database: Database, message: Message
     return True
 
 
-async def noted_of(
-    connection: AsyncConnection, database: Database, messages: Sequence[MessageRef]
-) -> set[MessageRef]:
-    """Which of these messages are known to be deleted, until the transaction ends."""
-    await _lock(connection, database, messages)
-    named = withdrawals.c.message.in_([message.message for message in messages])
-    rows = (await connection.execute(select(withdrawals).where(named))).all()
-    found = {(row.platform, row.tenant, row.channel, row.message) for row in rows}
-    return {one for one in messages if tuple(_identity(one).values()) in found}
-
-
 async def may_be_asked(connection: AsyncConnection, message: MessageRef) -> bool:
     """Whether a message was where somebody once asked something: there, it may be a question."""
     there = and_(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bots.slack_bot import outsiders
 from bots.slack_bot.events import Asked, Overheard, read_event
 from bots.slack_bot.mrkdwn import addresses_others
 from core.domain import Remark
@@ -23,10 +24,9 @@ OTHERS = "T0OTHERS"
 @asynccontextmanager
 async def connected(**settings: Any) -> AsyncIterator[tuple[SlackServer, FakeReception]]:
     reception = FakeReception()
-    async with (
-        SlackServer() as server,
-        running(slack_settings(server, **settings), reception),
-    ):
+    async with SlackServer() as server, running(slack_settings(server, **settings), reception):
+        if settings.get("tell_externals", True):
+            await server.wait_for(lambda: server.calls_of("users.list"))
         yield server, reception
     assert server.unknown_args == []
     assert server.violations == []
@@ -178,13 +178,43 @@ async def test_a_person_is_looked_up_once_for_all_that_they_ask() -> None:
         assert server.calls_of("users.info") == [{"user": "U1"}]
 
 
+async def test_who_is_in_the_list_of_members_is_not_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outsiders, "PAGE_SECONDS", 0.0)
+    people = [f"U{number:03}" for number in range(300)]  # more than a page
+    async with SlackServer() as server:
+        reception = FakeReception()
+        server.workspace.users |= set(people)
+        server.workspace.profiles["U150"] = {"is_restricted": True}
+        async with running(slack_settings(server), reception):
+            # Once it asks for the second page, it has read the first.
+            await server.wait_for(lambda: len(server.calls_of("users.list")) == 2)
+            for person in ("U150", "U007"):
+                server.mention(CHANNEL, person, "how do I start?")
+            await server.wait_for(lambda: len(reception.taken) == 2)
+            told = {mention.author: mention.external for mention in reception.taken}
+            assert told == {"U150": True, "U007": False}
+            assert server.calls_of("users.info") == []
+
+
+async def test_all_pages_of_the_list_of_members_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outsiders, "PAGE_SECONDS", 0.0)
+    async with SlackServer() as server:
+        server.workspace.users |= {f"U{number:03}" for number in range(500)}
+        async with running(slack_settings(server), FakeReception()):
+            await server.wait_for(lambda: len(server.calls_of("users.list")) == 3)
+    cursors = [call.get("cursor") for call in server.calls_of("users.list")]
+    assert len(set(cursors)) == 3
+
+
 async def test_where_outsiders_are_answered_nobody_is_looked_up() -> None:
     async with connected(tell_externals=False) as (server, reception):
         server.workspace.profiles["U1"] = {"is_restricted": True}
         server.mention(CHANNEL, "U1", "how do I start?", files=["a.log"])
         await server.wait_for(lambda: reception.taken)
         assert not reception.taken[0].external
-        assert server.calls_of("users.info") == []
+        assert server.calls_of("users.info") == server.calls_of("users.list") == []
 
 
 async def test_nobody_is_looked_up_for_what_is_said_without_a_mention() -> None:

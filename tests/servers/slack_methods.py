@@ -254,14 +254,25 @@ class Methods:
         return {}
 
     def user_info(self, args: Mapping[str, Any]) -> Json:
-        if "users:read" not in self.scopes:
-            raise SlackError("missing_scope", needed="users:read")
+        self._need_users_read()
         user = args["user"]
         if user not in self.workspace.users:
             raise SlackError("user_not_found")
+        return {"user": self._described(user)}
+
+    def list_users(self, args: Mapping[str, Any]) -> Json:
+        self._need_users_read()
+        people = map(self._described, sorted(self.workspace.users))
+        return slack_pages.members([one for one in people if one["team_id"] == TEAM], args)
+
+    def _need_users_read(self) -> None:
+        if "users:read" not in self.scopes:
+            raise SlackError("missing_scope", needed="users:read")
+
+    def _described(self, user: str) -> Json:
         guest = {"is_restricted": False, "is_ultra_restricted": False}
         shape = {"id": user, "team_id": TEAM, "is_bot": user == BOT_USER, **guest}
-        return {"user": shape | self.workspace.profiles.get(user, {})}
+        return shape | self.workspace.profiles.get(user, {})
 
     def list_groups(self, args: Mapping[str, Any]) -> Json:
         if "usergroups:read" not in self.scopes:
@@ -347,6 +358,7 @@ METHODS = {
     "reactions.add": Method(run=Methods.add_reaction, needs=("channel", "name", "timestamp")),
     "files.info": Method(run=Methods.files_info, needs=("file",)),
     "users.info": Method(run=Methods.user_info, needs=("user",)),
+    "users.list": Method(run=Methods.list_users, knows=("cursor", "limit", "team_id")),
     "usergroups.list": Method(run=Methods.list_groups, knows=("include_disabled",)),
 }
 

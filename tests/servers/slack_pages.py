@@ -53,7 +53,7 @@ def replies(channel: Channel, root: str, args: Mapping[str, Any]) -> Json:
 
 def channels(all_channels: Sequence[Channel], args: Mapping[str, Any]) -> Json:
     """A page of the conversations that the bot is in."""
-    wanted, limit = kinds(args), _limit(args)
+    wanted = kinds(args)
     mine = [
         channel
         for channel in all_channels
@@ -61,12 +61,19 @@ def channels(all_channels: Sequence[Channel], args: Mapping[str, Any]) -> Json:
         and channel.kind in wanted
         and not (channel.archived and is_true(args.get("exclude_archived")))
     ]
+    return _listed("channels", [describe(channel) for channel in mine], args)
+
+
+def members(everybody: Sequence[Json], args: Mapping[str, Any]) -> Json:
+    """A page of the people and bots of the workspace."""
+    return _listed("members", everybody, args)
+
+
+def _listed(name: str, found: Sequence[Json], args: Mapping[str, Any]) -> Json:
     start = int(_after(args) or 0)
-    end = start + limit
-    return {
-        "channels": [describe(channel) for channel in mine[start:end]],
-        "response_metadata": {"next_cursor": _cursor(str(end)) if end < len(mine) else ""},
-    }
+    end = start + _limit(args)
+    cursor = _cursor(str(end)) if end < len(found) else ""
+    return {name: found[start:end], "response_metadata": {"next_cursor": cursor}}
 
 
 def describe(channel: Channel) -> Json:
