@@ -67,6 +67,36 @@ async def test_a_question_in_a_thread_of_another_process_is_left_to_it(
     assert [turn.question for turn in await first.leases.claim(PLATFORMS)] == ["a"]
 
 
+async def test_a_rush_that_two_processes_hear_of_is_taken_once(pair: tuple[Store, Store]) -> None:
+    asked = [mention(f"q{number}", thread=f"t{number}") for number in range(40)]
+    heard = [
+        *((pair[0], one) for one in asked),
+        *((pair[1], one) for one in reversed(asked)),
+    ]
+    async with asyncio.timeout(60):
+        found = await asyncio.gather(*(store.intake.take(one) for store, one in heard))
+
+    turns = [turn for turn in found if turn]
+    assert sorted(turn.question for turn in turns) == sorted(one.text for one in asked)
+    for (store, _), turn in zip(heard, found, strict=True):
+        assert turn is None or store.leases.holds(turn)
+    assert len(await pair[0].turns.heads()) == len(asked)
+
+
+async def test_a_rush_of_questions_in_threads_of_another_process_is_left_to_it(
+    pair: tuple[Store, Store],
+) -> None:
+    first, second = pair
+    for number in range(5):
+        await taken(first, f"q{number}", thread=f"t{number}")
+    asked = [mention(f"more{number}", thread=f"t{number}") for number in range(5)]
+    async with asyncio.timeout(60):
+        found = await asyncio.gather(*map(second.intake.take, asked))
+
+    assert [turn.holder for turn in found if turn] == [first.leases.process] * 5
+    assert [turn.waits for turn in found if turn] == [True] * 5
+
+
 async def test_the_threads_of_a_process_that_fell_silent_are_taken_over(
     pair: tuple[Store, Store],
 ) -> None:
