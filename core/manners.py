@@ -193,5 +193,7 @@ def _bucket(mention: Mention, refusal: Refusal) -> str:
 
 def _shuts_out(allowed: frozenset[str], platform: str, *ids: str) -> bool:
     """Whether a list that has entries for the platform has none of these."""
+    if not allowed:
+        return False
     of_platform = {each for each in allowed if each.startswith(f"{platform}:")}
     return bool(of_platform) and not of_platform & {f"{platform}:{each}" for each in ids}

@@ -59,7 +59,7 @@ class Outsiders:
         if mention.bot:
             return mention
         outsider = await self._is_outsider(mention.author) if self._ask else False
-        return replace(mention, external=self._judged(mention, outsider, shared=shared))
+        return _told(mention, self._judged(mention, outsider, shared=shared))
 
     async def keep_reading(self) -> None:
         """Read the list of members again and again; never returns. What fails is left to `told`."""
@@ -74,7 +74,7 @@ class Outsiders:
         """The same without a call: for one who has asked before, and so was looked up then."""
         known = self._known.get(mention.author)
         outsider = known.outsider if known else None
-        return replace(mention, external=self._judged(mention, outsider, shared=False))
+        return _told(mention, self._judged(mention, outsider, shared=False))
 
     def _judged(self, mention: Mention, outsider: bool | None, *, shared: bool) -> bool:
         if not self._ask:
@@ -140,3 +140,7 @@ class Outsiders:
             extra={"reason": str(error)},
         )
         self._told = True
+
+
+def _told(mention: Mention, external: bool) -> Mention:
+    return mention if mention.external is external else replace(mention, external=external)
