@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from bots.garbage import no_search
 from core.errors import ConfigError, DocentError
 from core.setting_reader import parse_duration
 
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem := _contradiction(options):
         parser.error(problem)
     try:
-        command = importlib.import_module(f"bots.commands.{options.command}")
+        with no_search():
+            command = importlib.import_module(f"bots.commands.{options.command}")
         if options.command in PRINTING:
             return _print(command.main(options))
         return int(asyncio.run(command.main(options)))

@@ -2,9 +2,9 @@
 
 import argparse
 import asyncio
-import gc
 
 from bots.app import Roles, assemble, make_platforms, open_store
+from bots.garbage import no_search, spare_what_is_there
 from bots.hangup import hear_hangups
 from bots.serving import serve, stop_on_signals
 from bots.waiting import first_of
@@ -38,7 +38,7 @@ async def main(options: argparse.Namespace) -> int:
         raise ConfigError(problems)
     set_up_logging(settings.log_level, settings.log_format)
     stop, opened = asyncio.Event(), asyncio.Event()
-    with stop_on_signals(stop), hear_hangups(stop) as hung_up:
+    with stop_on_signals(stop), hear_hangups(stop) as hung_up, no_search():
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(_serve(settings, roles, stop, opened, hung_up))
             await first_of(stop, opened)
@@ -61,11 +61,5 @@ async def _serve(
         opened.set()
         platforms = make_platforms(settings, store, roles)
         async with assemble(settings, store, platforms, works=roles.works) as docent:
-            _spare_the_collector()
+            spare_what_is_there()
             await serve(docent, settings, stop, roles.listens, hung_up)
-
-
-def _spare_the_collector() -> None:
-    """Have what is loaded by now not looked through for garbage again: each time takes 0.1 s."""
-    gc.collect()
-    gc.freeze()
