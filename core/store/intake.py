@@ -15,7 +15,7 @@ from core.domain import Mention, MessageRef, Turn
 from core.errors import StoreError
 from core.store.database import Database
 from core.store.leases import Leases
-from core.store.many import take_many
+from core.store.many import rehearse, take_many
 from core.store.standings import Kind
 from core.store.turns import Turns
 
@@ -56,6 +56,11 @@ class Intake:
     def busy(self, seconds: float) -> bool:
         """Whether several questions are being written down, and for no longer than that."""
         return self._is_rush and time.monotonic() - self._rush_since < seconds
+
+    async def rehearse(self) -> None:
+        """Get ready for many at once; changes nothing. Raises StoreError."""
+        async with self._database.write() as connection:
+            await rehearse(connection, self._leases)
 
     async def take(
         self, mention: Mention, *, claim: bool = True, kind: Kind = "call"

@@ -11,6 +11,7 @@ from sqlalchemy import event, select, text
 from core.domain import Mention, Turn
 from core.errors import StoreError
 from core.store import Store
+from core.store.many import take_many
 from core.store.schema import turns
 from servers.mentions import mention
 
@@ -172,3 +173,15 @@ async def test_a_rush_is_told_while_questions_wait(store: Store) -> None:
         assert store.intake.busy(60.0)
         assert not store.intake.busy(0.0)
     assert not store.intake.busy(60.0)
+
+
+async def test_a_rehearsal_changes_nothing_and_leaves_nothing_to_be_prepared(store: Store) -> None:
+    await store.intake.rehearse()
+    compiled = len(store._database._engine.sync_engine._compiled_cache or ())
+    assert await store.turns.heads() == []
+
+    async with store._database.write() as connection:
+        asked = [mention(f"q{n}", thread=f"t{n}") for n in range(3)]
+        await take_many(connection, store.leases, asked, claim=True)
+    known = len(store._database._engine.sync_engine._compiled_cache or ())
+    assert known == compiled + 1  # that of `heads`
