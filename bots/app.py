@@ -44,7 +44,6 @@ from core.settings import Settings
 from core.sharing import Sharing
 from core.sources import make_sources
 from core.store import Store
-from core.talk import Talk
 from core.tools.toolbox import Toolbox
 from core.webhook import DeployHook
 
@@ -230,9 +229,9 @@ def _make_desk(
         on_change=loop.changed,
         on_doubt=loop.scan_soon,
         humans=calling.humans,
-        on_call=calling.call_soon,
+        on_call=calling.look_soon,
         can_share=partial(_can_share, sharing.platforms),
-        on_share=sharing.share_soon,
+        on_share=sharing.look_soon,
     )
 
 
@@ -331,7 +330,7 @@ def _make_asking(
         guide_for=channels.guide_for,
         # The local engine looks for the words of questions: those of others mislead it. And it
         # calls nothing.
-        talk=Talk(last_asked=store.turns.last_asked) if openai else None,
+        reads_talk=openai is not None,
         rounds=Rounds(
             store=store,
             toolbox=toolbox,
@@ -376,7 +375,7 @@ def _make_loop(
             fallback_message=settings.fallback_message,
             invite_url=settings.discord_invite_url,
         ),
-        limits=Limits(store=store, user=settings.user_limit, channel=settings.channel_limit),
+        limits=Limits(user=settings.user_limit, channel=settings.channel_limit),
         deadline=settings.run_deadline,
         too_old=settings.catch_up.answer_age if settings.catch_up else None,
         cancel_soon=abandoned.cancel_soon,

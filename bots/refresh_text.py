@@ -8,6 +8,7 @@ from typing import Final
 
 from core.documents import RefreshPhase, RefreshProgress, RefreshReport
 from core.refresh.names import called
+from core.text import shortened
 
 BAR_CELLS: Final = 10
 FAILURES_SHOWN: Final = 10
@@ -116,5 +117,4 @@ def _reasons(of: Sequence[tuple[str, str]], shown: int, prefix: str = "") -> lis
 
 
 def _cut(line: str) -> str:
-    line = " ".join(line.split())
-    return line if len(line) <= LINE_LENGTH else line[: LINE_LENGTH - 1] + "…"
+    return shortened(" ".join(line.split()), LINE_LENGTH)

@@ -12,13 +12,14 @@ from bots import webhook
 from bots.app import Docent
 from bots.hangup import at_each
 from bots.refresh_text import gone
-from bots.waiting import first_of, work_until
+from bots.waiting import work_until
 from core.documents import RefreshProgress
 from core.errors import DocumentsError, RefreshBusy, StoreError
 from core.forgetting import ROUND, Forgetting
 from core.mishaps import log_mishap
 from core.schedule import Cron, due_after
 from core.settings import Settings
+from core.waiting import first_of
 
 log = logging.getLogger(__name__)
 

@@ -1,16 +1,7 @@
-"""Waiting for events, and work that ends with one."""
+"""Work that ends with an event."""
 
 import asyncio
 from collections.abc import Coroutine
-
-
-async def first_of(*events: asyncio.Event) -> None:
-    """Wait until one of the events is set."""
-    async with asyncio.TaskGroup() as tasks:
-        waiting = [tasks.create_task(event.wait()) for event in events]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
 
 
 async def work_until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

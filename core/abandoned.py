@@ -4,16 +4,17 @@ They are on record until that is done: a process that dies half way leaves them 
 """
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, field
 
 from core.clock import now
+from core.domain import RunId
 from core.errors import EngineError, StoreError
 from core.mishaps import log_mishap
 from core.pacing import setback_interval
 from core.ports import AnswerEngine
 from core.store import Store
+from core.waiting import happens
 
 log = logging.getLogger(__name__)
 
@@ -44,31 +45,32 @@ class AbandonedRuns:
             else:
                 setbacks += 1
                 wait = setback_interval(setbacks)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._woken.wait()
+            await happens(self._woken, within=wait)
 
     async def _cancel_all(self) -> bool:
         """Try each run once; whether none is left."""
-        done = True
+        is_left = False
         try:
             for run, since in await self.store.progress.abandoned(self.engine.name):
-                try:
-                    async with asyncio.timeout(CALL):
-                        await self.engine.cancel(run)
-                except (EngineError, TimeoutError) as error:
-                    fields = {"run": run, "error": type(error).__name__}
-                    log.warning("Abandoned run could not be cancelled", extra=fields)
-                    if now() - since < GIVEN_UP:
-                        done = False
-                        continue
-                except Exception as error:  # noqa: BLE001 (one run must never end the process)
-                    log_mishap(log, "Unforeseen error in a cancellation", error, run=run)
-                    if now() - since < GIVEN_UP:
-                        done = False
-                        continue
-                await self.store.progress.cancelled(run)
+                if await self._cancel(run) or now() - since >= GIVEN_UP:
+                    await self.store.progress.cancelled(run)
+                else:
+                    is_left = True
         except StoreError as error:
             log.error("Abandoned runs cannot be read: %s", error)
             return False
-        return done
+        return not is_left
+
+    async def _cancel(self, run: RunId) -> bool:
+        """Try to cancel a run; whether it is."""
+        try:
+            async with asyncio.timeout(CALL):
+                await self.engine.cancel(run)
+        except (EngineError, TimeoutError) as error:
+            fields = {"run": run, "error": type(error).__name__}
+            log.warning("Abandoned run could not be cancelled", extra=fields)
+        except Exception as error:  # noqa: BLE001 (one run must never end the process)
+            log_mishap(log, "Unforeseen error in a cancellation", error, run=run)
+        else:
+            return True
+        return False

@@ -15,6 +15,7 @@ from core.ending import end
 from core.errors import PlatformError, StoreError
 from core.mishaps import log_mishap
 from core.ports import Platform
+from core.waiting import first_of
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +107,7 @@ class Alerts:
         """Wait for news, for a trouble to count as over, or for the stop."""
         due = min(self._over_at.values(), default=None)
         wait = None if due is None else max(0.0, due - self._clock())
-        async with asyncio.TaskGroup() as tasks:
-            waiting = [tasks.create_task(self._woken.wait()), tasks.create_task(stop.wait())]
-            await asyncio.wait(waiting, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            for task in waiting:
-                task.cancel()
+        await first_of(self._woken, stop, within=wait)
         self._woken.clear()
 
     async def _attend(self) -> None:

@@ -45,6 +45,7 @@ from core.ports import AnswerEngine
 from core.replies import CONFIRM_FIRST, Replies, is_stop, small_talk
 from core.rounds import MOST_ROUNDS
 from core.store import Store
+from core.store.counting import Filled
 from core.store.progress import attempt_of
 from core.store.turns import STOPPED
 from core.work import Work
@@ -80,12 +81,11 @@ class Answering:
     async def start(self, work: Work, now: float) -> float:
         """Create the run of a queued turn, opening the conversation where there is none."""
         if work.created is None:
-            # A run that there may be already answers those only that were joined before it.
-            may_grow = not work.run_in_doubt or self.asking.conversation(work.turn) is None
-            may_grow = may_grow and not work.turn.round and work.turn.confirms is None
-            may_grow = may_grow and not is_stop(work.turn.question)  # what comes after it calls us
-            work.turn = await self.store.progress.gather(work.turn, may_grow=may_grow)
-            if (settled := await self._without_a_run(work, now)) is not None:
+            filled = await self._gather(work)
+            if filled is None:
+                work.stale = True  # it waits no more: it was deleted, or stopped
+                return NOW
+            if (settled := await self._without_a_run(work, now, filled)) is not None:
                 return settled
             try:
                 async with self._in_time(work, now):
@@ -145,22 +145,37 @@ class Answering:
 
     # --- starting ---------------------------------------------------------------------------------
 
-    async def _without_a_run(self, work: Work, now: float) -> float | None:
+    async def _gather(self, work: Work) -> Filled | None:
+        """Look up what is to be known before a run; None where the turn does not wait any more."""
+        turn = work.turn
+        # A run that there may be already answers those only that were joined before it.
+        may_grow = not work.run_in_doubt or self.asking.conversation(turn) is None
+        may_grow = may_grow and not _goes_on(turn)
+        may_grow = may_grow and not is_stop(turn.question)  # what comes after it calls us
+        limits = self.limits.on(turn.thread.platform)
+        found = await self.store.progress.gather(
+            turn, may_grow=may_grow, person=limits.user, channel=limits.channel
+        )
+        if found is None:
+            return None
+        work.turn, work.follows = found.turn, found.follows
+        return found.filled
+
+    async def _without_a_run(self, work: Work, now: float, filled: Filled) -> float | None:
         """Settle a turn that no run is to be created for; None where one is."""
         turn = work.turn
-        goes_on = turn.round > 0 or turn.confirms is not None
-        said = None if goes_on or turn.has_files else small_talk(turn.question)
+        said = None if _goes_on(turn) or turn.has_files else small_talk(turn.question)
         if said and not await self.asking.is_called_into_a_talk(work):
             reply = self.replies.small_talk(turn, said)
             return await self._settle(work, TurnState.ANSWERED, "small_talk", reply)
         if self.is_overdue(work, now):
             return await self.fall_back(work, "overdue")
-        if goes_on or turn.started_at is not None or turn.attempt or work.run_in_doubt:
+        if _goes_on(turn) or turn.started_at is not None or turn.attempt or work.run_in_doubt:
             return None
         if self.too_old is not None and now - turn.asked_at > self.too_old:
             reply = await self.replies.too_late(turn)
             return await self._settle(work, TurnState.FAILED, "too_old", reply)
-        if refusal := await self.limits.refusal(turn, now):
+        if refusal := self.limits.on(turn.thread.platform).refusal(filled, now):
             reply = limits.reply(refusal)
             return await self._settle(work, TurnState.FAILED, "limited", reply)
         return None
@@ -279,6 +294,8 @@ class Answering:
         if state.reason == TOO_LONG:
             work.history = SHORT_HISTORY
         uploads = state.uploads
+        if state.unexplained and not work.turn.round:  # calls were wanted by who read the files
+            uploads = ()
         without = uploads is not None and await self.asking.files_refused(work, uploads)
         another = without or (state.transient and work.turn.attempt < RUNS_PER_TURN)
         if not another or self.is_overdue(work, now):
@@ -321,11 +338,12 @@ class Answering:
         rendered = work.platform.render(reply)
         await self.end_drafts(work)  # one that is on its way would come to be unknown
         abandoned = abandoned and work.turn.run is not None
-        settled = await self.store.progress.settle(
+        work.unposted = await self.store.progress.settle(
             work.turn, state, outcome, answer, rendered, abandoned=abandoned
         )
         if abandoned:
             self.cancel_soon()
+        settled = work.unposted is not None
         if settled:
             work.turn = replace(work.turn, state=state, outcome=outcome)
         else:
@@ -360,3 +378,8 @@ class Answering:
     def within_deadline(self, work: Work, wait: float, now: float | None = None) -> float:
         """At the deadline there is a step in any case: the asker hears by then."""
         return min(wait, max(NOW, self._left(work, clock_now() if now is None else now)))
+
+
+def _goes_on(turn: Turn) -> bool:
+    """Whether a turn asks nothing by itself: it goes on with calls that were wanted before."""
+    return turn.round > 0 or turn.confirms is not None

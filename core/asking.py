@@ -4,24 +4,26 @@ When that is done, and what is done about its end, is in `answering.py`.
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.attachments import ONLY_FILES, Attachments
 from core.domain import (
     Calls,
     ConversationId,
+    Exchange,
     Guide,
     Question,
     ReadFile,
     RunState,
+    Said,
     Turn,
     TurnState,
 )
 from core.ports import AnswerEngine
 from core.rounds import MOST_ROUNDS, Rounds
 from core.store import Store
-from core.talk import CALLED, Talk
+from core.talk import CALLED, talk_before
 from core.work import Work
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class Asking:
     store: Store
     engine: AnswerEngine
     guide_for: Callable[[Turn], Guide] = lambda _: Guide()  #: how it is to be answered there
-    talk: Talk | None = None  #: None: the engine reads nothing but questions
+    reads_talk: bool = False  #: else the engine reads nothing but questions
     rounds: Rounds | None = None  #: None: there are no tools
     attachments: Attachments | None = None  #: None: attached files are passed over
 
@@ -53,9 +55,9 @@ class Asking:
 
     async def is_called_into_a_talk(self, work: Work) -> bool:
         """Whether it is a mention alone, and people have said what it is about."""
-        if self.talk is None or work.turn.question.strip():
+        if not self.reads_talk or work.turn.question.strip():
             return False
-        return bool(await self.talk.before(work.platform, work.turn))
+        return bool(await talk_before(work.platform, work.turn, work.follows))
 
     async def files_refused(
         self, work: Work, uploads: Collection[str], *, gone: bool = False
@@ -99,27 +101,36 @@ class Asking:
         conversation = await self._conversation_for(work)
         if conversation is None:
             return None
-        # Where the first try to start a run in it fails, it is as new for the next one.
-        opened, exchanges = work.opened or (None, ())
-        began_with = exchanges if opened == conversation else None
-        talk = await self.talk.before(work.platform, work.turn, began_with) if self.talk else ()
+        talk = await self._talk(work, conversation)
         asked = replace(self._asked(work.turn), talk=talk, files=files)
         if not asked.text.strip():
             asked = replace(asked, text=ONLY_FILES if files else CALLED)
         if self.rounds is not None:
-            asked = replace(asked, made=await self.rounds.made(work.turn, left))
+            made = await self.rounds.made(work.turn, left)
+            asked = replace(asked, made=made, untold=await self.rounds.untold(work.turn))
         if (state := await self.recovered(work)) is not None:  # all that may have taken long
             return state
         work.created_for = work.turn.revision
         work.created = await self.engine.start(conversation, asked)
         return None
 
+    async def _talk(self, work: Work, conversation: ConversationId) -> tuple[Said, ...]:
+        """What was said in the thread that the conversation does not know."""
+        if not self.reads_talk:
+            return ()
+        # Where the first try to start a run in it fails, it is as new for the next one.
+        opened, exchanges = work.opened or (None, ())
+        began_with = exchanges if opened == conversation else None
+        return await talk_before(work.platform, work.turn, work.follows, began_with)
+
     async def _conversation_for(self, work: Work) -> ConversationId | None:
         """The conversation of the turn's thread, or a new one; None: the question has changed."""
         conversation = self.conversation(work.turn)
         if conversation is not None:
             return conversation
-        told = await self.store.turns.history(work.turn, work.history)
+        told: Sequence[Exchange] = ()
+        if work.follows is not None:  # else nothing was asked in the thread before
+            told = await self.store.turns.history(work.turn, work.history)
         history = [replace(each, question=each.question or CALLED) for each in told]
         conversation = await self.engine.open_conversation(work.turn.thread, history)
         if not await self._link(work, conversation):

@@ -1,38 +1,19 @@
-"""People are called to threads: tagged there, and told in the team's channel with a link.
+"""People are called to threads: tagged there, and told in the team's channel with a link."""
 
-Beside the polling loop, and from the table: a call is on record before anybody is told, and stays
-there until all of it is done. What may have been posted is looked for before it is posted again.
-"""
-
-import asyncio
-import contextlib
-import hashlib
 import logging
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Final
 
-from core.clock import now as clock_now
-from core.domain import MessageId, Post
-from core.errors import (
-    PlatformBusy,
-    PlatformError,
-    PlatformUnreachable,
-    StoreError,
-    TokenRefused,
-)
+from core.domain import MessageId, Post, marker_of
+from core.errors import PlatformBusy, PlatformError, PlatformUnreachable, TokenRefused
 from core.humans import Humans
-from core.mishaps import log_mishap
-from core.ports import Platform
-from core.store import Store
-from core.store.calls import Call
+from core.outbox import Lines, Outbox, fields_of
+from core.store.calls import Call, Calls
+from core.text import shortened
 
 log = logging.getLogger(__name__)
 
-EVERY: Final = 30.0  # seconds between two looks for calls that others left
-CLAIM: Final = 90.0  # seconds for which a call is one process's to make
-CALL: Final = 40.0  # seconds to make it
-GIVEN_UP: Final = 6 * 3_600.0  # seconds; nobody comes any more
 LONGEST_QUOTE: Final = 1_000  # characters of a question, in the team's channel
 
 TAG: Final = "can you help here, please?"
@@ -40,63 +21,28 @@ PLEA: Final = "A question waits for a human:"
 
 
 @dataclass(kw_only=True, slots=True)
-class Calling:
+class Calling(Outbox[Call]):
     """Makes the calls that are on record."""
 
-    store: Store
     humans: Humans
-    platforms: Mapping[str, Platform]
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _lines = Lines(
+        log=log,
+        unread="Calls for people cannot be read",
+        set_back="People could not be called, which is tried again",
+        unforeseen="Unforeseen error in a call for people",
+    )
 
-    def call_soon(self) -> None:
-        """Look for calls to make now."""
-        self._woken.set()
+    @property
+    def _entries(self) -> Calls:
+        return self.store.calls
 
-    async def run(self) -> None:
-        """Make calls as they come, until cancelled. What is not done then, others do."""
-        while True:
-            self._woken.clear()
-            await self.call_all()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await self._woken.wait()
-
-    async def call_all(self) -> None:
-        """Try each call that is due once. Never raises."""
-        try:
-            # A database that only this process works on has nobody else's calls.
-            claim = CLAIM if self.store.leases.shared else 0.0
-            calls = await self.store.calls.claim(list(self.platforms), clock_now(), claim)
-            async with asyncio.TaskGroup() as tasks:
-                for call in calls:
-                    tasks.create_task(self._try(call))
-        except StoreError as error:
-            log.error("Calls for people cannot be read: %s", error)
-
-    async def _try(self, call: Call) -> None:
-        where = {"turn": call.turn.id, "platform": call.turn.thread.platform}
-        try:
-            async with asyncio.timeout(CALL):
-                await self._call(call)
-        except (PlatformError, StoreError, TimeoutError) as error:
-            extra = {**where, "error": type(error).__name__}
-            log.warning("People could not be called, which is tried again", extra=extra)
-            with contextlib.suppress(StoreError):
-                await self.store.calls.set_back(call.turn.thread_id)
-        except Exception as error:  # noqa: BLE001 (one call must never end the process)
-            log_mishap(log, "Unforeseen error in a call for people", error, **where)
-        else:
-            log.info("People were called", extra=where)
-
-    async def _call(self, call: Call) -> None:
-        """Do what is left of a call. Raises what may be over when it is tried again."""
-        too_late = clock_now() - call.called_at > GIVEN_UP
-        if not too_late and call.tagged is None:
+    async def _send(self, call: Call) -> None:
+        if call.tagged is None:
             tagged = await _unless_refused(self._tag(call)) or MessageId("")
-            await self.store.calls.tagged(call.turn.thread_id, tagged)
-        if not too_late:
-            await _unless_refused(self._tell(call))
-        await self.store.calls.ended(call.turn.thread_id)
+            await self.store.calls.tagged(call, tagged)
+        await _unless_refused(self._tell(call))
+        await self.store.calls.ended(call)
+        log.info("People were called", extra=fields_of(call))
 
     async def _tag(self, call: Call) -> MessageId:
         """Tag people in the thread; the message that does."""
@@ -125,12 +71,10 @@ class Calling:
             return MessageId("")
         link = await self.platforms[turn.thread.platform].link(turn.thread, turn.message)
         question = await self.store.turns.question(turn.id) or ""
-        if len(question) > LONGEST_QUOTE:
-            question = question[: LONGEST_QUOTE - 1] + "…"
         await platform.announce(
             channel,
             f"{PLEA} {link}".strip(),
-            quote=question,
+            quote=shortened(question, LONGEST_QUOTE),
             marker=_marker(call, "tell"),
             doubtful=call.tried_before,
         )
@@ -149,7 +93,5 @@ async def _unless_refused(step: Awaitable[MessageId]) -> MessageId:
 
 
 def _marker(call: Call, step: str) -> str:
-    """Name a step of a call, the same in every process; see `post_marker`."""
     thread = call.turn.thread
-    identity = "\n".join(("call", step, thread.platform, thread.tenant, thread.key))
-    return hashlib.sha256(identity.encode()).hexdigest()[:24]
+    return marker_of("call", step, thread.platform, thread.tenant, thread.key)

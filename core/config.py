@@ -34,7 +34,7 @@ from core.settings import (
     Shards,
     SlackSettings,
 )
-from core.tool_settings import read_domains, read_servers
+from core.tool_settings import read_domains, read_servers, without_effect
 
 SHORTEST_SECRET = 16  # characters
 
@@ -46,6 +46,18 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
 
     Raises ConfigError, naming every problem and how to mend it.
     """
+    return parse_settings(_variables(env_file))
+
+
+def load_variable(name: str, env_file: Path = Path(".env")) -> str | None:
+    """Read a variable that is no setting, as settings are read; None where it is not set.
+
+    Raises ConfigError where `env_file` cannot be read.
+    """
+    return Reader(_variables(env_file)).variable(name)
+
+
+def _variables(env_file: Path) -> dict[str, str | None]:
     try:
         from_file = dotenv_values(env_file) if env_file.is_file() else {}
     except (OSError, UnicodeDecodeError) as error:
@@ -54,7 +66,7 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
     environment = os.environ.items()  # noqa: TID251 (here, and only here)
     # Compose files and hosts pass on empty variables, which must not hide what the file says.
     present = {name: text for name, text in environment if text.strip()}
-    return parse_settings({**from_file, **present})
+    return {**from_file, **present}
 
 
 def parse_settings(values: Mapping[str, str | None]) -> Settings:
@@ -68,7 +80,7 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
     discord = _discord(reader, admission, ask)
     with_tokens = {"slack": slack is not None, "discord": discord is not None}
     settings = Settings(
-        engine=_engine(reader, openai),
+        engine=(engine := _engine(reader, openai)),
         openai=openai,
         instructions=_instructions(reader),
         tools=tuple(reader.list("TOOLS")),
@@ -104,6 +116,7 @@ def parse_settings(values: Mapping[str, str | None]) -> Settings:
         retention_days=reader.whole("RETENTION_DAYS", least=1) or None,
         log_format=reader.choice("LOG_FORMAT", get_args(LogFormat)),  # type: ignore[arg-type]
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS),
+        without_effect=without_effect(reader, engine),
     )
     if reader.problems:
         raise ConfigError(reader.problems)

@@ -29,7 +29,7 @@ from core.errors import (
 from core.humans import NOBODY, Humans
 from core.lease import Lease
 from core.store import Store
-from core.store.progress import Unposted
+from core.store.part_rows import Unposted
 from core.work import Work
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,10 @@ class Delivery:
 
     async def _post_parts(self, work: Work) -> None:
         turn = work.turn
-        waiting = await self.store.progress.unposted(turn)
+        # What was settled just now is known; whatever comes between, the next try reads it again.
+        waiting, work.unposted = work.unposted, None
+        if waiting is None:
+            waiting = await self.store.progress.unposted(turn)
         final = max((part.number for part in waiting if part.text), default=0)
         shown = _drafted(work) | {one.number: one.message for one in waiting if one.message}
         for part in waiting:
@@ -145,7 +148,8 @@ class Delivery:
         doubtful: bool = False,
     ) -> None:
         last = part is waiting[-1]
-        await self.store.progress.posted(work.turn, part.number, message, last=last)
+        posted = self.store.progress.posted(work.turn, part.number, message, last=last)
+        work.released = await posted
         work.doubtful, work.setbacks = doubtful, 0
 
     async def _delete_drafts(self, work: Work) -> None:

@@ -6,7 +6,6 @@ carries on after a kill looks first for what may be there already.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from core.clock import now as clock_now
+from core.domain import marker_of
 from core.errors import PlatformError, PlatformRefused, StoreError, ThreadGone
 from core.gap_replies import EXAMPLES, TOPICS, gap_reply
 from core.gap_report import GapReports
@@ -135,8 +135,7 @@ class Digest:
         doubtful, until = state.trying is not None, state.trying or now
         await self.kept.put(KEPT, replace(state, trying=until).written())
         for number, part in enumerate(await self._parts(min(state.since, until), until)):
-            identity = f"digest\n{self.channel}\n{until!r}\n{number}"
-            marker = hashlib.sha256(identity.encode()).hexdigest()[:24]
+            marker = marker_of("digest", self.channel, repr(until), str(number))
             await self.platform.publish(self.channel, part, marker=marker, doubtful=doubtful)
         await self.kept.put(KEPT, _State(since=until, after=until).written())
         self.on_trouble("digest", None)

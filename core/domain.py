@@ -199,6 +199,8 @@ class Question:
     #: Calls that were made for it and are not in the conversation: confirmed, or of a run that
     #: failed. They are not to be made again.
     made: tuple[ToolOutput, ...] = ()
+    #: Calls for the asker's questions before it that got no answer: nothing else tells of them.
+    untold: tuple[ToolOutput, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -239,6 +241,8 @@ class Failed:
     transient: bool  #: asking once more may work
     #: the uploads that it failed for; (): for some that are not named; None: for none
     uploads: tuple[str, ...] | None = None
+    #: nobody knows what for: an upload may be what the engine cannot read
+    unexplained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -365,11 +369,15 @@ class Drafted:
     text: str | None  #: what it says; None where another process has written it
 
 
-def post_marker(turn: Turn, part: int) -> str:
-    """Name one part of the reply to `turn`, the same in every process and after a restart.
+def marker_of(*identity: str) -> str:
+    """Name a message of ours by what it is, the same in every process and after a restart.
 
     24 characters of [0-9a-f]: Discord takes at most 25 as a message's nonce.
     """
+    return hashlib.sha256("\n".join(identity).encode()).hexdigest()[:24]
+
+
+def post_marker(turn: Turn, part: int) -> str:
+    """Name one part of the reply to `turn`; see `marker_of`."""
     thread = turn.thread
-    identity = "\n".join((thread.platform, thread.tenant, turn.channel, turn.message, str(part)))
-    return hashlib.sha256(identity.encode()).hexdigest()[:24]
+    return marker_of(thread.platform, thread.tenant, turn.channel, turn.message, str(part))

@@ -23,7 +23,7 @@ from core.work import Work
 log = logging.getLogger(__name__)
 
 FIRST_WORDS = 0.01  # seconds to gather some, and to see whether that was the whole answer
-LISTENING_LOOK = 2.0  # seconds between looks at a run that is heard of
+LISTENING_LOOK = 2.0  # seconds of silence after which a run is looked at again
 LAST_WORDS = 20.0  # seconds for a draft that is just being posted when the reply is ready
 LAST_CHANGE = 2.0  # seconds for one that is just being changed: the reply may be written over it
 FAREWELL = 3.0  # seconds for those that are just being posted when the process stops
@@ -52,7 +52,7 @@ class Listening:
 
     @property
     def is_heard(self) -> bool:
-        """Whether the run says something now: then it need not be looked at so often."""
+        """Whether the run says something now: then it need not be looked at."""
         return time.monotonic() - self.heard_at < LISTENING_LOOK
 
     def cancel(self) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from core.domain import Reply
 from core.gap_report import GapReport
 from core.gaps import Topic
+from core.text import shortened
 from core.unanswered import GapKind, PageUse
 
 TOPICS = 10  # that are shown
@@ -138,8 +139,7 @@ def _link(page: PageUse) -> str:
 
 def _cut(text: str, longest: int) -> str:
     """As much of the text as is shown, in one line, so that Markdown shows it as it is."""
-    line = " ".join(text.split())
-    return _plain(line if len(line) <= longest else line[: longest - 1] + "…")
+    return _plain(shortened(" ".join(text.split()), longest))
 
 
 def _plain(text: str) -> str:

@@ -6,12 +6,12 @@ same. A question that was let through stays so: what counts can only become less
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from core.domain import Reply, Turn
+from core.domain import Reply
 from core.settings import Limit
-from core.store import Store
+from core.store.counting import Filled
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
 
@@ -29,23 +29,23 @@ class Refusal:
 class Limits:
     """The limits that an operator has set; None: there is none."""
 
-    store: Store
     user: Limit | None
     channel: Limit | None
     #: platforms where nothing is limited: who sits at the machine pays for it
     unlimited: Collection[str] = ("terminal",)
 
-    async def refusal(self, turn: Turn, now: float) -> Refusal | None:
-        """Say which limit the turn goes beyond: the one that lasts longer. Raises StoreError."""
-        if turn.thread.platform in self.unlimited or not (self.user or self.channel):
-            return None
-        asked = await self.store.people.filled_since(turn, self.user, self.channel)
+    def on(self, platform: str) -> "Limits":
+        """Those of them that hold on a platform."""
+        return replace(self, user=None, channel=None) if platform in self.unlimited else self
+
+    def refusal(self, filled: Filled, now: float) -> Refusal | None:
+        """Say which limit a turn goes beyond, before which they were filled: the longer one."""
         refusals = []
-        if self.user and asked.person is not None:
-            wait = max(0.0, asked.person + self.user.seconds - now)
+        if self.user and filled.person is not None:
+            wait = max(0.0, filled.person + self.user.seconds - now)
             refusals.append(Refusal(limit=self.user, of="person", wait=wait))
-        if self.channel and asked.channel is not None:
-            wait = max(0.0, asked.channel + self.channel.seconds - now)
+        if self.channel and filled.channel is not None:
+            wait = max(0.0, filled.channel + self.channel.seconds - now)
             refusals.append(Refusal(limit=self.channel, of="channel", wait=wait))
         return max(refusals, key=lambda refusal: refusal.wait, default=None)
 

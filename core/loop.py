@@ -6,7 +6,6 @@ restart the loop begins from its open turns.
 """
 
 import asyncio
-import contextlib
 import heapq
 import itertools
 import logging
@@ -17,7 +16,7 @@ from core.abandoned import AbandonedRuns
 from core.answering import NOW, Answering
 from core.clock import now as clock_now
 from core.delivery import Delivery
-from core.domain import ThreadId, Turn, TurnState
+from core.domain import OPEN_STATES, ThreadId, Turn, TurnState
 from core.drafts import LISTENING_LOOK, Drafts
 from core.ending import done_before, end
 from core.errors import NotOurs, StoreError
@@ -27,7 +26,8 @@ from core.pacing import Pace, RequestBudget
 from core.ports import Platform
 from core.store import Store
 from core.store.turns import STOPPED
-from core.work import Work, log_end
+from core.waiting import happens
+from core.work import Work, clear_signs, log_end
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ INTAKE_LOOK = 0.01  # seconds between two looks whether they are
 HELD_BACK = 0.25  # seconds, at most, that the loop sleeps while looks wait for the budget
 PASSED_OVER = 0.2  # seconds until what a scan passed over is looked at again
 RESCAN = 5.0  # seconds after a scan that failed
-FAREWELL = 3.0  # seconds to take the working signs away at the end
 
 
 class Loop:
@@ -161,15 +160,14 @@ class Loop:
         if self._steps:
             await asyncio.wait(self._steps, timeout=GRACE)
         await end(list(self._steps))
-        await self._clear_signs()
+        if self._lease.alone:  # else another process takes over at once, and has shown them again
+            await clear_signs(self._heads.values())
         await self._lease.leave()
 
     async def _keep_scanning(self) -> None:
         failed = False
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(IDLE):
-                    await self._scan_wanted.wait()
+            await happens(self._scan_wanted, within=IDLE)
             self._scan_wanted.clear()
             try:
                 if await self._scan():
@@ -193,22 +191,15 @@ class Loop:
             found = False
             for turn in await self._store.leases.claim(wanted):
                 work = self._heads.get(turn.thread_id)
-                if work is not None and work.turn.revision != turn.revision:
+                if work is not None and work.turn.id != turn.id:
+                    work.more = True  # it ends just now, and the thread is ours again for this one
+                elif work is not None and work.turn.revision != turn.revision:
                     self.changed(turn.thread_id)  # by a process that could not wake us
                 elif work is None:
                     # Since it was read, it may have come to its end: a step reads it again first.
                     self._take_up(turn, self._platforms[turn.thread.platform], unfamiliar=True)
                     found = True
         return bool(wanted) and await self._store.leases.leaves_some(wanted)
-
-    async def _clear_signs(self) -> None:
-        """Take the signs of what is left open away; the next process shows them again."""
-        if not self._lease.alone:
-            return  # another process takes over at once, and has shown them again
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL), asyncio.TaskGroup() as tasks:
-                for work in self._heads.values():
-                    tasks.create_task(work.sign.clear())
 
     # --- which turn is due when -------------------------------------------------------------------
 
@@ -222,6 +213,7 @@ class Loop:
             doubtful=unfamiliar,
             stale=unfamiliar,
             run_in_doubt=unfamiliar,
+            drafted=None if unfamiliar else {},
             looking_since=now,
         )
         self._heads[turn.thread_id] = work
@@ -251,14 +243,18 @@ class Loop:
             work = entry[2]
             if entry[1] != work.entry:
                 continue  # it was scheduled anew
-            is_look = work.turn.state is TurnState.RUNNING and not self._answering.is_overdue(work)
-            if is_look and (held_back or not self._budget.take(now)):
+            if self._is_mere_look(work) and (held_back or not self._budget.take(now)):
                 held_back.append(entry)
             else:
                 ready.append(work)
         for entry in held_back:
             heapq.heappush(self._due, entry)
         return ready
+
+    def _is_mere_look(self, work: Work) -> bool:
+        """Whether the next step asks how far a run is, and may as well do so a little later."""
+        at_work = work.turn.state is TurnState.RUNNING and not self._answering.is_overdue(work)
+        return at_work and not self._drafts.is_heard(work)
 
     async def _sleep(self) -> None:
         """Wait for the next due step or for news, whichever is first."""
@@ -269,9 +265,7 @@ class Loop:
             overdue = self._due[0][0] <= time.monotonic()
             held_back = min(self._budget.wait, HELD_BACK)  # a deadline may come meanwhile
             wait = held_back if overdue else self._due[0][0] - time.monotonic()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(wait, IDLE)):
-                await self._woken.wait()
+        await happens(self._woken, within=min(wait, IDLE))
         self._woken.clear()
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
@@ -317,15 +311,14 @@ class Loop:
             return await self._give_up(work)
 
     def _listen(self, work: Work, tasks: asyncio.TaskGroup, wait: float) -> float:
-        """Hear of the turn's run beside; one that is heard need not be looked at so often."""
+        """Hear of the turn's run beside; one that is heard is not looked at."""
         if work.turn.state is not TurnState.RUNNING:
             return wait
         if not work.setbacks:
             wait = self._answering.within_deadline(work, self._pace.wait(work.seen_at_work()))
         self._drafts.follow(work, tasks, self._hurry)
-        if not self._drafts.is_heard(work):
-            return wait
-        return self._answering.within_deadline(work, max(wait, LISTENING_LOOK))
+        least = LISTENING_LOOK if self._drafts.is_heard(work) else NOW
+        return self._answering.within_deadline(work, max(wait, least))
 
     async def _progress(self, work: Work, tasks: asyncio.TaskGroup) -> float | None:
         now = clock_now()
@@ -340,10 +333,7 @@ class Loop:
                 work.sign.keep(tasks, now)
                 return await self._answering.start(work, now)
             case TurnState.RUNNING:
-                wait = await self._answering.look(work, now)
-                if work.turn.state is not TurnState.RUNNING:
-                    self._pace.ended(now - work.looking_since, work.age_at_work)
-                return wait
+                return await self._look(work, now)
             case TurnState.ANSWERED | TurnState.FAILED:
                 return await self._delivery.deliver(work, now)
             case TurnState.WITHDRAWN:
@@ -352,10 +342,21 @@ class Loop:
             case TurnState.DELIVERED | TurnState.CANCELLED:
                 return None
 
+    async def _look(self, work: Work, now: float) -> float:
+        """Ask how far a run is. One whose words come is left alone: its end will be heard, too."""
+        if self._drafts.is_heard(work) and not self._answering.is_overdue(work, now):
+            return LISTENING_LOOK
+        wait = await self._answering.look(work, now)
+        if work.turn.state is not TurnState.RUNNING:
+            self._pace.ended(now - work.looking_since, work.age_at_work)
+        return wait
+
     async def _read_again(self, work: Work) -> None:
-        work.stale = False  # first: it may become so again while we read
+        work.stale, work.unposted = False, None  # first: it may become stale again while we read
         turn = await self._store.turns.get(work.turn.id)
-        if turn is None or not self._store.leases.holds(turn):
+        # Whoever ends the last turn of a thread lets go of it, and may not have heard that.
+        is_over = turn and turn.holder is None and turn.state not in OPEN_STATES
+        if turn is None or not (is_over or self._store.leases.holds(turn)):
             raise NotOurs
         work.turn = turn
         if turn.run == work.created:
@@ -378,16 +379,16 @@ class Loop:
     async def _go_on_after(self, work: Work) -> None:
         """Log the turn that ended, and take up the next one of its thread."""
         thread = work.turn.thread_id
-        while True:
+        # A question that was taken while we asked the store set `more`: it is not forgotten.
+        while work.more or not work.released:
             work.more = False
             turn = await self._store.leases.next_or_release(thread)
             if turn is not None:
-                self._take_up(turn, work.platform, unfamiliar=False)
+                self._take_up(turn, work.platform, unfamiliar=turn.id < work.turn.id)
                 break
-            # A question that was taken while we asked the store set `more`: it is not forgotten.
-            if not work.more:
-                self._drop(work)
-                break
+            work.released = True
+        else:
+            self._drop(work)
         log_end(work)
 
     def _drop(self, work: Work) -> None:

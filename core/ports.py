@@ -104,8 +104,8 @@ class Platform(Protocol):
         """Make what writes one answer again and again while it grows, in parts.
 
         It gives no parts where nothing can be shown yet, and none at all in a thread whose messages
-        cannot be changed. Pure, and as safe as `render`. All parts
-        but the last stay as they are when more is written.
+        cannot be changed. All parts but the last stay as they are when more is written. Safe as
+        `render` is; may raise PlatformBusy, where the platform would not take a draft now.
         """
         ...
 

@@ -105,6 +105,19 @@ class Rounds:
                     outputs.append(ToolOutput(call=kept.call, text=self._made_text(kept)))
         return tuple(outputs)
 
+    async def untold(self, turn: Turn) -> tuple[ToolOutput, ...]:
+        """What was called for the asker's questions before a turn that got no answer.
+
+        Who presses “Try again”, or asks in other words, asks by a turn of its own.
+        """
+        if not self.toolbox:
+            return ()
+        return tuple(
+            ToolOutput(call=kept.call, text=self._made_text(kept))
+            for kept in await self.store.tool_calls.untold(turn, MOST_CALLS)
+            if not self.toolbox.is_repeatable(kept.call.name)
+        )
+
     async def waiting(self, turn: Turn) -> tuple[str, ...]:
         """What the asker is to confirm under the reply to a turn, each in one line."""
         if not turn.round:

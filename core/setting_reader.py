@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from core.settings import SETTINGS
 
+#: The name of a variable; so written that a key, put in its place, is hardly ever taken for one.
+VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+
 
 class Reader:
     """Reads values by name, and collects what is wrong with them instead of stopping."""

@@ -311,3 +311,4 @@ class Settings:
     retention_days: int | None = None
     log_format: LogFormat = "auto"
     log_level: str = "INFO"
+    without_effect: tuple[str, ...] = ()  #: settings that the engine does nothing with

@@ -1,4 +1,4 @@
-"""Text that every database takes."""
+"""Text that every database takes, and that fits."""
 
 
 def storable(text: str) -> str:
@@ -8,3 +8,8 @@ def storable(text: str) -> str:
     other half, which no encoding has.
     """
     return text.replace("\0", "").encode(errors="replace").decode()
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text where it has no more than `longest` characters, else its beginning and "…"."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"

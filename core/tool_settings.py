@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.setting_reader import Reader, reason
-from core.settings import SETTINGS, RemoteServer
+from core.setting_reader import VARIABLE, Reader, reason
+from core.settings import SETTINGS, EngineName, RemoteServer
 
 MOST_SERVERS = 20
 MOST_DOMAINS = 100  # that OpenAI takes
@@ -25,7 +25,6 @@ KEYS = ("url", "allowed_tools", "approval", "token_env", "description")
 
 _LABEL = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}")
 _TOOL = re.compile(r"[\w./:-]{1,128}", re.ASCII)
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
 
@@ -42,11 +41,25 @@ def read_servers(reader: Reader) -> tuple[RemoteServer, ...]:
     except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
         reader.problem(f"MCP_SERVERS {name!r} cannot be read ({reason(error)}): correct the path.")
         return ()
+    if not tables:
+        reader.problem(
+            f"MCP_SERVERS: {name} has no server: write a table for each, as in [orders], or remove "
+            "the setting."
+        )
     if len(tables) > MOST_SERVERS:
         reader.problem(f"MCP_SERVERS: {name} has {len(tables)} servers: keep {MOST_SERVERS}.")
         return ()
     servers = (_Table(reader, name, label, table).server() for label, table in tables.items())
     return tuple(server for server in servers if server is not None)
+
+
+def without_effect(reader: Reader, engine: EngineName) -> tuple[str, ...]:
+    """Name what lets something be called, where the engine calls nothing."""
+    if engine != "local":
+        return ()
+    return tuple(
+        name for name in ("TOOLS", "MCP_SERVERS", "WEB_SEARCH_DOMAINS") if reader.is_set(name)
+    )
 
 
 def read_domains(reader: Reader) -> tuple[str, ...]:
@@ -121,7 +134,7 @@ class _Table:
         if "token_env" not in self._table:
             return None
         name = self._text("token_env")
-        if not _VARIABLE.fullmatch(name):
+        if not VARIABLE.fullmatch(name):
             self._reader.problem(
                 f"{self._where} has a token_env that is no name: write the name of a variable of "
                 "the environment or of .env that holds the token, never the token itself."

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from core.clock import now as clock_now
-from core.domain import ConversationId, Drafted, Exchange, RunId, Turn, TurnId
+from core.domain import ConversationId, Drafted, Exchange, MessageId, RunId, Turn, TurnId
 from core.pacing import setback_interval
 from core.ports import Platform
+from core.store.part_rows import Unposted
 
 log = logging.getLogger(__name__)
+
+FAREWELL = 3.0  # seconds to take the working signs away at the end
 
 
 class WorkingSign:
@@ -69,12 +73,15 @@ class Work:
     run_in_doubt: bool = False  #: whether there may be a run whose id nobody knows
     #: the messages of the draft, by the part's number; None: not looked up yet
     drafted: dict[int, Drafted] | None = None
+    unposted: Sequence[Unposted] | None = None  #: the parts of the reply that was just settled
     locked_since: float | None = None  #: when the conversation was first found to be locked
     file_tries: dict[tuple[TurnId, int], int] = field(default_factory=dict)  #: that failed, by file
     file_refusals: int = 0  #: how often the engine could not read files of the question
+    follows: MessageId | None = None  #: the message of the turn before, once it was gathered
     history: int = HISTORY  #: exchanges that a rebuilt conversation begins with
     #: the conversation that was opened for this turn, and the exchanges that it began with
     opened: tuple[ConversationId, Sequence[Exchange]] | None = None
+    released: bool = False  #: whether its thread is ours no longer, because nothing was open there
     more: bool = False  #: whether another question came in the thread meanwhile
     entry: int = -1  #: the number of its entry in the schedule; any other one is out of date
     stepping: bool = False  #: whether a step is being done
@@ -92,6 +99,14 @@ class Work:
         """Count a failed try; the seconds to wait before the next."""
         self.setbacks += 1
         return setback_interval(self.setbacks, asked)
+
+
+async def clear_signs(left_over: Iterable[Work]) -> None:
+    """Take the signs of several turns away, as far as that takes no longer than `FAREWELL`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FAREWELL), asyncio.TaskGroup() as tasks:
+            for work in left_over:
+                tasks.create_task(work.sign.clear())
 
 
 def log_end(work: Work) -> None:

@@ -47,9 +47,13 @@ ANSWER: Final = Answer(
 USER_LIMIT: Final = Limit(count=10, seconds=600)
 CHANNEL_LIMIT: Final = Limit(count=1_000, seconds=3_600)
 OF_A_TURN: Final = (
-    "take", "gather", "limits", "history", "link", "began", "settle", "unposted", "posted",
-    "release",
-)  # fmt: skip
+    "take",
+    "gather",
+    "link",
+    "began",
+    "settle",
+    "posted",
+)
 BESIDE: Final = ("scan", "overhear", "unknown deleted", "delivered again")
 _numbers = itertools.count(1)
 
@@ -170,21 +174,22 @@ async def _one_turn(store: Store, watch: Watch, mention: Mention) -> None:
     """Bring a turn from its mention to its end, step by step, as the loop does."""
     turn = await watch.timed("take", store.turns.take(mention))
     assert turn is not None
-    turn = await watch.timed("gather", store.progress.gather(turn))
-    await watch.timed("limits", store.people.filled_since(turn, USER_LIMIT, CHANNEL_LIMIT))
+    looked_up = store.progress.gather(turn, person=USER_LIMIT, channel=CHANNEL_LIMIT)
+    gathered = await watch.timed("gather", looked_up)
+    assert gathered is not None
+    turn = gathered.turn
     if turn.conversation is None:
-        await watch.timed("history", store.turns.history(turn, 10))
+        if gathered.follows is not None:
+            await watch.timed("history", store.turns.history(turn, 10))
         conversation = ConversationId(f"conv_{turn.id}")
         assert await watch.timed("link", store.progress.link(turn, "openai", conversation))
-    else:
-        await watch.timed("history", store.turns.last_asked(turn))
     assert await watch.timed("began", store.progress.began(turn, RunId(f"resp_{turn.id}")))
     settled = store.progress.settle(turn, TurnState.ANSWERED, "answered", ANSWER, [ANSWER.text])
-    assert await watch.timed("settle", settled)
-    (part,) = await watch.timed("unposted", store.progress.unposted(turn))
+    parts = await watch.timed("settle", settled)
+    assert parts is not None
+    (part,) = parts
     posted = store.progress.posted(turn, part.number, MessageId(f"r{turn.id}"), last=True)
-    await watch.timed("posted", posted)
-    assert await watch.timed("release", store.leases.next_or_release(turn.thread_id)) is None
+    assert await watch.timed("posted", posted)  # and nothing else is open in the thread
 
 
 async def _beside(store: Store, watch: Watch, mention: Mention) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bots.app import Docent, assemble, open_store
+from bots.commands.tool_list import told_in_vain
 from bots.serving import stop_on_signals
 from bots.terminal_bot.adapter import TerminalPlatform
 from bots.terminal_bot.events import HELP
@@ -35,6 +36,8 @@ async def main(options: argparse.Namespace) -> int:
                 screen.print(f"Ask about the documentation. {HELP}", markup=False)
             if await store.documents.count() == 0:
                 print(NO_SOURCES if not settings.docs_sources else NOT_READ, file=sys.stderr)
+            if in_vain := told_in_vain(settings):
+                print(in_vain, file=sys.stderr)
             async with answering(docent, stop):
                 await platform.run(docent.desk, stop, asyncio.Event())
     return int(screen.gone)

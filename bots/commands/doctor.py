@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
 from bots.app import open_store
-from bots.commands.tool_list import has_tools, told_tools
+from bots.commands.tool_list import has_tools, told_in_vain, told_tools
 from bots.discord_bot import checkup as discord_checkup
 from bots.slack_bot import checkup as slack_checkup
 from core.channels import Channels, load_channels
@@ -22,11 +22,22 @@ from core.sources import make_sources
 Check = Awaitable[str] | str | None
 """What is found when it is looked at; why it is not looked at; None: it is not set up."""
 
-WELL, MEND, UNUSED = "ok", "MEND", "-"
+
+class Note(str):
+    """Something that is found, and works, but not as somebody may think."""
+
+    __slots__ = ()
+
+
+WELL, NOTE, MEND, UNUSED = "ok", "note", "MEND", "-"
 NEXT_LINE = "\n" + " " * 21  # below what was said first
 NOT_WRITABLE = (
     "It can be read, but nothing can be written: see to the rights on the file and its folder, to "
     "the room on the disk, or to the rights of the user in DATABASE_URL."
+)
+
+NOT_REFRESHED = (
+    "nothing was refreshed yet. `docent run` does so when it starts; `docent refresh` does it now."
 )
 
 
@@ -35,13 +46,16 @@ async def main(options: argparse.Namespace) -> int:
     settings = load_settings()
     set_up_logging("ERROR", "text")
     print("ok    settings       can be read")
-    all_well = True
+    marks = set[str]()
     for subject, check in _checks(settings):
         mark, said = await _outcome(check)
-        all_well &= mark != MEND
+        marks.add(mark)
         print(f"{mark:<4}  {subject:<14} {said}")
-    print("All is well." if all_well else "Mend what is marked, then run `docent doctor` again.")
-    return 0 if all_well else 1
+    if MEND in marks:
+        print("Mend what is marked, then run `docent doctor` again.")
+        return 1
+    print("Nothing has to be mended; read the notes." if NOTE in marks else "All is well.")
+    return 0
 
 
 def _checks(settings: Settings) -> Iterator[tuple[str, Check]]:
@@ -64,7 +78,8 @@ async def _outcome(check: Check) -> tuple[str, str]:
     if check is None or isinstance(check, str):
         return UNUSED, check or "not set up"
     try:
-        return WELL, await check
+        said = await check
+        return NOTE if isinstance(said, Note) else WELL, said
     except ConfigError as error:
         return MEND, NEXT_LINE.join(error.problems)
     except DocentError as error:
@@ -84,6 +99,8 @@ async def _check_database(settings: Settings) -> str:
     if lacking:  # as after the first key of OpenAI: every question would get the fallback
         where = f"of which the engine {settings.engine} lacks {lacking}"
         raise StoreError(f"{said}, {where}. Run `docent refresh`.")
+    if not states and settings.docs_sources:
+        return Note(f"{said}: {NOT_REFRESHED}")
     return said
 
 
@@ -177,9 +194,10 @@ async def _check_engine(settings: Settings) -> str:
 
 async def _check_tools(settings: Settings) -> str:
     said = "; ".join(told_tools(settings))
-    if settings.engine == "local":
-        return f"{said}, but the local engine calls none"
-    return said
+    in_vain = told_in_vain(settings)
+    if in_vain is None:
+        return said
+    return Note(NEXT_LINE.join(filter(None, (said, in_vain))))
 
 
 def _check_channel(settings: Settings, named: str | None) -> Awaitable[str] | None:

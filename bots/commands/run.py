@@ -2,16 +2,20 @@
 
 import argparse
 import asyncio
+import logging
 
 from bots.app import Roles, assemble, make_platforms, open_store
+from bots.commands.tool_list import told_in_vain
 from bots.garbage import no_search, spare_what_is_there
 from bots.hangup import hear_hangups
 from bots.serving import serve, stop_on_signals
-from bots.waiting import first_of
 from core.config import load_settings
 from core.errors import ConfigError
 from core.log import set_up_logging
 from core.settings import Settings
+from core.waiting import first_of
+
+log = logging.getLogger(__name__)
 
 TOKENS = {
     "slack": "SLACK_BOT_TOKEN and SLACK_APP_TOKEN",
@@ -37,6 +41,8 @@ async def main(options: argparse.Namespace) -> int:
     if problems:
         raise ConfigError(problems)
     set_up_logging(settings.log_level, settings.log_format)
+    if in_vain := told_in_vain(settings):
+        log.warning(in_vain)
     stop, opened = asyncio.Event(), asyncio.Event()
     with stop_on_signals(stop), hear_hangups(stop) as hung_up, no_search():
         async with asyncio.TaskGroup() as tasks:
@@ -61,5 +67,6 @@ async def _serve(
         opened.set()
         platforms = make_platforms(settings, store, roles)
         async with assemble(settings, store, platforms, works=roles.works) as docent:
+            await store.intake.rehearse()  # those who asked while nobody was there ask at once
             spare_what_is_there()
             await serve(docent, settings, stop, roles.listens, hung_up)

@@ -26,6 +26,7 @@ from core.domain import Mention, MessageId, MessageRef
 from core.errors import DocentError, PlatformError, PlatformUnreachable, StoreError
 from core.mishaps import log_mishap
 from core.reception import Reception
+from core.text import shortened
 
 _EDIT_SECONDS: Final = 5.0  # an apology that takes longer is not worth the wait
 _TRIES: Final = 3
@@ -162,8 +163,8 @@ class Commands:
         """Show the question, also where the reply is lost a few times: only it tells the id."""
         for _ in range(_TRIES - 1):
             with suppress(PlatformUnreachable):
-                return await self._edit(interaction, _cut(text))
-        return await self._edit(interaction, _cut(text))
+                return await self._edit(interaction, shortened(text, _MESSAGE_LENGTH))
+        return await self._edit(interaction, shortened(text, _MESSAGE_LENGTH))
 
     async def _edit(
         self, interaction: discord.Interaction, text: str, seconds: float = CALL_SECONDS
@@ -265,8 +266,3 @@ def _plain(text: str) -> str:
 def _named(file: discord.Attachment | None) -> str:
     """The name of a file, for those who see the question only."""
     return f" ({_plain(file.filename)})" if file else ""
-
-
-def _cut(text: str) -> str:
-    """As much of the text as fits into a message."""
-    return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 1] + "…"

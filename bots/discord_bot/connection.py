@@ -7,7 +7,7 @@ rate limits refuse calls that Discord would take.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from discord.http import Ratelimit, Route
 
 from bots.discord_bot.errors import translated
 from core.settings import DiscordSettings
+from core.waiting import happens
 
 CALL_SECONDS: Final = 60.0
 SILENCE_SECONDS: Final = 60.0  #: without any word of the gateway; it acknowledges beats every 41 s
@@ -137,9 +138,7 @@ class _Bucket(Ratelimit):
             wait = None if self.expires is None else self.expires - self._loop.time()
             if wait is not None and wait > _patience.get():
                 raise discord.RateLimited(wait)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._call_ended.wait()
+            await happens(self._call_ended, within=wait)
         self.remaining -= 1
         self.outgoing += 1
 

@@ -9,7 +9,6 @@ late for the token goes to the asker directly.
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from typing import Final
 
 import discord
@@ -20,6 +19,7 @@ from bots.discord_bot.events import PLATFORM, is_private, place_of, private_ref
 from core.domain import MessageId, MessageRef, Post, ThreadRef
 from core.errors import PlatformBusy
 from core.tokens import ReplyToken, Tokens
+from core.waiting import happens
 
 TOKEN_SECONDS: Final = 15 * 60.0 - 5.0  #: a little less than Discord's
 #: Within which Discord hears of a response to an interaction; before, it knows no such webhook.
@@ -76,9 +76,7 @@ class Privacy:
     async def _wait_for_response(self, question: MessageRef) -> None:
         """Let the response that says that we think come first: its reply takes its place."""
         if begun := self._begun.get(question):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
-                    await begun.wait()
+            await happens(begun, within=ACKNOWLEDGED_WITHIN)
 
 
 def place_of_question(interaction: Interaction) -> tuple[ThreadRef, MessageRef] | None:

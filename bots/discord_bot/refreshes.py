@@ -34,6 +34,7 @@ from bots.refresh_text import progress_line
 from core.documents import RefreshProgress
 from core.errors import PlatformError
 from core.reception import Reception
+from core.text import shortened
 
 EDIT_EVERY: Final = 2.0  # seconds; Discord takes about five edits in five seconds
 LAST_EDIT: Final = timedelta(minutes=1)  # before a response can be edited no more
@@ -75,7 +76,7 @@ class Refreshes:
         fit = [name for name in self._reception.sources() if current.casefold() in name.casefold()]
         return [
             app_commands.Choice(
-                name=_cut(name, _CHOICE_LENGTH),
+                name=shortened(name, _CHOICE_LENGTH),
                 value=name if len(name) <= _CHOICE_LENGTH else key_of(name),
             )
             for name in fit[:_CHOICES]
@@ -182,7 +183,7 @@ class Refreshes:
             return
         if isinstance(interaction.channel, discord.abc.Messageable):
             # Where others see it there are no buttons to press.
-            text = _cut(f"{text}\n{_NO_BUTTONS}") if outcome.buttons else text
+            text = shortened(f"{text}\n{_NO_BUTTONS}", _MESSAGE_LENGTH) if outcome.buttons else text
             await self._try(interaction.channel.send(text, suppress_embeds=True))
 
 
@@ -236,14 +237,9 @@ def _button(button: Button) -> discord.ui.Button[discord.ui.View]:
 
 
 def _shown(outcome: Outcome) -> str:
-    return _cut(_plain(outcome.text))
+    return shortened(_plain(outcome.text), _MESSAGE_LENGTH)
 
 
 def _plain(text: str) -> str:
     """Text that Discord shows as it is, whatever stands in it."""
     return discord.utils.escape_markdown(text)
-
-
-def _cut(text: str, length: int = _MESSAGE_LENGTH) -> str:
-    """As much of the text as fits."""
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -13,6 +13,7 @@ from bots.rendering.prose import Words, atoms, without_blanks, written
 from bots.rendering.tables import without_table
 from core.domain import Reply
 from core.replies import WAITS
+from core.text import shortened
 
 NOTHING = "…"  # what an empty reply shows: platforms refuse an empty message
 DEEPEST_QUOTE = 4  # what is nested deeper looks like this deep: words need room, too
@@ -162,9 +163,7 @@ def _sources(reply: Reply, allowed: frozenset[str], dialect: Dialect) -> Iterato
         heading = Span(text=_one_line(reply.links_title), marks=(Mark.BOLD,))
         yield dialect.small + _line((heading,), dialect)
     for number, link in enumerate(reply.links, start=1):
-        title = _one_line(link.title)
-        if len(title) > LONGEST_LABEL:
-            title = title[: LONGEST_LABEL - 1] + "…"
+        title = shortened(_one_line(link.title), LONGEST_LABEL)
         shown = show(Span(text=title, url=_one_line(link.url)), allowed)
         yield f"{dialect.small}{number}. {_line(shown, dialect)}"
 

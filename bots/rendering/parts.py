@@ -19,7 +19,7 @@ LEAST = 6  # a part that is full to one part in so many may end before what does
 
 def size(text: str) -> int:
     """Count UTF-16 code units."""
-    return len(text.encode("utf-16-le")) // 2
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
 def chunks(text: str, most: int) -> Iterator[str]:

@@ -47,6 +47,9 @@ def written(line: Sequence[Atom], dialect: Dialect) -> str:
     """Write one line, with every mark closed at its end."""
     out, opened = "", tuple[str, ...]()
     for atom in line:
+        if atom.marks == opened:
+            out += atom.text
+            continue
         kept = _shared(opened, atom.marks)
         closing, opening = opened[kept:], atom.marks[kept:]
         out += "".join(reversed(closing))
@@ -80,15 +83,17 @@ class Words:
     def _fitting(self, room: int) -> int:
         """How many atoms to take: all, or as many as end well in the second half of the room."""
         spent, marks = size(self.first) + GUARD, tuple[str, ...]()
-        best: dict[int, tuple[int, int]] = {}  # by what a cut comes after: atoms, and their size
-        for index, atom in enumerate(self.atoms):
+        ends: list[int] = []  # where each atom that fits ends
+        for atom in self.atoms:
             spent += self._cost(atom, marks)
             marks = atom.marks
             if spent > room:
                 break
-            best[self._ending(index)] = index + 1, spent
+            ends.append(spent)
         else:
             return len(self.atoms)
+        # By what a cut comes after: atoms, and their size.
+        best = {self._ending(index): (index + 1, end) for index, end in enumerate(ends)}
         for ending in (_LINE, _SENTENCE, _WORD):
             count, end = best.get(ending, (0, 0))
             if 2 * end >= room:

@@ -23,8 +23,12 @@ LONGEST_BOX = 4  # characters that a task list's box may take
 # A line that may become anything: signs and digits only, or the edge of a fence.
 _UNDECIDED = re.compile(r"[\s>*+\-\d.)]*(?:[\s>*_+\-\d.)#`~|:=\\]*|(?:`{3,}|~{3,}).*)")
 
-# After these a text may be cut without a space.
-_IDEOGRAPH = re.compile("[\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+# At a space a text may be cut, and after these also without one.
+_IDEOGRAPHS = "\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
+_CUT = re.compile(f"[ \t{_IDEOGRAPHS}]")
+
+# What may begin a mark or a formula.
+_SIGN = re.compile(r"[*_~`$]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,9 +156,10 @@ def _places(children: Sequence[Token]) -> Iterator[Cut]:
         if not depth and child.type in ("softbreak", "hardbreak") and passed > least:
             yield index, 0
         elif not depth and child.type == "text":
-            for at, sign in enumerate(child.content):
+            for cut in _CUT.finditer(child.content):
+                at = cut.start()
                 if passed + at > least and _may_end(child.content, at):
-                    yield (index, at) if sign in " \t" else (index, at + 1)
+                    yield (index, at) if cut[0] in " \t" else (index, at + 1)
         passed += len(child.content) or 1
 
 
@@ -174,18 +179,17 @@ def _pending_signs(children: Sequence[Token]) -> Iterator[Cut]:
             if child.markup in ("\\(", "\\[") and left < LONGEST_FORMULA:
                 yield index, 0
         elif child.type == "text":
-            for at, sign in enumerate(child.content):
-                formula = sign == "$" and left - at < LONGEST_FORMULA
+            for sign in _SIGN.finditer(child.content):
+                at = sign.start()
+                formula = sign[0] == "$" and left - at < LONGEST_FORMULA
                 if (formula and _opens_formula(child, at)) or _may_open(children, index, at):
                     yield index, at
         left -= len(child.content) or 1
 
 
 def _may_end(text: str, at: int) -> bool:
-    """Whether a cut may come at a space, or after an ideograph."""
-    if text[at] in " \t":
-        return not text[:at].lower().endswith("<br")
-    return bool(_IDEOGRAPH.match(text[at]))
+    """Whether a cut may come at a space or after an ideograph: not within a line break of HTML."""
+    return text[at] not in " \t" or text[max(0, at - 3) : at].lower() != "<br"
 
 
 def _may_open(children: Sequence[Token], index: int, at: int) -> bool:

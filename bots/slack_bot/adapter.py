@@ -175,7 +175,7 @@ class SlackPlatform:
         """Make what writes an answer as the way in which it will be shown wants it."""
         if is_private(thread):
             return lambda _: ()  # it cannot be changed, once it is posted
-        return self._drafts.renderer()
+        return self._drafts.renderer(thread)
 
     async def draft(self, post: Post, message: MessageId | None) -> MessageId:
         """Show what there is of an answer, in a stream or by editing."""

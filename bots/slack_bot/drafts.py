@@ -49,18 +49,23 @@ class Budget:
         self._clock = clock
         self._at = clock()
 
-    def take(self) -> None:
-        """Take one call. Raises PlatformBusy, with the seconds until there is one."""
+    def expect(self) -> None:
+        """Do nothing if there is a call to take. Else raises PlatformBusy, with the seconds."""
         now = self._clock()
         self._saved = min(self._most, self._saved + (now - self._at) * self._per_second)
         self._at = now
         if self._saved < 1:
             raise PlatformBusy((1 - self._saved) / self._per_second)
+
+    def take(self) -> None:
+        """Take one call. Raises PlatformBusy, with the seconds until there is one."""
+        self.expect()
         self._saved -= 1
 
 
 @dataclass(slots=True)
 class _Stream:
+    thread: ThreadRef
     sent: str
     in_chunks: bool  #: how it is written, from its first call to its last
 
@@ -87,17 +92,24 @@ class Drafts:
         """How long to wait between two states of a draft."""
         return STREAM_SECONDS if self._can_stream else EDIT_SECONDS
 
-    def renderer(self) -> Render:
+    def renderer(self, thread: ThreadRef) -> Render:
         """Make what writes an answer as the way in which it will be shown wants it."""
         edited, streamed = growing(), growing_stream()
 
         def render(text: str) -> Sequence[str]:
+            self._next_call(thread).expect()  # else it would be written in vain
             if not self._can_stream:
                 return edited.parts(text)
             shown = streamed.settled(text)[:LONGEST_STREAM]
             return [shown] if shown.strip() else []
 
         return render
+
+    def _next_call(self, thread: ThreadRef) -> Budget:
+        if not self._can_stream:
+            return self._edits
+        is_begun = any(stream.thread == thread for stream in self._streams.values())
+        return self._appends if is_begun else self._starts
 
     async def show(self, post: Post, message: MessageId | None) -> MessageId:
         """Show a draft; see `Platform.draft`."""
@@ -177,7 +189,7 @@ class Drafts:
             user=post.asker,
             blocks=blocks,
         )
-        return ts, _Stream(post.text, in_chunks=bool(blocks))
+        return ts, _Stream(post.thread, post.text, in_chunks=bool(blocks))
 
     async def _go_on(self, post: Post, message: MessageId) -> None:
         channel, _ = place(post.thread)

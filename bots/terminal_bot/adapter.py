@@ -34,7 +34,7 @@ from bots.terminal_bot.events import (
     read_line,
 )
 from bots.terminal_bot.render import drawing, render
-from bots.waiting import first_of, work_until
+from bots.waiting import work_until
 from core.documents import RefreshProgress
 from core.domain import (
     Attached,
@@ -51,6 +51,7 @@ from core.errors import DocumentsError, FileUnreadable, PlatformRefused
 from core.ports import Render
 from core.press import Press
 from core.reception import Reception
+from core.waiting import first_of
 
 PROMPT = "\n> "
 MAY_CONFIRM = "Type /confirm to let me do that, or /cancel."
@@ -211,8 +212,11 @@ class TerminalPlatform:
         except FileUnreadable as error:
             said = str(error)
         else:
-            self._attached.append(path)
             said = f"{path.name} goes with your next question."
+            if path.resolve() in map(Path.resolve, self._attached):
+                said = f"{path.name} is attached already, and goes with your next question once."
+            else:
+                self._attached.append(path)
         self._console.print(said, markup=False)
 
     def _take_attached(self, message: MessageId) -> tuple[tuple[Attached, ...], tuple[str, ...]]:

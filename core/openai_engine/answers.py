@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from openai.types.conversations import Message
 from openai.types.responses import (
-    Response,
     ResponseFileSearchToolCall,
     ResponseOutputMessage,
     ResponseOutputRefusal,
@@ -89,11 +88,6 @@ class Reading:
     cited: tuple[Cited, ...]
     found: tuple[Found, ...]
     calls: tuple[ToolCall, ...]  #: the model waits for what comes of these
-
-
-def read_response(response: Response) -> Reading:
-    """Take a response apart."""
-    return read_items(response.output)
 
 
 def read_items(output: object) -> Reading:

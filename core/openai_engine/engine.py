@@ -6,21 +6,20 @@ do about a locked or lost conversation; callers decide that.
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 import openai
-from openai import AsyncOpenAI, omit
+from openai import AsyncOpenAI
 from openai.types import ReasoningEffort
-from openai.types.conversations import Conversation, ConversationItemList
+from openai.types.conversations import ConversationItemList
 from openai.types.responses import (
     FileSearchToolParam,
     Response,
-    ResponseError,
     ResponseInputItemParam,
     ToolParam,
 )
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from core.domain import (
     Answer,
@@ -44,12 +43,13 @@ from core.openai_engine.answers import (
     Resolve,
     answer_of,
     read_items,
-    read_response,
 )
 from core.openai_engine.attached import uploads_of
 from core.openai_engine.calls import function_tools, since_the_last_output, told
 from core.openai_engine.client import POLL_TIMEOUT
+from core.openai_engine.creating import create_conversation, create_run, create_stream
 from core.openai_engine.documents import only_from
+from core.openai_engine.ends import Ended
 from core.openai_engine.erasing import Eraser
 from core.openai_engine.errors import (
     is_missing,
@@ -62,13 +62,13 @@ from core.openai_engine.errors import (
     translate_errors,
     usable,
 )
-from core.openai_engine.file_troubles import uploads_named
+from core.openai_engine.file_troubles import may_be_about_files, uploads_named
 from core.openai_engine.hosted import web_domains
 from core.openai_engine.input import asked_for, messages, safety_identifier
 from core.openai_engine.instructions import instructed
 from core.openai_engine.looks import Looks
 from core.openai_engine.remote import HostedTools
-from core.openai_engine.streams import Events, Streams, no_stream, stream_timeout
+from core.openai_engine.streams import Streams, no_stream
 from core.openai_engine.transcript import (
     INCLUDE,
     ending,
@@ -140,20 +140,15 @@ class OpenAIEngine:
             "docent_thread": thread.key[:METADATA_LENGTH],
         }
         with translate_errors():
-            conversation = usable(
-                Conversation,
-                await self._client.conversations.create(
-                    items=items[:ITEMS_AT_ONCE], metadata=metadata
-                ),
-            )
+            conversation = await create_conversation(self._client, items[:ITEMS_AT_ONCE], metadata)
             for start in range(ITEMS_AT_ONCE, len(items), ITEMS_AT_ONCE):
                 usable(
                     ConversationItemList,
                     await self._client.conversations.items.create(
-                        conversation.id, items=items[start : start + ITEMS_AT_ONCE]
+                        conversation, items=items[start : start + ITEMS_AT_ONCE]
                     ),
                 )
-        return ConversationId(conversation.id)
+        return conversation
 
     async def upload(self, name: str, kind: FileKind, data: bytes, keep: float) -> str:
         """Upload a file that has an end, after 30 days at most; its id."""
@@ -229,26 +224,25 @@ class OpenAIEngine:
             return await self._state_of(run, ended)
         with translate_errors():
             try:
-                response = await self._looks.look(run)
+                ended = await self._looks.look(run)
             except openai.APIStatusError as error:
                 if is_missing(error):
                     return Failed(reason="run_lost", transient=True)
                 raise
-        return Working() if response is None else await self._state_of(run, response)
+        return Working() if ended is None else await self._state_of(run, ended)
 
-    async def _state_of(self, run: RunId, response: Response) -> RunState:
-        match response.status:
+    async def _state_of(self, run: RunId, ended: Ended) -> RunState:
+        match ended.status:
             case "queued" | "in_progress":
                 return Working()
             case "completed":
-                return await self._completed(read_response(response))
+                return await self._completed(read_items(ended.output))
             case "incomplete":
-                reason = getattr(response.incomplete_details, "reason", None)
-                return await self._incomplete(read_response(response), reason)
+                return await self._incomplete(read_items(ended.output), ended.reason)
             case "failed":
-                if self._hosted.blame(str(getattr(response.error, "message", ""))):
+                if self._hosted.blame(str(ended.error.get("message", ""))):
                     return Failed(reason="remote_server", transient=True)
-                return _failed(response.error)
+                return _failed(ended.error)
             case "cancelled":
                 return Failed(reason="cancelled", transient=False)
             case unknown:
@@ -290,35 +284,36 @@ class OpenAIEngine:
         tools: Sequence[ToolParam],
         asked: Sequence[ResponseInputItemParam],
     ) -> RunId:
-        create = partial(
-            self._client.responses.create,
-            model=self._model,
-            conversation=conversation,
-            background=True,
-            store=True,  # by name: some projects drop a response after minutes without it
-            input=list(asked),
+        request: ResponseCreateParamsNonStreaming = {
+            "model": self._model,
+            "conversation": conversation,
+            "background": True,
+            "store": True,  # by name: some projects drop a response after minutes without it
+            "input": list(asked),
             # Neither is kept from one response of a conversation to the next.
-            instructions=instructed(
-                self._instructions, question.guide, tools=bool(question.tools or question.made)
+            "instructions": instructed(
+                self._instructions,
+                question.guide,
+                tools=bool(question.tools or question.made or question.untold),
             ),
-            tools=list(tools),
-            include=INCLUDE,
-            text={"verbosity": "low"},
-            reasoning={"effort": self._effort} if self._effort else omit,
-            truncation="auto",
-            metadata={"docent_turn": str(question.turn)},
-            safety_identifier=safety_identifier(question),
-        )
+            "tools": list(tools),
+            "include": INCLUDE,
+            "text": {"verbosity": "low"},
+            "truncation": "auto",
+            "metadata": {"docent_turn": str(question.turn)},
+            "safety_identifier": safety_identifier(question),
+        }
+        if self._effort:
+            request["reasoning"] = {"effort": self._effort}
         if self._wants_streams and self._streams.has_room:
             try:
-                events = cast(Events, await create(stream=True, timeout=stream_timeout()))
-                return RunId((await self._streams.begin(events)).id)
+                return await self._streams.begin(await create_stream(self._client, request))
             except openai.APIStatusError as error:
                 if not refuses_streams(error):
                     raise
             log.info("The server has no streams of background responses: runs are looked at")
             self._wants_streams = False
-        return RunId(usable(Response, await create()).id)
+        return await create_run(self._client, request)
 
     async def _tools(self, question: Question) -> list[ToolParam]:
         tools: list[ToolParam] = [*function_tools(question.tools)]
@@ -361,9 +356,9 @@ class OpenAIEngine:
         )
 
 
-def _failed(error: ResponseError | None) -> Failed:
-    code = short_code(getattr(error, "code", None), "server_error")
-    message = str(getattr(error, "message", ""))
+def _failed(error: Mapping[str, object]) -> Failed:
+    code = short_code(error.get("code"), "server_error")
+    message = str(error.get("message", ""))
     said = message.lower()
     if "conversation" in said and ("not found" in said or "does not exist" in said):
         # Some servers take a question for a conversation that they do not have, and fail then.
@@ -374,4 +369,6 @@ def _failed(error: ResponseError | None) -> Failed:
         return Failed(reason="conversation_poisoned", transient=True)
     if (uploads := uploads_named(code, message)) is not None:
         return Failed(reason=code, transient=True, uploads=uploads)
-    return Failed(reason=code, transient=_SERVER_LIKE.search(code) is not None)
+    transient = _SERVER_LIKE.search(code) is not None
+    unexplained = not transient and may_be_about_files(code, message)
+    return Failed(reason=code, transient=transient, unexplained=unexplained)

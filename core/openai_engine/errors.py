@@ -4,6 +4,7 @@ The messages that leave here are our own: those of a server may quote a key or a
 """
 
 import json
+import logging
 import math
 import re
 import time
@@ -23,9 +24,12 @@ from core.errors import (
     EngineError,
     EngineRefused,
     EngineUnreachable,
+    FilesRefused,
 )
-from core.openai_engine.file_troubles import trouble
+from core.openai_engine.file_troubles import may_be_about_files, trouble
 from core.openai_engine.outage import NOT_USABLE, describe
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PageT = TypeVar("PageT", AsyncCursorPage[Any], AsyncConversationCursorPage[Any])
@@ -162,7 +166,7 @@ def _of_status(
                 "OpenAI does not have what was asked for.", reason="not_found"
             )
         case _:
-            return _of_bad_request(error)
+            return _of_bad_request(error, files)
 
 
 def _of_files(
@@ -207,7 +211,7 @@ def _of_missing(error: openai.APIStatusError) -> EngineError | None:
     return ConversationGone() if "conversation" in about else None
 
 
-def _of_bad_request(error: openai.APIStatusError) -> EngineError:
+def _of_bad_request(error: openai.APIStatusError, files: Sequence[str]) -> EngineError:
     if is_too_long(error.code, _message(error)):
         return ConversationTooLong()
     if is_poisoned(_message(error)):
@@ -216,6 +220,10 @@ def _of_bad_request(error: openai.APIStatusError) -> EngineError:
     if names_it and (missing := _of_missing(error)):
         return missing
     reason = short_code(error.code, "bad_request")
+    may_be = may_be_about_files(error.code, _message(error), error.param)
+    if files and may_be and error.status_code in REFUSES_THE_FILE:
+        log.info("Refused with files, in unknown words", extra={"reason": reason})
+        return FilesRefused()
     param = short_code(error.param, "")
     hint = f" Check the setting behind `{param}`." if param else ""
     return EngineRefused(

@@ -7,13 +7,12 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
+import httpx2
 import openai
-from openai import AsyncStream
-from openai.types.responses import Response, ResponseStreamEvent
 
 from core.errors import EngineUnreachable
 from core.openai_engine.outage import NOT_USABLE
-from core.openai_engine.transport import as_sdk_errors
+from core.openai_engine.transport import as_sdk_errors, gather
 
 Event = Mapping[str, Any]
 
@@ -24,10 +23,11 @@ _DONE = b"[DONE]"
 class WireEvents:
     """An open stream: iterate over it, once, or close it."""
 
-    def __init__(self, stream: AsyncStream[ResponseStreamEvent]) -> None:
-        """Take the stream over from the SDK, before anything of it was read."""
-        self._response = stream.response
+    def __init__(self, response: httpx2.Response) -> None:
+        """Take a stream over from the SDK, before anything of it was read."""
+        self._response = response
         self._events = self._read()
+        self.flows = False  #: set while small events come, which are better read several at once
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """What is still to come.
@@ -69,16 +69,18 @@ class WireEvents:
                 elif data and not line.strip():
                     yield b"\n".join(data)
                     data = []
+            # The rest of an event is not to wait: it may be the end.
+            gather(self._response, wanted=self.flows and not rest and not data)
 
 
-def response_in(event: Event) -> Response | None:
-    """The response as an event shows it; None where it shows none.
+def shown_in(event: Event) -> Mapping[str, Any] | None:
+    """The response as an event shows it, which has an id; None where it shows none.
 
     Raises EngineUnreachable where it is not one.
     """
     shown = event.get("response")
     if shown is None:
         return None
-    if not isinstance(shown, dict) or not shown.get("id"):
+    if not isinstance(shown, dict) or not isinstance(shown.get("id"), str) or not shown["id"]:
         raise EngineUnreachable(NOT_USABLE)
-    return Response.construct(**shown)
+    return shown

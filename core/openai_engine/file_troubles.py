@@ -1,7 +1,8 @@
 """What OpenAI says of attached files that it cannot read, or has no more.
 
 Which words it has for that is not documented, and other servers have their own. What is taken for a
-trouble with files costs a question its files at most; what is not, costs it its answer.
+trouble with files costs a question its files at most; what is not, costs it its answer. So words
+that nobody has met are taken for one, once: the question is asked without its files then.
 """
 
 import re
@@ -31,6 +32,12 @@ _NOT_READ = re.compile(
     re.IGNORECASE,
 )
 _TOO_LARGE = re.compile(r"too (large|big|many)|exceed|limit", re.IGNORECASE)
+_OTHER = re.compile(  # what a refusal names that is no file: a policy, or a parameter of ours
+    r"policy|policies|flagged|residency|content_filter"
+    r"|['\"`](?:background|conversation|include|instructions|metadata|model|reasoning"
+    r"|safety_identifier|store|stream|text|tools?|truncation)\b",
+    re.IGNORECASE,
+)
 _MISSING_CODES = ("image_file_not_found", "file_not_found", "file_expired")
 
 
@@ -58,6 +65,13 @@ def trouble(
 def uploads_named(code: object, said: str) -> tuple[str, ...] | None:
     """Say which uploads a run failed for; () where it does not say which, None: for none."""
     return tuple(dict.fromkeys(_ID.findall(said))) if _is_about_files(code, said) else None
+
+
+def may_be_about_files(code: object, said: str, param: object = None) -> bool:
+    """Whether a refusal may be about files, in words that nobody has met: it names nothing else."""
+    if isinstance(param, str) and param and not param.startswith("input"):
+        return False
+    return _OTHER.search(f"{code} {said}") is None
 
 
 def _is_about_files(code: object, said: str) -> bool:

@@ -18,7 +18,7 @@ def asked_for(question: Question) -> list[ResponseInputItemParam]:
     return [
         marker(question),
         *quoted(question.talk),
-        *told_before(question.made),
+        *told_before(question.made, question.untold),
         *asked_items(question),
     ]
 

@@ -10,12 +10,11 @@ from typing import Any
 import httpx2
 import openai
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 
 from core.domain import RunId
 from core.errors import EngineUnreachable
 from core.openai_engine.client import POLL_TIMEOUT, OpenAIClient
-from core.openai_engine.errors import usable
+from core.openai_engine.ends import Ended, ended_of
 from core.openai_engine.outage import NOT_USABLE
 from core.openai_engine.transcript import INCLUDE
 from core.openai_engine.transport import AiohttpTransport, as_sdk_errors
@@ -34,22 +33,21 @@ class Looks:
         known = {**client.default_headers, **client.auth_headers}
         self._headers = {name: value for name, value in known.items() if isinstance(value, str)}
 
-    async def look(self, run: RunId) -> Response | None:
-        """Retrieve a response; None while it is at work.
+    async def look(self, run: RunId) -> Ended | None:
+        """Say how a response ended; None while it is at work.
 
         Raises APIStatusError and APIConnectionError; EngineUnreachable or ValueError where the
         reply is not usable.
         """
         data = await self._bare(self._transport, run) if self._transport else None
         if data is None:
-            reply = await self._client.responses.retrieve(
+            reply = await self._client.responses.with_raw_response.retrieve(
                 run, include=INCLUDE, timeout=POLL_TIMEOUT
             )
-            response = usable(Response, reply)
-            return None if response.status in AT_WORK else response
+            data = reply.http_response.json()
         if not isinstance(data, dict) or not data.get("id"):
             raise EngineUnreachable(NOT_USABLE)
-        return None if data.get("status") in AT_WORK else Response.construct(**data)
+        return None if data.get("status") in AT_WORK else ended_of(data)
 
     async def _bare(self, transport: AiohttpTransport, run: RunId) -> Any:
         """What the server says; None where it sends us elsewhere: the SDK knows how to go there."""

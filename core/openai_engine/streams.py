@@ -13,15 +13,16 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+import httpx2
 import openai
-from openai import AsyncOpenAI, AsyncStream, Timeout, omit
-from openai.types.responses import Response, ResponseStreamEvent
+from openai import AsyncOpenAI, Timeout, omit
 
 from core.domain import RunId
 from core.errors import EngineUnreachable
 from core.openai_engine.answers import clean_text, says_not_in_docs
 from core.openai_engine.client import CONNECT_SECONDS
-from core.openai_engine.events import Event, WireEvents, response_in
+from core.openai_engine.ends import Ended, ended_of
+from core.openai_engine.events import Event, WireEvents, shown_in
 from core.openai_engine.transcript import INCLUDE
 from core.ports import Written
 
@@ -31,6 +32,7 @@ MOST = 300  # streams at once; the client has 1,000 connections, for everything
 TROUBLES = 5  # in a row, after which a run is only looked at
 FIRST_PAUSE = 0.5  # seconds before a stream is taken up again, doubled with each trouble
 SILENCE = 20.0  # seconds after which a stream counts as broken
+FIRST_PIECES = 8  # of an answer that are read as they come: people wait for the first words
 LEFT = 60.0  # seconds after which a stream that nobody listens to is closed
 KEPT = 1_000  # ends of runs that nobody has looked at yet
 
@@ -41,9 +43,6 @@ _UNFINISHED = re.compile(
 _OVER = ("response.completed", "response.failed", "response.incomplete")
 _TEXTS = ("response.output_text.delta", "response.refusal.delta")
 
-Events = AsyncStream[ResponseStreamEvent]
-"""A stream as the SDK opens it; it is read by `WireEvents`."""
-
 
 class Streams:
     """The open streams of one process."""
@@ -53,15 +52,15 @@ class Streams:
         # Nobody listens to them yet; and since when they were begun, by the monotonic clock.
         self._begun: dict[RunId, tuple[WireEvents, float]] = {}
         self._listened = 0
-        self._ended: dict[RunId, Response] = {}
+        self._ended: dict[RunId, Ended] = {}
 
     @property
     def has_room(self) -> bool:
         """Whether one more stream may be opened."""
         return len(self._begun) - len(self._left()) + self._listened < MOST
 
-    async def begin(self, stream: Events) -> Response:
-        """Keep the stream of a response that was just created; the response as it begins.
+    async def begin(self, stream: httpx2.Response) -> RunId:
+        """Keep the stream of a response that was just created, which is what it says first.
 
         Raises as the SDK does, and EngineUnreachable where the stream does not say what it is of.
         """
@@ -70,10 +69,10 @@ class Streams:
             for run in self._left():
                 await self.forget(run)
             async for event in events:
-                response = response_in(event)
-                if response is not None:
-                    self._begun[RunId(response.id)] = events, time.monotonic()
-                    return response
+                if (shown := shown_in(event)) is not None:
+                    run = RunId(shown["id"])
+                    self._begun[run] = events, time.monotonic()
+                    return run
         except BaseException:
             await events.aclose()
             raise
@@ -94,7 +93,9 @@ class Streams:
                     events = begun or WireEvents(await self._resume(run, position))
                     async with aclosing(events):
                         async for event in events:
-                            if heard.hear(event):
+                            is_more = heard.hear(event)
+                            events.flows = is_more and heard.flows
+                            if is_more:
                                 yield heard.written
                 except (openai.APIConnectionError, openai.InternalServerError) as error:
                     log.debug("A stream broke", extra={"run": run, "error": type(error).__name__})
@@ -109,7 +110,7 @@ class Streams:
         if heard.end is not None:
             self._keep(run, heard.end)
 
-    def ended(self, run: RunId) -> Response | None:
+    def ended(self, run: RunId) -> Ended | None:
         """The response of a run whose end was heard; each is told once."""
         return self._ended.pop(run, None)
 
@@ -130,16 +131,17 @@ class Streams:
         before = time.monotonic() - LEFT
         return [run for run, (_, at) in self._begun.items() if at <= before]
 
-    async def _resume(self, run: RunId, position: int | None) -> Events:
-        return await self._client.responses.retrieve(
+    async def _resume(self, run: RunId, position: int | None) -> httpx2.Response:
+        stream = await self._client.responses.retrieve(
             run,
             stream=True,
             starting_after=omit if position is None else position,
             include=INCLUDE,
             timeout=stream_timeout(),
         )
+        return stream.response
 
-    def _keep(self, run: RunId, end: Response) -> None:
+    def _keep(self, run: RunId, end: Ended) -> None:
         self._ended[run] = end
         if len(self._ended) > KEPT:
             del self._ended[next(iter(self._ended))]
@@ -150,9 +152,15 @@ class _Heard:
     """What was read of one response."""
 
     position: int | None = None  #: of the last event
-    end: Response | None = None
+    end: Ended | None = None
+    pieces: int = 0  #: of texts
     _texts: dict[tuple[int, int], list[str]] = field(default_factory=lambda: defaultdict(list))
     _asides: set[int] = field(default_factory=set)  # what the model says to itself on the way
+
+    @property
+    def flows(self) -> bool:
+        """Whether words come that nobody waits for one by one."""
+        return self.pieces >= FIRST_PIECES and self.end is None
 
     def hear(self, event: Event) -> bool:
         """Take an event in; whether there is more of the answer now."""
@@ -163,8 +171,9 @@ class _Heard:
             self.position = number
         kind, output = event.get("type"), event.get("output_index")
         if kind in _OVER:
-            self.end = response_in(event)
-            return self.end is not None
+            shown = shown_in(event)
+            self.end = None if shown is None else ended_of(shown)
+            return shown is not None
         if kind == "response.output_item.added" and isinstance(output, int):
             item = event.get("item")
             if isinstance(item, dict) and item.get("phase") == "commentary":
@@ -176,6 +185,7 @@ class _Heard:
         if not isinstance(output, int) or not isinstance(content, int):
             return False
         self._texts[output, content].append(delta)
+        self.pieces += 1
         return output not in self._asides
 
     def written(self) -> str:

@@ -4,10 +4,13 @@ The SDK's own way costs more than all else about a look at a run. Errors leave h
 SDK's HTTP library, which it expects, with their causes.
 """
 
+import asyncio
 import io
+import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import aiohttp
 import httpx2
@@ -16,6 +19,8 @@ from yarl import URL
 
 CONNECTIONS = 1_000  # at once, as the SDK has it
 IDLE_SECONDS = 5.0  # a connection that was idle for longer is not used again: it may be closed
+GATHERED_BYTES = 2_000  # that are worth a wake-up, of a body that is gathered: some eight words
+GATHERED_SECONDS = 0.5  # after which fewer are, too
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -40,12 +45,13 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 allow_redirects=False,
                 timeout=_timeout(request),
             )
+        stream = _Body(response)
         return httpx2.Response(
             response.status,
             headers=list(response.raw_headers),
-            stream=_Body(response),
+            stream=stream,
             request=request,
-            extensions={"http_version": b"HTTP/1.1"},
+            extensions={"http_version": b"HTTP/1.1", "gather": stream.gather},
         )
 
     async def aclose(self) -> None:
@@ -79,9 +85,29 @@ def as_sdk_errors(request: httpx2.Request) -> Iterator[None]:
         raise openai.APIConnectionError(request=request) from error
 
 
+def gather(response: httpx2.Response, *, wanted: bool) -> None:
+    """Say whether the next piece of a body is to be a large one, where the system can do that.
+
+    A wake-up for each word costs more than the word. It holds until it is said otherwise; a piece
+    that is large already is read at once all the same.
+    """
+    gather = response.extensions.get("gather")  # none where another transport is at work
+    if gather is not None:
+        gather(wanted)
+
+
 class _Body(httpx2.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._gathering: _Gathering | None = None
+
+    def gather(self, wanted: bool) -> None:
+        connection = self._response.connection
+        if self._gathering is not None:
+            self._gathering.set(wanted)
+        elif wanted and connection is not None and connection.transport is not None:
+            self._gathering = _Gathering(connection.transport)
+            self._gathering.set(wanted)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _translated():
@@ -89,7 +115,33 @@ class _Body(httpx2.AsyncByteStream):
                 yield chunk
 
     async def aclose(self) -> None:
+        # The next reply on the connection may be a short one. It may have begun already, but Linux
+        # looks again when this is set.
+        self.gather(False)
         self._response.close()  # one that was read to its end has given its connection back
+
+
+class _Gathering:
+    """Lets bytes wait in the system until there are enough, or for long enough."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._socket = transport.get_extra_info("socket")
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._least = 1
+
+    def set(self, wanted: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wait_for(GATHERED_BYTES if wanted else 1)
+        if wanted:
+            self._timer = self._loop.call_later(GATHERED_SECONDS, self._wait_for, 1)
+
+    def _wait_for(self, least: int) -> None:
+        if least != self._least and sys.platform == "linux":  # elsewhere nobody looks again
+            self._least = least
+            with suppress(OSError):  # it is closed
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
 
 
 def _timeout(request: httpx2.Request) -> aiohttp.ClientTimeout:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from core.errors import DocentError
+from core.waiting import happens
 
 MAX_REPOSITORY = 1_000_000_000  #: bytes on our disk
 MAX_OUTPUT = 100_000_000  #: bytes
@@ -124,9 +125,7 @@ class Git:
         while not ended.is_set():
             if await asyncio.to_thread(_size, self.folder) > MAX_REPOSITORY:
                 raise GitFailed(f"it is larger than {MAX_REPOSITORY / 1_000_000_000:g} GB")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await ended.wait()
+            await happens(ended, within=_LOOK_SECONDS)
 
     def _environment(self, command: str) -> Mapping[str, str]:
         config = {**_ALWAYS, **self.config}

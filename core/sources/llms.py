@@ -7,14 +7,15 @@ from pathlib import PurePosixPath
 
 from yarl import URL
 
-from core.documents import Listed, Page
+from core.documents import Listed
 from core.errors import PageUnreadable, SourceUnreachable
 from core.sources.encoding import decode
-from core.sources.fetch import Fetched, Fetcher, same_site
+from core.sources.fetch import Fetched
 from core.sources.llms_text import links_in, page_address
 from core.sources.manners import check_allowed, fetch_robots
 from core.sources.sitemap_walk import MAX_PAGES, own_address
-from core.sources.web_page import MAX_PAGE, PageReader
+from core.sources.web_page import MAX_PAGE
+from core.sources.web_source import WebSource
 
 log = logging.getLogger(__name__)
 
@@ -24,24 +25,13 @@ MAX_LISTS = 50  #: an llms.txt, and those that it links to
 _PAGE_TYPES = frozenset({None, "text/html", "application/xhtml+xml", "text/markdown", "text/plain"})
 
 
-class LlmsSource:
+class LlmsSource(WebSource):
     """The pages of its own host to which an llms.txt links.
 
     By the convention of llms.txt a page `setup` is there as Markdown under `setup.md`, `setup.html`
     under `setup.html.md`, and `guide/` under `guide/index.html.md`. The Markdown is read, and the
     page is what answers cite; where the site has no such pages, the Markdown is.
     """
-
-    def __init__(self, name: str, address: str, fetcher: Fetcher) -> None:
-        self._name = name
-        self._address = URL(address).with_fragment(None)
-        self._fetcher = fetcher
-        self._reader = PageReader(name, fetcher, owns=self._is_own)
-
-    @property
-    def name(self) -> str:
-        """As written in DOCS_SOURCES."""
-        return self._name
 
     async def list(self) -> Sequence[Listed]:
         """List the pages in the order of the file, without stamps. Raises SourceUnreachable."""
@@ -63,17 +53,6 @@ class LlmsSource:
             cited = str(_page_of(url)) if beside else str(url)
             listed.setdefault(cited, Listed(url=cited, location=str(url)))
         return list(listed.values())
-
-    async def read(self, listed: Listed, known: str | None) -> Page | None:
-        """Fetch one page; None where it has not changed. Raises PageUnreadable."""
-        return await self._reader.read(listed, known)
-
-    async def close(self) -> None:
-        """Close the connections. A second call does nothing."""
-        await self._fetcher.close()
-
-    def _is_own(self, url: URL) -> bool:
-        return same_site(url, self._address)
 
     async def _found(self) -> Sequence[URL]:
         """Give the addresses of the pages in this llms.txt and in those to which it links."""

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 from yarl import URL
 
-from core.documents import Listed, Page
+from core.documents import Listed
 from core.errors import SourceUnreachable
-from core.sources.fetch import Fetcher, same_site
+from core.sources.fetch import Fetcher
 from core.sources.manners import check_allowed, fetch_robots
 from core.sources.sitemap_walk import SitemapWalk, own_address
-from core.sources.web_page import PageReader
+from core.sources.web_source import WebSource
 
 log = logging.getLogger(__name__)
 
 
-class SiteSource:
+class SiteSource(WebSource):
     """The pages of one host that its sitemaps list and its robots.txt allows us.
 
     The address is a site's or, where `is_sitemap`, a sitemap's. The sitemaps of a site are those
@@ -24,17 +24,9 @@ class SiteSource:
     """
 
     def __init__(self, name: str, address: str, fetcher: Fetcher, *, is_sitemap: bool) -> None:
-        self._name = name
-        self._address = URL(address).with_fragment(None)
+        super().__init__(name, address, fetcher)
         self._is_sitemap = is_sitemap
         self._below = "" if is_sitemap else self._address.path.rstrip("/")
-        self._fetcher = fetcher
-        self._reader = PageReader(name, fetcher, owns=self._is_own)
-
-    @property
-    def name(self) -> str:
-        """As written in DOCS_SOURCES."""
-        return self._name
 
     async def list(self) -> Sequence[Listed]:
         """List the pages in the order of the sitemap, without stamps.
@@ -60,24 +52,13 @@ class SiteSource:
         check_allowed(allowed, len(own), self._name)
         return [Listed(url=url, location=url) for url in dict.fromkeys(map(str, allowed))]
 
-    async def read(self, listed: Listed, known: str | None) -> Page | None:
-        """Fetch one page; None where the site, or what it sends, says that it has not changed.
-
-        Raises PageUnreadable.
-        """
-        return await self._reader.read(listed, known)
-
-    async def close(self) -> None:
-        """Close the connections. A second call does nothing."""
-        await self._fetcher.close()
-
     def _own(self, address: str) -> URL | None:
         url = own_address(address, self._address)
         return url if url and self._is_own(url) else None
 
     def _is_own(self, url: URL) -> bool:
         is_below = f"{url.path}/".startswith(f"{self._below}/")
-        return is_below and same_site(url, self._address)
+        return is_below and super()._is_own(url)
 
     def _log_passed_over(self, which: str, count: int) -> None:
         if count:

@@ -4,7 +4,7 @@
 with what comes at the same time), `standings` (where to keep quiet),
 `progress` (what becomes of it), `leases` (which process works on what), `documents` (pages and
 their copies in the indexes), `passages` (full-text search), `values` (single remembered strings),
-`people` (what they asked, counted and forgotten), `erasures` (what engines are still to delete),
+`people` (what there is of them, and forgetting it), `erasures` (what engines are still to delete),
 `feedback` (what people think of replies), `calls` (where people were asked to take over), `shares`
 (private answers that others are to see), `tokens` (what private replies are posted by),
 `tool_calls` (what models want to be done), `attachments` (files of questions) and `gaps` (what

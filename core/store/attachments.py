@@ -17,8 +17,8 @@ from core.ports import FileKind
 from core.store.attached_rows import erase_uploads
 from core.store.database import Database
 from core.store.erasures import erase_later
+from core.store.fencing import fence
 from core.store.leases import Leases
-from core.store.progress import fence
 from core.store.schema import attachments, turns
 from core.text import storable
 

@@ -19,8 +19,8 @@ from sqlalchemy import Row, Text, and_, case, cast, func, literal, or_, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageId, MessageRef, ThreadRef, TurnId, TurnState
+from core.store.counting import LIMITED, SHARED, SMALL_TALK
 from core.store.database import Database
-from core.store.people import LIMITED, SHARED, SMALL_TALK
 from core.store.schema import feedback, pages, threads, turns
 from core.store.turns import SILENCED, STOPPED
 from core.unanswered import Gap, GapKind, PageUse, Usage

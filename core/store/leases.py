@@ -36,7 +36,7 @@ from core.errors import NotOurs, StoreInUse
 from core.store.database import Database
 from core.store.locks import lock_file
 from core.store.news import FREE, announce
-from core.store.rows import IS_HEAD, IS_LEADING, select_turns, turn_of
+from core.store.rows import HEAD_FIRST, IS_HEAD, IS_LEADING, select_turns, turn_of
 from core.store.schema import processes, threads, turns
 
 LEASE = 10.0  # seconds without a heartbeat after which a process counts as dead
@@ -198,7 +198,7 @@ class Leases:
     async def next_or_release(self, thread: ThreadId) -> Turn | None:
         """The head of a thread of ours; where nothing is open, the thread is ours no longer.
 
-        Raises NotOurs where another process has it.
+        None where that is so, and was so before. Raises NotOurs where another process has it.
         """
         given = {"of_thread": thread}
         if not self.shared:
@@ -206,10 +206,20 @@ class Leases:
                 return await _one_head(connection, given)
         async with self._database.write() as connection:
             # The lock keeps a question that is being taken out, until it finds the thread free.
-            if (await connection.execute(_LOCKING, given)).scalar_one() != self.process:
+            holder = (await connection.execute(_LOCKING, given)).scalar_one()
+            if holder not in (None, self.process):
                 raise NotOurs
-            released = await connection.execute(_RELEASING, given)
-            return None if released.rowcount else await _one_head(connection, given)
+            if holder is None or await self.let_go(connection, thread):
+                return None
+            return await _one_head(connection, given)
+
+    async def let_go(self, connection: AsyncConnection, thread: ThreadId) -> bool:
+        """Let go of a thread of ours where nothing is open in it; whether that is so.
+
+        It was locked by an earlier statement of the transaction: this one sees every question that
+        was taken until then.
+        """
+        return (await connection.execute(_RELEASING, {"of_thread": thread})).rowcount > 0
 
     async def release(self, kept: Sequence[ThreadId] = ()) -> None:
         """Let go of every thread but those `kept`, and wake the processes that may take them."""
@@ -242,7 +252,7 @@ def is_free() -> Any:
 # Built once: that takes longer than what they do.
 _IS_THREAD = threads.c.id == bindparam("of_thread")
 _IS_OPEN_THERE = and_(turns.c.thread_id == bindparam("of_thread"), IS_LEADING)
-_HEAD = select_turns().where(_IS_OPEN_THERE).limit(1)
+_HEAD = select_turns().where(_IS_OPEN_THERE).order_by(None).order_by(*HEAD_FIRST).limit(1)
 _LOCKING = select(threads.c.holder).where(_IS_THREAD).with_for_update()
 _RELEASING = (
     update(threads).where(_IS_THREAD, ~exists(turns.c.id).where(_IS_OPEN_THERE)).values(holder=None)

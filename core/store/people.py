@@ -1,19 +1,15 @@
-"""What concerns the people who ask: how much they asked, and that it is forgotten.
+"""What concerns the people who ask: what there is of them, and that it is forgotten.
 
 Rows of turns are never deleted: their identities prevent that a message is answered a second time.
 """
 
-import math
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    Double,
     Text,
     and_,
-    bindparam,
     cast,
     delete,
     distinct,
@@ -27,8 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.domain import Turn, TurnState
-from core.settings import Limit
+from core.domain import TurnState
 from core.store import calls, feedback, tokens
 from core.store.attached_rows import forget_files
 from core.store.database import Database
@@ -39,27 +34,7 @@ from core.store.schema import abandoned_runs, attachments, parts, threads, turns
 from core.store.schema import feedback as feedback_rows
 
 AT_ONCE = 500  # turns in one transaction: others want to write, too
-#: Outcomes of turns that do not count.
-LIMITED, SMALL_TALK, SHARED = "limited", "small_talk", "shared"
-
-#: A question that counts: those that were answered together count as one.
-_COUNTS = and_(
-    turns.c.state != TurnState.WITHDRAWN,
-    turns.c.state != TurnState.CANCELLED,
-    func.coalesce(turns.c.outcome, "") != LIMITED,
-    func.coalesce(turns.c.outcome, "") != SMALL_TALK,
-    func.coalesce(turns.c.outcome, "") != SHARED,
-    turns.c.leader.is_(None),
-)
 _NO_TEXTS: dict[str, Any] = {"question": "", "unread": [], "answer": None, "citations": null()}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Filled:
-    """Since when the limits have been filled: when the oldest question that counts was asked."""
-
-    person: float | None  #: None: there is room
-    channel: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,29 +49,10 @@ class Traces:
 
 
 class People:
-    """Counts and forgets what people asked."""
+    """Forgets what people asked."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def filled_since(self, turn: Turn, person: Limit | None, channel: Limit | None) -> Filled:
-        """Whether the turns before this one leave room for it, where there are limits.
-
-        A time is that of the question which must fall out of the window to make room.
-        """
-        given: dict[str, Any] = {
-            "of_platform": turn.thread.platform,
-            "of_tenant": turn.thread.tenant,
-            "of_turn": turn.id,
-            "asked_at": turn.asked_at,
-        }
-        if person:
-            given["of_author"] = turn.author
-        if channel:
-            given["of_channel"] = turn.channel
-        async with self._database.read() as connection:
-            row = (await connection.execute(_filled(person, channel), given)).one()
-        return Filled(person=row[0], channel=row[1])
 
     # --- what is old ------------------------------------------------------------------------------
 
@@ -206,60 +162,6 @@ class People:
             # The runs stay on record until they are let go of.
             .values(state=TurnState.QUEUED, revision=turns.c.revision + 1, round=0)
         )
-
-
-# --- limits ---------------------------------------------------------------------------------------
-
-
-@cache
-def _filled(person: Limit | None, channel: Limit | None) -> Any:
-    """The query of `filled_since`. It is built once: that takes longer than what it does."""
-    of_channel = _filled_in_channel(channel, person) if channel else null()
-    return select(_filled_by_person(person), of_channel)
-
-
-def _before(limit: Limit) -> Any:
-    """The turns that count when one is judged: taken before it, asked in the window."""
-    asked_at = bindparam("asked_at", type_=Double)
-    return and_(
-        turns.c.platform == bindparam("of_platform"),
-        turns.c.tenant == bindparam("of_tenant"),
-        turns.c.id < bindparam("of_turn"),
-        turns.c.asked_at > asked_at - limit.seconds,
-        turns.c.asked_at <= asked_at,
-        _COUNTS,
-    )
-
-
-def _filled_by_person(limit: Limit | None) -> Any:
-    if limit is None:
-        return null()
-    return (
-        select(turns.c.asked_at)
-        .where(turns.c.author == bindparam("of_author"), _before(limit))
-        .order_by(turns.c.asked_at.desc())
-        .offset(limit.count - 1)
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
-def _filled_in_channel(limit: Limit, person: Limit | None) -> Any:
-    """As for a person; but nobody fills a channel with questions that get refused anyway.
-
-    They count until they are refused, and a flood of one person takes a while to refuse.
-    """
-    number = func.row_number().over(partition_by=turns.c.author, order_by=turns.c.id)
-    asked = select(turns.c.asked_at, number.label("number")).where(
-        turns.c.channel == bindparam("of_channel"), _before(limit)
-    )
-    counted = asked.subquery()
-    query = select(counted.c.asked_at)
-    if person:
-        most = person.count * math.ceil(limit.seconds / person.seconds)
-        query = query.where(counted.c.number <= most)
-    query = query.order_by(counted.c.asked_at.desc()).offset(limit.count - 1).limit(1)
-    return query.scalar_subquery()
 
 
 # --- forgetting -----------------------------------------------------------------------------------

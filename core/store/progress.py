@@ -5,49 +5,27 @@ that the turn is not what the caller thought; reading it again tells what it is.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Integer,
-    Row,
-    and_,
-    bindparam,
-    delete,
-    exists,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import Answer, ConversationId, Drafted, MessageId, RunId, Turn, TurnState
 from core.errors import NotOurs
+from core.settings import Limit
 from core.store.database import Database
 from core.store.erasures import erase_later
+from core.store.fencing import OF_THREAD, fence, held, held_by, lock_held
+from core.store.gathering import Gathered, gathered, is_joined, join, read_waiting
 from core.store.leases import Leases
-from core.store.rows import IS_OPEN, IS_QUEUED, IS_UNSETTLED
+from core.store.part_rows import Unposted, drafting, noting, replace_parts, unposted
+from core.store.rows import IS_OPEN, IS_QUEUED, IS_UNSETTLED, is_leading
 from core.store.schema import abandoned_runs, parts, threads, turns
-from core.store.turns import abandon, lock_thread
+from core.store.turns import abandon
 from core.text import storable
-
-TOGETHER = 10  # messages, at most, that one run answers
-ALONE = 1
-TOGETHER_LENGTH = 8_000  # characters of them, at most
-
-
-@dataclass(frozen=True, slots=True)
-class Unposted:
-    """A part of a reply that is to be posted."""
-
-    number: int
-    text: str  #: "" where the reply has no such part: its message is to be deleted
-    message: MessageId | None  #: where a draft of it stands already
 
 
 class Progress:
@@ -57,35 +35,33 @@ class Progress:
         self._database = database
         self._leases = leases
 
-    async def gather(self, turn: Turn, *, may_grow: bool = True) -> Turn:
+    async def gather(
+        self,
+        turn: Turn,
+        *,
+        may_grow: bool = True,
+        person: Limit | None = None,
+        channel: Limit | None = None,
+    ) -> Gathered | None:
         """Join the waiting messages that the same author wrote right after this one.
 
         They share the turn's run and reply from now on. Unless it `may_grow`, no message is added
-        to those that were joined before. Returns the turn with the texts and files of all.
+        to those that were joined before. With it comes what else is to be known before a run is
+        created: what was asked before in the thread, and whether the turns before leave room for
+        this one within these limits. Returns None, and changes nothing, where the turn does not
+        wait any more.
         """
-        waiting = _WAITING if may_grow else _WAITING.where(_IS_TOGETHER)
-        given = {"of_thread": turn.thread_id, "of_turn": turn.id}
-        async with self._database.read() as connection:
-            if len((await connection.execute(waiting, given)).all()) <= ALONE:
-                return turn  # the usual case, without a write
-        async with self._database.write() as connection:
-            await fence(connection, self._leases, turn)
-            together = _together(turn, (await connection.execute(waiting, given)).all())
-            joined = [row.id for row in together if row.id != turn.id]
-            # An edit can make a message too long for the others: it is asked by itself then.
-            was_joined = (turns.c.leader == turn.id) & (turns.c.state == TurnState.QUEUED)
-            await connection.execute(
-                update(turns).where(was_joined, turns.c.id.not_in(joined)).values(leader=None)
-            )
-            await connection.execute(
-                update(turns).where(turns.c.id.in_(joined)).values(leader=turn.id)
-            )
-        return replace(
-            turn,
-            question="\n\n".join(row.question for row in together if row.question),
-            unread=tuple(name for row in together for name in row.unread),
-            has_files=any(row.files for row in together),
+        look_up = partial(
+            read_waiting, turn=turn, may_grow=may_grow, person=person, channel=channel
         )
+        async with self._database.read() as connection:
+            waiting = await look_up(connection)
+        if waiting and not is_joined(turn, waiting):  # mostly it is: nothing else waits
+            async with self._database.write() as connection:
+                await fence(connection, self._leases, turn)
+                if waiting := await look_up(connection):
+                    await join(connection, turn, waiting)
+        return gathered(turn, waiting) if waiting else None
 
     async def link(self, turn: Turn, engine: str, conversation: ConversationId | None) -> bool:
         """Pair the thread with its conversation; None: the next turn opens a new one.
@@ -93,11 +69,16 @@ class Progress:
         Returns False where the question was edited or deleted meanwhile: a new conversation may
         hold what is to be forgotten, so it is not linked, and erased later.
         """
+        given = {"of_thread": turn.thread_id, "by_engine": engine, "opened": conversation}
+        if conversation is not None:
+            given |= {"of_turn": turn.id, "as_revised": turn.revision}
         async with self._database.write() as connection:
-            before = await _lock_held(connection, self._leases, turn)
-            given = {"of_thread": turn.thread_id, "by_engine": engine, "opened": conversation}
-            if conversation is not None:
-                given |= {"of_turn": turn.id, "as_revised": turn.revision}
+            if conversation is not None:  # mostly there is none that it takes the place of
+                linking = _linking_first(self._leases.shared)
+                linked = await connection.execute(linking, given | held_by(self._leases, turn))
+                if linked.rowcount > 0:
+                    return True
+            before = await lock_held(connection, self._leases, turn)
             linked = await connection.execute(_linking(conversation is not None), given)
             if linked.rowcount == 0 and conversation is not None:
                 await erase_later(connection, engine, conversation)
@@ -145,11 +126,12 @@ class Progress:
         rendered: Sequence[str],
         *,
         abandoned: bool = False,
-    ) -> bool:
+    ) -> list[Unposted] | None:
         """Store the outcome and the reply's parts, before any of them is posted.
 
-        `abandoned`: the turn's run is still at work, and is to be cancelled. Returns False, and
-        changes nothing, where the turn has its outcome, or its question was edited or deleted.
+        `abandoned`: the turn's run is still at work, and is to be cancelled. Returns the parts, as
+        `unposted` would; None, and changes nothing, where the turn has its outcome, or its question
+        was edited or deleted.
         """
         citations = [
             {"url": storable(citation.url), "title": storable(citation.title)}
@@ -165,24 +147,23 @@ class Progress:
                 answer=storable(answer.text) if answer else None,
                 citations=citations,
             )
-            if settled and abandoned:
+            if not settled:
+                return None
+            if abandoned:
                 await abandon(connection, self._database, turn)
-            if settled:
-                await self._replace_parts(connection, turn, rendered)
-            return settled
+            return await replace_parts(connection, turn, rendered)
 
     async def drafted(self, turn: Turn, part: int, message: MessageId) -> None:
         """Record a message that shows a part of an answer which is being written.
 
         It becomes that part of the reply. Raises NotOurs too where the turn has its outcome.
         """
+        given = {"of_turn": turn.id, "number": part, "shown_in": message}
         async with self._database.write() as connection:
-            await fence(connection, self._leases, turn)
-            where = select(turns.c.id).where(turns.c.id == turn.id, IS_UNSETTLED)
-            if (await connection.execute(where)).first() is None:
+            recording = drafting(self._leases.shared)
+            recorded = await connection.execute(recording, given | held_by(self._leases, turn))
+            if recorded.first() is None:
                 raise NotOurs
-            draft = {"turn_id": turn.id, "part": part, "text": "", "message": message}
-            await connection.execute(insert(parts).values(draft))
 
     async def drafts(self, turn: Turn) -> dict[int, Drafted]:
         """The messages of a draft that are on record, by the part's number; not what they say."""
@@ -196,25 +177,28 @@ class Progress:
     async def unposted(self, turn: Turn) -> list[Unposted]:
         """The reply's parts that are not on record as posted in their final form, in order."""
         async with self._database.read() as connection:
-            return [
-                Unposted(row.part, row.text, MessageId(row.message) if row.message else None)
-                for row in await connection.execute(_UNPOSTED, {"of_turn": turn.id})
-            ]
+            return await unposted(connection, turn)
 
-    async def posted(self, turn: Turn, part: int, message: MessageId, *, last: bool) -> None:
-        """Record the message that a part became; with the `last` one the turn is delivered."""
+    async def posted(self, turn: Turn, part: int, message: MessageId, *, last: bool) -> bool:
+        """Record the message that a part became; with the `last` one the turn is delivered.
+
+        Where nothing else is open in the thread then, it is ours no longer, and True is returned;
+        else `Leases.next_or_release` tells how it goes on.
+        """
+        given = {"of_turn": turn.id, "number": part, "became": message}
+        given |= held_by(self._leases, turn)
         async with self._database.write() as connection:
             if last:
-                await self._close(connection, turn, TurnState.DELIVERED, {})
-            else:
+                return await self._deliver(connection, turn, given)
+            noted = await connection.execute(noting(self._leases.shared), given)
+            if noted.rowcount == 0:
                 await fence(connection, self._leases, turn)
-            given = {"of_turn": turn.id, "number": part, "became": message}
-            await connection.execute(_POSTED, given)
+            return False
 
     async def close(self, turn: Turn, state: TurnState, outcome: str) -> None:
         """End a turn that gets no (further) reply, and say why in `outcome`."""
         async with self._database.write() as connection:
-            await self._close(connection, turn, state, {"outcome": outcome})
+            await self._close(connection, turn, state, outcome=outcome)
 
     # --- runs that are to be cancelled ------------------------------------------------------------
 
@@ -246,70 +230,48 @@ class Progress:
 
         Raises NotOurs where another process has the thread.
         """
-        shared = self._leases.shared
         given: dict[str, Any] = {"of_turn": turn.id, "as_revised": turn.revision}
         given |= {f"new_{name}": value for name, value in values.items()}
-        if shared:
-            given |= {"of_thread": turn.thread_id, "us": self._leases.process}
-        changes = _changing(where, shared, tuple(values))
-        changed = (await connection.execute(changes, given)).rowcount > 0
-        if not changed:
+        changes = _changing(where, self._leases.shared, tuple(values))
+        changed = await connection.execute(changes, given | held_by(self._leases, turn))
+        if changed.rowcount == 0:
             await fence(connection, self._leases, turn)  # is it that?
-        return changed
+        return changed.rowcount > 0
+
+    async def _deliver(
+        self, connection: AsyncConnection, turn: Turn, noted: Mapping[str, Any]
+    ) -> bool:
+        """Note the last part of a reply, and end its turn; whether the thread is ours no longer."""
+        if not self._leases.shared:
+            await connection.execute(noting(False), noted)
+            return await self._close(connection, turn, TurnState.DELIVERED)
+        # Postgres does both in one statement. The next one sees what was taken until it had locked
+        # the thread, which this one does not.
+        is_over = await self._close(connection, turn, TurnState.DELIVERED, noted)
+        return is_over and await self._leases.let_go(connection, turn.thread_id)
 
     async def _close(
-        self, connection: AsyncConnection, turn: Turn, state: TurnState, values: dict[str, str]
-    ) -> None:
-        """End a turn, and those that were answered together with it."""
-        shared = self._leases.shared
+        self,
+        connection: AsyncConnection,
+        turn: Turn,
+        state: TurnState,
+        noted: Mapping[str, Any] | None = None,
+        **values: str,
+    ) -> bool:
+        """End a turn, and those that were answered together with it.
+
+        With what `noting` is given, that is done, too. Returns whether nothing else was open in the
+        thread, as far as it had not to be waited for; False where the turn had ended before.
+        """
         changes = {"state": state, "finished_at": time.time(), **values}
-        given: dict[str, Any] = {"of_turn": turn.id}
+        given = {"of_turn": turn.id, "of_thread": turn.thread_id, **(noted or {})}
         given |= {f"new_{name}": value for name, value in changes.items()}
-        if shared:
-            given |= {"of_thread": turn.thread_id, "us": self._leases.process}
-        closed = await connection.execute(_closing(shared, tuple(changes)), given)
-        if closed.rowcount == 0:
+        closing = _closing(self._leases.shared, tuple(changes), noted is not None)
+        closed = await connection.execute(closing, given | held_by(self._leases, turn))
+        goes_on = closed.scalars().all()  # for each turn that was ended
+        if not goes_on:
             await fence(connection, self._leases, turn)
-
-    async def _replace_parts(
-        self, connection: AsyncConnection, turn: Turn, rendered: Sequence[str]
-    ) -> None:
-        """Write the parts of a reply down; messages that a draft has already are to become them."""
-        rows = [
-            {"turn_id": turn.id, "part": number, "text": storable(text), "posted": 0}
-            for number, text in enumerate(rendered)
-        ]
-        await connection.execute(_writing_parts(self._leases.shared), rows)
-        # A draft may have had more parts than the reply: what says nothing is to be deleted.
-        await connection.execute(_NO_MORE_PARTS, {"of_turn": turn.id, "number": len(rows)})
-
-
-async def fence(connection: AsyncConnection, leases: Leases, turn: Turn) -> None:
-    """Let nobody but the holder of the thread go on, nor the thread change hands meanwhile."""
-    if leases.shared:
-        await _lock_held(connection, leases, turn)
-
-
-async def _lock_held(connection: AsyncConnection, leases: Leases, turn: Turn) -> Row[Any]:
-    """The engine and conversation of a thread that is ours, and stays so meanwhile."""
-    row = (await connection.execute(_LOCKING, {"of_thread": turn.thread_id})).one()
-    if leases.shared and row.holder != leases.process:
-        raise NotOurs
-    return row
-
-
-def _together(turn: Turn, waiting: Sequence[Any]) -> list[Any]:
-    """The first of the waiting messages that one run answers."""
-    together: list[Any] = []
-    length = 0
-    for row in waiting:
-        length += len(row.question)
-        if row.author != turn.author or (together and length > TOGETHER_LENGTH):
-            break
-        if together and row.confirms is not None:  # it asks nothing by itself
-            break
-        together.append(row)
-    return together
+        return bool(goes_on) and not any(goes_on)
 
 
 def attempt_of(turn: Turn) -> int:
@@ -319,69 +281,41 @@ def attempt_of(turn: Turn) -> int:
 
 # --- statements: built once, because that takes longer than what most of them do ------------------
 
-_THREAD = bindparam("of_thread", type_=BigInteger)
 _TURN = bindparam("of_turn", type_=BigInteger)
-_NUMBER = bindparam("number", type_=Integer)
 _IS_TOGETHER = or_(turns.c.id == _TURN, turns.c.leader == _TURN)
 _IS_AS_KNOWN = and_(turns.c.id == _TURN, turns.c.revision == bindparam("as_revised"))
-#: Whether the thread is ours, and stays so, in the statement that changes the turn. The lock may be
-#: waited for within that statement. Its other conditions hold nevertheless: what it says of the row
-#: that it changes is judged again, where somebody has changed that meanwhile.
-_IS_HELD = exists(
-    select(threads.c.id)
-    .where(threads.c.id == _THREAD, threads.c.holder == bindparam("us"))
-    .with_for_update(key_share=True)
-    .cte("held")
-    .select()
-)
-_LOCKING = lock_thread(_THREAD).add_columns(threads.c.engine, threads.c.conversation)
-_WAITING = (
-    select(turns.c.id, turns.c.author, turns.c.question, turns.c.unread)
-    .add_columns(turns.c.confirms, turns.c.files)
-    .where(turns.c.thread_id == _THREAD, turns.c.id >= _TURN, IS_QUEUED)
-    .order_by(turns.c.id)
-    .limit(TOGETHER)
-)
-_UNPOSTED = (
-    select(parts.c.part, parts.c.text, parts.c.message)
-    .where(parts.c.turn_id == _TURN, parts.c.posted == 0)
-    .order_by(parts.c.part)
-)
-_POSTED = (
-    update(parts)
-    .where(parts.c.turn_id == _TURN, parts.c.part == _NUMBER)
-    .values(message=bindparam("became"), posted=1)
-)
-_NO_MORE_PARTS = (
-    update(parts).where(parts.c.turn_id == _TURN, parts.c.part >= _NUMBER).values(text="", posted=0)
-)
+_LINKED: dict[str, Any] = {"engine": bindparam("by_engine"), "conversation": bindparam("opened")}
+
+
+@cache
+def _linking_first(shared: bool) -> Any:
+    """Pair a thread with a conversation where it has none."""
+    known = held(select(turns.c.id).where(_IS_AS_KNOWN), shared)
+    if shared:  # locked, because the revision is judged anew then, where the thread was waited for
+        known = known.with_for_update(key_share=True).cte("known").select()
+    has_none = and_(threads.c.id == OF_THREAD, threads.c.conversation.is_(None))
+    return update(threads).where(has_none, exists(known)).values(_LINKED)
 
 
 @cache
 def _linking(if_known: bool) -> Any:
-    statement = update(threads).where(threads.c.id == _THREAD)
-    if if_known:
-        statement = statement.where(exists(turns.c.id).where(_IS_AS_KNOWN))
-    return statement.values(engine=bindparam("by_engine"), conversation=bindparam("opened"))
+    statement = update(threads).where(threads.c.id == OF_THREAD).values(_LINKED)
+    return statement.where(exists(turns.c.id).where(_IS_AS_KNOWN)) if if_known else statement
 
 
 @cache
 def _changing(where: Any, shared: bool, names: tuple[str, ...]) -> Any:
-    statement = update(turns).where(_IS_AS_KNOWN, where).values(_given(names))
-    return statement.where(_IS_HELD) if shared else statement
+    return held(update(turns).where(_IS_AS_KNOWN, where).values(_given(names)), shared)
 
 
 @cache
-def _closing(shared: bool, names: tuple[str, ...]) -> Any:
-    statement = update(turns).where(_IS_TOGETHER, IS_OPEN).values(_given(names))
-    return statement.where(_IS_HELD) if shared else statement
-
-
-@cache
-def _writing_parts(shared: bool) -> Any:
-    written = (postgresql.insert if shared else sqlite.insert)(parts)
-    again = {"text": written.excluded.text, "posted": 0}
-    return written.on_conflict_do_update(index_elements=["turn_id", "part"], set_=again)
+def _closing(shared: bool, names: tuple[str, ...], notes: bool) -> Any:
+    closing = held(update(turns).where(_IS_TOGETHER, IS_OPEN).values(_given(names)), shared)
+    if notes:
+        closing = closing.add_cte(noting(shared).cte("noted"))
+    other = turns.alias("other")
+    goes_on = exists().where(other.c.thread_id == OF_THREAD, other.c.id != _TURN, is_leading(other))
+    return closing.returning(goes_on)
 
 
 def _given(names: Sequence[str]) -> dict[str, Any]:

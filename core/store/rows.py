@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, literal_column, null, or_, select
+from sqlalchemy import Row, Select, and_, case, func, literal_column, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
@@ -63,14 +63,24 @@ IS_UNSETTLED = _is_one_of(turns, UNSETTLED)  #: without an outcome
 
 
 def is_leading(table: Any) -> Any:
-    """Open, and not answered together with an earlier one: the oldest of these heads its thread."""
+    """Open, and not answered together with another one: one of these heads its thread."""
     return _is_one_of(table, OPEN_STATES) & table.c.leader.is_(None)
 
 
 IS_LEADING = is_leading(turns)
 #: Whether a turn that has its outcome still has its texts: a mention alone has no question.
 HAS_TEXTS = or_(turns.c.question != "", turns.c.citations.is_not(null()))
-IS_HEAD = turns.c.id.in_(select(func.min(turns.c.id)).where(IS_LEADING).group_by(turns.c.thread_id))
+#: Which of the leading turns of a thread is its head: one that was begun, else what was asked
+#: first. That may have been found last, in what was said while nobody was there; so a turn that was
+#: taken before the one which it follows may have been in somebody's hands already.
+HEAD_FIRST = (
+    case((IS_QUEUED & turns.c.started_at.is_(None), 1), else_=0),
+    turns.c.asked_at,
+    turns.c.id,
+)
+_PLACE = func.row_number().over(partition_by=turns.c.thread_id, order_by=HEAD_FIRST)
+_PLACES = select(turns.c.id, _PLACE.label("place")).where(IS_LEADING).subquery()
+IS_HEAD = turns.c.id.in_(select(_PLACES.c.id).where(_PLACES.c.place == 1))
 
 
 def select_turns() -> Select[Any]:

@@ -10,12 +10,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from core.domain import ToolCall, Turn, TurnId, TurnState
 from core.store.database import Database
+from core.store.fencing import fence
 from core.store.leases import Leases
-from core.store.progress import fence
 from core.store.rows import IS_UNSETTLED
 from core.store.schema import tool_calls, turns
 from core.text import storable
@@ -89,8 +101,18 @@ class ToolCalls:
 
     async def made(self, turn: TurnId) -> list[KeptCall]:
         """All calls for a turn that were begun, in whatever attempt, oldest first."""
-        begun = tool_calls.c.state.in_((CallState.BEGUN, CallState.DONE))
-        return await self._list(and_(tool_calls.c.turn_id == turn, begun))
+        return await self._list(and_(tool_calls.c.turn_id == turn, _IS_BEGUN))
+
+    async def untold(self, turn: Turn, most: int) -> list[KeptCall]:
+        """Calls that were begun for the asker's questions before a turn that got no answer.
+
+        Those of its thread since the last one that got an answer, which may have told of calls
+        itself: the latest, up to `most`, oldest first. Calls of remote servers are none of them.
+        """
+        given = {"of_thread": turn.thread_id, "of_turn": turn.id, "by": turn.author, "most": most}
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_UNTOLD, given)).all()
+        return [_kept(row) for row in reversed(rows)]
 
     async def waiting(self, turn: Turn) -> list[KeptCall]:
         """What the asker may confirm, as the reply to the turn shows it."""
@@ -196,3 +218,36 @@ def _kept(row: Row[Any]) -> KeptCall:
         output=row.output,
         changed_at=row.changed_at,
     )
+
+
+# --- statements: built once, because that takes longer than what most of them do ------------------
+
+_IS_BEGUN = tool_calls.c.state.in_((CallState.BEGUN, CallState.DONE))
+_IS_EARLIER = and_(
+    turns.c.thread_id == bindparam("of_thread", type_=BigInteger),
+    turns.c.id < bindparam("of_turn", type_=BigInteger),
+    turns.c.author == bindparam("by"),
+)
+_LAST_ANSWERED = (
+    select(turns.c.id)
+    .where(_IS_EARLIER, turns.c.outcome == "answered")
+    .order_by(turns.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_UNANSWERED = (
+    select(turns.c.id, turns.c.confirms)
+    .where(_IS_EARLIER, turns.c.id > func.coalesce(_LAST_ANSWERED, literal_column("0")))
+    .cte("unanswered")
+)
+# Two queries, and no OR: for one, Postgres looks through all calls, the latest first.
+_OF_IT = select(tool_calls).where(_IS_BEGUN, tool_calls.c.server == "")
+_ITS_OWN = _OF_IT.where(
+    tool_calls.c.turn_id.in_(select(_UNANSWERED.c.id)), tool_calls.c.confirmed_by.is_(None)
+)
+_CONFIRMED_BY_IT = _OF_IT.where(
+    tool_calls.c.turn_id.in_(select(_UNANSWERED.c.confirms)),
+    tool_calls.c.confirmed_by.in_(select(_UNANSWERED.c.id)),
+)
+_BOTH = union_all(_ITS_OWN, _CONFIRMED_BY_IT).subquery()
+_UNTOLD = select(_BOTH).order_by(_BOTH.c.id.desc()).limit(bindparam("most"))

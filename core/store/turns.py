@@ -7,13 +7,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import (
     Exchange,
     Mention,
-    MessageId,
     MessageRef,
     ThreadId,
     ThreadRef,
@@ -43,17 +42,10 @@ from core.store.schema import abandoned_runs, threads, turns
 from core.store.standings import Kind
 from core.text import storable
 
-RECENT_TURNS = 200  # among which threads count as recent
+RECENT_TURNS = 200  # of a platform, among which threads count as recent
+LOOKED_THROUGH = 100_000  # turns, at most, for those: the newest of all platforms
 STOPPED = "stopped"  #: the outcome of a turn that somebody stopped, even before it is settled
 SILENCED = "silenced"  #: that of one whose thread was to be quiet before it was settled
-
-# Built once: that takes longer than what they do.
-_LAST_ASKED = (
-    select(turns.c.message)
-    .where(turns.c.thread_id == bindparam("of_thread"), turns.c.id < bindparam("of_turn"))
-    .order_by(turns.c.id.desc())
-    .limit(1)
-)
 
 
 class Turns:
@@ -170,7 +162,7 @@ class Turns:
     # --- reading ----------------------------------------------------------------------------------
 
     async def heads(self) -> list[Turn]:
-        """The oldest open turn of each thread, oldest first, whoever holds it."""
+        """The open turn of each thread that comes first, in the order of taking."""
         async with self._database.read() as connection:
             return [turn_of(row) for row in await connection.execute(select_turns().where(IS_HEAD))]
 
@@ -213,13 +205,6 @@ class Turns:
             return None
         return "\n\n".join(row.question for row in rows if row.question)
 
-    async def last_asked(self, before: Turn) -> MessageId | None:
-        """The message of the turn before a turn in its thread; None where it is the first."""
-        given = {"of_thread": before.thread_id, "of_turn": before.id}
-        async with self._database.read() as connection:
-            message = (await connection.execute(_LAST_ASKED, given)).scalar_one_or_none()
-        return None if message is None else MessageId(message)
-
     async def questions(self, turn: TurnId, limit: int = 6) -> list[str]:
         """The thread's last questions up to and including this turn's, oldest first."""
         thread = select(turns.c.thread_id).where(turns.c.id == turn).scalar_subquery()
@@ -238,9 +223,12 @@ class Turns:
 
     async def recent_threads(self, platform: str) -> list[ThreadRef]:
         """Where people talked with the bot lately, the latest first."""
+        newest = select(func.max(turns.c.id)).correlate(None).scalar_subquery()
+        # Said so that the newest turns are read, and not all of the platform by an index.
+        is_there = turns.c.platform.concat("") == platform
         latest = (
             select(turns.c.thread_id)
-            .where(turns.c.platform == platform)
+            .where(is_there, turns.c.id > newest - LOOKED_THROUGH)
             .order_by(turns.c.id.desc())
             .limit(RECENT_TURNS)
         )

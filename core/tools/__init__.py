@@ -10,6 +10,7 @@ How to write one is in docs/tools.md; `loading.load_toolbox` makes the toolbox o
 """
 
 from core.tools.marking import Asker, tool
+from core.tools.secrets import secret
 from core.tools.toolbox import Toolbox
 
-__all__ = ["Asker", "Toolbox", "tool"]
+__all__ = ["Asker", "Toolbox", "secret", "tool"]

@@ -16,6 +16,7 @@ from core.errors import ConfigError
 from core.tools.definition import Tool
 from core.tools.marking import ATTRIBUTE, Mark
 from core.tools.reading import UnusableTool, read_tool
+from core.tools.secrets import SecretMissing
 from core.tools.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -152,4 +153,6 @@ def _failure(path: Path, error: BaseException) -> str:
     ]
     line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
     where = f" in line {line}" if line else ""
+    if isinstance(error, SecretMissing):  # in our words, which quote nothing
+        return f"TOOLS has {str(path)!r}, which{where} {error}."
     return f"TOOLS has {str(path)!r}, which cannot be run ({kind}{where}): mend it."

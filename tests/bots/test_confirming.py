@@ -100,12 +100,6 @@ async def test_in_slack_a_message_that_cannot_be_changed_keeps_its_buttons() -> 
 # --- Discord --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as discord:
-        yield discord
-
-
 @asynccontextmanager
 async def proposed_by(
     discord: DiscordServer, ann: User

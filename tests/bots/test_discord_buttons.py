@@ -31,22 +31,6 @@ CALLBACK = "/interactions/{interaction}/{token}/callback"
 EVERY = (Button.HELPFUL, Button.UNHELPFUL, Button.AGAIN, Button.HUMAN)
 
 
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
-
-
 def with_buttons(mention: Mention, **changes: Any) -> Post:
     return replace(answer_to(mention), turn=TurnId(12), buttons=EVERY, **changes)
 

@@ -1,9 +1,6 @@
 """The commands on Discord, and /ask as people see it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from servers.discord_bench import Memory, answer_to, connected
 from servers.discord_http import Fault
@@ -12,22 +9,6 @@ from servers.discord_server import DiscordServer
 COMMANDS = "/applications/{application}/commands"
 CALLBACK = "/interactions/{interaction}/{token}/callback"
 RESPONSE = "/webhooks/{application}/{token}/messages/@original"
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 async def ask(discord, user, channel, question="How do I start?"):

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,22 +15,6 @@ from servers.discord_server import DiscordServer
 
 APPLICATION = "/oauth2/applications/@me"
 WITHOUT_OWNER = Fault(body='{"id": "1"}', content_type="application/json")
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 @pytest.fixture

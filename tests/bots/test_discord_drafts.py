@@ -16,12 +16,6 @@ MARKER = "0123456789abcdef01234567"
 
 
 @pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
 async def bench(discord: DiscordServer) -> AsyncIterator[Bench]:
     discord.world.channel("help")
     async with connected(discord) as connected_bench:

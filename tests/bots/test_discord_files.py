@@ -25,22 +25,6 @@ TRACE = b"Traceback (most recent call last):\n" * 3_000  # more than one piece o
 
 
 @pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as discord:
-        yield discord
-
-
-@pytest.fixture
-def help_channel(discord: DiscordServer) -> Channel:
-    return discord.world.channel("help")
-
-
-@pytest.fixture
-def ann(discord: DiscordServer) -> User:
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
 async def bench(discord: DiscordServer, help_channel: Channel, ann: User) -> AsyncIterator[Bench]:
     async with connected(discord) as bench:
         await discord.wait_for(lambda: discord.world.commands)

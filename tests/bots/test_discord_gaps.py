@@ -8,27 +8,10 @@ from bots.gaps_order import BROKEN, CUT, PARTS, UNREADABLE
 from core.domain import Reply, ThreadRef
 from core.errors import PlatformRefused, StoreError
 from servers.discord_bench import connected, platform_for
-from servers.discord_server import DiscordServer
 
 WEEK = 7 * 86_400.0
 LINK = "https://discord.com/channels/1/2/3"
 MARKER = "a" * 24
-
-
-@pytest.fixture
-async def discord():
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 async def told(discord, interaction, follow_ups=0):

@@ -2,30 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-
-import pytest
 
 from bots.discord_bot import intake
 from servers.discord_bench import answer_to, connected
 from servers.discord_server import DiscordServer
 from servers.discord_world import FORUM, VOICE
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 async def test_a_mention_is_taken_with_its_place_and_author(discord, help_channel, ann):

@@ -22,18 +22,8 @@ async def discord() -> AsyncIterator[DiscordServer]:
 
 
 @pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
 def bob(discord):
     return discord.world.user("Bob")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -16,22 +15,6 @@ from servers.discord_world import FORUM, NEWS, VOICE
 
 HISTORY = "/channels/{channel}/messages"
 CHANNEL = "/channels/{channel}"
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 @pytest.fixture

@@ -50,12 +50,6 @@ INTERACTIONS = (
 )
 
 
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
 def recorded(name: str, discord: DiscordServer) -> Json:
     """A payload as it comes to the bot of the server."""
     text = (PAYLOADS / f"{name}.json").read_text(encoding="utf-8")

@@ -20,22 +20,6 @@ TYPING = "/channels/{channel}/typing"
 
 
 @pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
-
-
-@pytest.fixture
 async def bench(discord, help_channel) -> AsyncIterator[Bench]:
     async with connected(discord) as connected_bench:
         yield connected_bench

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -20,22 +19,6 @@ from servers.discord_world import Channel, User
 
 RESPONSE = "/webhooks/{application}/{token}/messages/@original"
 CALLBACK = "/interactions/{interaction}/{token}/callback"
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord: DiscordServer) -> User:
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord: DiscordServer) -> Channel:
-    return discord.world.channel("help")
 
 
 async def ask(

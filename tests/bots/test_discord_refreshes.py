@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -14,7 +13,6 @@ from core.documents import OnProgress, RefreshProgress, RefreshReport, RefreshUn
 from core.errors import RefreshBusy, SourceUnreachable, UnknownSource
 from servers.discord_bench import REPORT, Bench, Notebook, answer_to, connected
 from servers.discord_http import Fault
-from servers.discord_server import DiscordServer
 
 CALLBACK = "/interactions/{interaction}/{token}/callback"
 RESPONSE = "/webhooks/{application}/{token}/messages/@original"
@@ -32,22 +30,6 @@ REMOVED = RefreshReport(
     added=(), changed=(), removed=WITHHELD.withheld, unchanged=5, failed=(), seconds=1.0
 )
 ASKED = ["Remove 7 pages", "Keep them"]
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 @pytest.fixture

@@ -31,11 +31,6 @@ async def discord() -> AsyncIterator[DiscordServer]:
 
 
 @pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
 def channels(discord) -> list[Channel]:
     """A channel on each shard."""
     world = discord.world

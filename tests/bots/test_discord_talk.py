@@ -32,11 +32,6 @@ async def platform(discord: DiscordServer) -> AsyncIterator[DiscordPlatform]:
 
 
 @pytest.fixture
-def ann(discord: DiscordServer) -> User:
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
 def ben(discord: DiscordServer) -> User:
     return discord.world.user("Ben")
 

@@ -17,28 +17,11 @@ from core.errors import (
 )
 from servers.discord_bench import Bench, Notebook, answer_to, connected, platform_for
 from servers.discord_http import Fault
-from servers.discord_server import DiscordServer
 from servers.discord_world import FORUM, VOICE
 
 ME = "/users/@me"
 MESSAGES = "/channels/{channel}/messages"
 THREADS = "/channels/{channel}/messages/{message}/threads"
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ann(discord):
-    return discord.world.user("Ann")
-
-
-@pytest.fixture
-def help_channel(discord):
-    return discord.world.channel("help")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 CHILD = """
 import asyncio
 from bots.hangup import hear_hangups
-from bots.waiting import first_of
+from core.waiting import first_of
 
 async def main():
     stop = asyncio.Event()

@@ -19,7 +19,7 @@ from core.refresh.refresher import LAST_ENDED
 from core.schedule import Cron, parse_cron
 from core.settings import OpenAISettings, Settings
 from core.store import Store
-from core.store.progress import Unposted
+from core.store.part_rows import Unposted
 from servers.docent_rig import write_docs
 from servers.mentions import mention
 from servers.openai_server import OpenAIServer

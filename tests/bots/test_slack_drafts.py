@@ -273,9 +273,22 @@ async def test_beyond_slacks_limits_answers_come_in_one_piece(
     for _ in range(int(drafts.STARTS / 2)):
         await write(platform, post, "One.\n\n")
     with pytest.raises(PlatformBusy) as busy:
-        await write(platform, post, "One.\n\n")
+        await platform.draft(replace(post, text="One."), None)
     assert busy.value.retry_after is not None
     assert len(server.calls_of("chat.startStream")) == drafts.STARTS / 2
+
+
+async def test_beyond_slacks_limits_no_answer_is_rendered_in_vain(
+    server: SlackServer, platform: SlackPlatform, post: Post
+) -> None:
+    waiting = platform.draft_renderer(thread_on("C0GENERAL", "1.0"))
+    for _ in range(int(drafts.STARTS / 2)):
+        assert waiting("One.\n\n") == ["One."]
+        await write(platform, post, "One.\n\n")
+    with pytest.raises(PlatformBusy) as busy:
+        waiting("One.\n\n")
+    assert busy.value.retry_after is not None
+    assert platform.draft_renderer(post.thread)("One.\n\n") == ["One."]  # begun: it may go on
 
 
 async def test_a_rate_limit_of_slack_is_no_end_of_streaming(

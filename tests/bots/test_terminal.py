@@ -205,6 +205,27 @@ async def test_attached_files_go_with_the_next_question_and_with_no_other(
         await read(first.thread, first.files[0], 6)
 
 
+async def test_a_file_that_is_attached_twice_goes_with_the_question_once(
+    reception: AnsweringReception,
+    screen: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    log, link = tmp_path / "trace.log", tmp_path / "same.log"
+    log.write_bytes(b"exit 1")
+    link.symlink_to(log)
+    twice = [f"/attach {log}", f"/attach {tmp_path}/./trace.log", f"/attach {link}"]
+    type_in(monkeypatch, [*twice, "What is this?", f"/attach {log}", "And now?"])
+    await talk(reception)
+    shown = " ".join(screen.getvalue().split())
+    assert shown.count("trace.log goes with your next question.") == 2
+    for name in ("trace.log", "same.log"):
+        said = f"{name} is attached already, and goes with your next question once."
+        assert shown.count(said) == 1
+    names = [[file.name for file in mention.files] for mention in reception.mentions]
+    assert names == [["trace.log"], ["trace.log"]]
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -11,14 +12,16 @@ from core.errors import PlatformUnreachable
 from core.forgetting import Forgetting
 from core.openai_engine.engine import OpenAIEngine
 from core.store import Store
+from core.tools import Toolbox
 from servers.attached_files import PDF, PNG, archive, attached
 from servers.loop_rig import Bench
 from servers.mentions import mention
-from servers.openai_faults import Hold, server_error
-from servers.openai_rig import Docs, make_engine
+from servers.openai_faults import Hold, error, server_error
+from servers.openai_rig import Docs, function_call, make_engine
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 from servers.scripted import RecordingPlatform
+from servers.tool_rig import toolbox
 
 
 @dataclass
@@ -33,8 +36,8 @@ class World:
     def __post_init__(self) -> None:
         self.platform.files = {"a.png": PNG, "b.pdf": PDF, "c.log": b"disk full"}
 
-    def bench(self, deadline: float = 60.0) -> Bench:
-        return Bench(self.store, self.engine, self.platform, deadline=deadline)
+    def bench(self, deadline: float = 60.0, toolbox: Toolbox | None = None) -> Bench:
+        return Bench(self.store, self.engine, self.platform, deadline=deadline, toolbox=toolbox)
 
     async def ask(self, bench: Bench, text: str, *names: str, thread: str = "t1") -> MessageRef:
         files: tuple[Attached, ...] = tuple(map(attached, names))
@@ -224,6 +227,81 @@ async def test_a_run_that_fails_for_a_file_is_followed_by_one_without(world: Wor
     assert world.notes() == ("I could not read: a.png (the model could not read it).",)
     assert [len(files) for files in world.sent_files()] == [1, 0]
     assert await world.outcome() == (TurnState.DELIVERED, "answered")
+
+
+UNKNOWN = Script(
+    statuses=["queued", "failed"], error_code="no_alpha", error_message="Alpha is beyond us."
+)
+
+
+async def test_a_run_that_fails_in_words_that_nobody_knows_is_followed_by_one_without_files(
+    world: World,
+) -> None:
+    world.server.script(UNKNOWN)
+    async with world.bench().running() as bench:
+        await world.ask(bench, "Why?", "a.png", "c.log")
+        await bench.idle()
+    assert world.replies() == ["The disk."]
+    assert world.notes() == ("I could not read: a.png (the model could not read it).",)
+    assert [len(files) for files in world.sent_files()] == [1, 0]
+    assert await world.outcome() == (TurnState.DELIVERED, "answered")
+
+
+async def test_where_it_fails_without_files_too_there_is_no_third_run(world: World) -> None:
+    world.server.script(UNKNOWN)
+    world.server.script(UNKNOWN)
+    async with world.bench().running() as bench:
+        await world.ask(bench, "Why?", "a.png")
+        await bench.idle()
+    assert await world.outcome() == (TurnState.DELIVERED, "no_alpha")
+    assert [len(files) for files in world.sent_files()] == [1, 0]
+
+
+@pytest.mark.parametrize("code", ["server_error", "rate_limit_exceeded"])
+async def test_what_fails_in_passing_is_not_blamed_on_files(world: World, code: str) -> None:
+    failed = Script(statuses=["failed"], error_code=code, error_message="Alpha is beyond us.")
+    world.server.script(failed)
+    async with world.bench().running() as bench:
+        await world.ask(bench, "Why?", "a.png")
+        await bench.idle()
+    assert (world.replies(), world.notes()) == (["The disk."], ())
+    assert [len(files) for files in world.sent_files()] == [1, 1]
+
+
+async def test_without_uploads_a_failure_in_unknown_words_is_told_at_once(world: World) -> None:
+    world.server.script(UNKNOWN)
+    async with world.bench().running() as bench:
+        await world.ask(bench, "Why?", "c.log")
+        await bench.idle()
+    assert await world.outcome() == (TurnState.DELIVERED, "no_alpha")
+    assert world.sent_files() == [[]]
+
+
+async def test_who_has_read_the_files_and_wanted_calls_did_not_fail_for_them(
+    world: World, tmp_path: Path
+) -> None:
+    code = '@tool(repeatable=True)\ndef look_up() -> str:\n    "Look."\n    return "full"\n'
+    world.server.script(Script(statuses=["completed"], output=[function_call()]))
+    world.server.script(UNKNOWN)
+    async with world.bench(toolbox=toolbox(tmp_path, code)).running() as bench:
+        await world.ask(bench, "Why?", "a.png")
+        await bench.idle()
+    assert await world.outcome() == (TurnState.DELIVERED, "no_alpha")
+    assert world.notes() == ()
+    assert len(world.server.runs()) == 2
+
+
+async def test_a_request_that_is_refused_in_unknown_words_is_made_without_files(
+    world: World,
+) -> None:
+    refused = error(422, "Alpha is beyond us.", "no_alpha", "invalid_request_error")
+    world.server.fault("POST", "/responses", refused)
+    async with world.bench().running() as bench:
+        await world.ask(bench, "Why?", "a.png")
+        await bench.idle()
+    assert world.replies() == ["The disk."]
+    assert world.notes() == ("I could not read: a.png (the model could not read it).",)
+    assert [len(files) for files in world.sent_files()] == [1, 0]
 
 
 async def test_uploads_that_fail_for_a_while_are_made_when_they_can_be(world: World) -> None:

@@ -1,30 +1,21 @@
 """Answers appear as they are written, in the messages that the reply will be, whatever crashes."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from core import drafts, pacing
-from core.domain import Answer, Answered, Failed, MessageId, TurnState, Working
+from core import drafts, loop, pacing
+from core.domain import Failed, MessageId, TurnState, Working
 from core.errors import DraftStopped, PlatformBusy, PlatformRefused, PlatformUnreachable, StoreError
 from core.lease import Lease
 from core.store import Store
-from servers.loop_rig import Bench
-from servers.scripted import RecordingPlatform, ScriptedEngine
+from servers.loop_rig import Bench, Running
+from servers.scripted import RecordingPlatform, ScriptedEngine, done
 from servers.waiting import until
 
-Running = Callable[..., AbstractAsyncContextManager[Bench]]
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-    monkeypatch.setattr(drafts, "FIRST_WORDS", 0.0)
+pytestmark = pytest.mark.usefixtures("drafts_at_once")
 
 
 @pytest.fixture
@@ -32,23 +23,6 @@ def engine() -> ScriptedEngine:
     engine = ScriptedEngine()
     engine.speaks = True
     return engine
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
-
-
-@pytest.fixture
-def running(store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
-    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
-        return Bench(store, engine, platform, **options).running()
-
-    return run
-
-
-def done(text: str) -> Answered:
-    return Answered(answer=Answer(text=text))
 
 
 def call_of(name: str, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
@@ -426,26 +400,46 @@ async def test_after_a_kill_the_next_process_goes_on_in_the_same_message(
     assert platform.threads["t1"] == ["It is blue."]
 
 
-async def test_words_spare_looks(
+async def test_a_run_is_not_looked_at_while_its_words_come(
     running: Running,
     engine: ScriptedEngine,
     platform: RecordingPlatform,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(drafts, "LISTENING_LOOK", 3_600.0)
+    monkeypatch.setattr(loop, "LISTENING_LOOK", 0.0)  # so it has a step all the time
     engine.script("q", Working())
     async with running() as bench:
-        engine.write("run_1", "It")
         await bench.ask("q")
-        await platform.drafted("It")
         await engine.looked.wait()
+        engine.write("run_1", "It")
+        await platform.drafted("It")
         looks = engine.looks
         for number in range(20):
             engine.write("run_1", f"It {number}")
             await platform.drafted(f"It {number}")
-        assert engine.looks <= looks + 1
+        assert engine.looks == looks
         await finish(engine, "It is blue.")
         await bench.idle()
+    assert engine.looks == looks + 1
+
+
+async def test_a_run_that_says_no_more_is_looked_at(
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drafts, "LISTENING_LOOK", 0.001)
+    monkeypatch.setattr(loop, "LISTENING_LOOK", 0.001)
+    engine.script("q", Working())
+    async with running() as bench:
+        await bench.ask("q")
+        engine.write("run_1", "It")
+        await platform.drafted("It")
+        engine.finish("run_1", done("It is blue."))  # but its stream hangs
+        await bench.idle()
+    assert platform.threads["t1"] == ["It is blue."]
 
 
 async def test_a_draft_that_was_not_written_down_is_taken_back_without_a_search(

@@ -5,19 +5,13 @@ from typing import Any
 
 import pytest
 
-from core import drafts, pacing
 from core.domain import Answer, Answered, MessageId, Working
 from core.errors import PlatformUnreachable
 from core.store import Store
 from servers.loop_rig import Bench
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-    monkeypatch.setattr(drafts, "FIRST_WORDS", 0.0)
+pytestmark = pytest.mark.usefixtures("drafts_at_once")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from core import drafts, pacing
 from core.domain import Answer, Answered, TurnState, Working
 from core.errors import PlatformBusy, PlatformRefused
 from core.store import Store
@@ -14,11 +13,7 @@ from servers.scripted import RecordingPlatform, ScriptedEngine
 REFUSED = PlatformRefused("edit_window_closed")
 
 
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-    monkeypatch.setattr(drafts, "FIRST_WORDS", 0.0)
+pytestmark = pytest.mark.usefixtures("drafts_at_once")
 
 
 @pytest.fixture

@@ -222,6 +222,17 @@ async def test_an_engine_that_keeps_nothing_need_not_be_in_use_to_be_done_with(
     assert await store.erasures.count() == {}
 
 
+async def test_a_conversation_that_takes_the_place_of_another_lets_that_one_be_deleted(
+    store: Store,
+) -> None:
+    turn = await store.turns.take(mention("a"))
+    assert turn is not None
+    assert await store.progress.link(turn, "local", ConversationId("local"))
+    assert await store.progress.link(turn, "openai", ConversationId("conv_1"))
+    assert await store.progress.link(turn, "openai", ConversationId("conv_1"))  # a repeat
+    assert await store.erasures.count() == {"local": 1}
+
+
 async def test_conversations_and_runs_that_were_given_up_before_are_deleted_too(
     store: Store, engine: ErasingEngine
 ) -> None:

@@ -4,17 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core import pacing
 from core.domain import Answer, Answered, Failed, MessageId, Post, TurnState, Working
 from core.store import Store
 from servers.loop_rig import Bench
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture

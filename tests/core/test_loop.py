@@ -1,11 +1,9 @@
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
-from core import answering, pacing
+from core import answering
 from core import loop as loop_module
 from core.domain import (
     Answer,
@@ -15,6 +13,7 @@ from core.domain import (
     Failed,
     MessageId,
     NotAnswered,
+    Post,
     Question,
     RunId,
     TurnState,
@@ -33,36 +32,16 @@ from core.errors import (
 from core.pacing import RequestBudget
 from core.store import Store
 from core.unanswered import GapKind
-from servers.loop_rig import HELPFUL, Bench
+from servers.loop_rig import HELPFUL, Running, runner
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
-
-
-Running = Callable[..., AbstractAsyncContextManager[Bench]]
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
 def running(sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
-    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
-        return Bench(sqlite_store, engine, platform, **options).running()
-
-    return run
+    return runner(sqlite_store, engine, platform)
 
 
 async def test_a_question_is_answered_in_its_thread(
@@ -110,6 +89,25 @@ async def test_a_restart_follows_the_run_on_record_and_starts_no_second_one(
         await platform.posted(2)
     assert platform.threads["t1"] == ["late answer", "answer to b"]
     assert [question.text for _, question in engine.started] == ["a", "b"]
+
+
+async def test_what_was_posted_before_the_platform_was_busy_is_not_posted_again(
+    running: Running, platform: RecordingPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = platform.post
+
+    async def is_busy_after_one(part: Post) -> MessageId:
+        if platform.posts:
+            monkeypatch.setattr(platform, "post", post)
+            raise PlatformBusy(0.001)
+        return await post(part)
+
+    platform._parts = 2
+    monkeypatch.setattr(platform, "post", is_busy_after_one)
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert platform.threads["t1"] == ["answer to a", "answer to a (1)"]
 
 
 async def test_a_part_that_was_posted_but_not_recorded_is_not_posted_again(
@@ -579,27 +577,32 @@ async def test_the_working_sign_is_shown_again_before_it_ends(
     assert platform.working == set()
 
 
+@pytest.mark.parametrize("step", ["posted", "next_or_release"])
 async def test_a_question_taken_while_the_one_before_it_ends_is_not_stranded(
+    step: str,
     running: Running,
     platform: RecordingPlatform,
     sqlite_store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    look_for_more = sqlite_store.leases.next_or_release
+    owner = sqlite_store.progress if step == "posted" else sqlite_store.leases
+    works = getattr(owner, step)
     async with running() as bench:
 
-        async def asks_behind_its_back(thread: object) -> object:
-            found = await look_for_more(thread)  # type: ignore[arg-type]
+        async def asks_behind_its_back(*arguments: object, **named: object) -> object:
+            found = await works(*arguments, **named)
             if not asked:
                 asked.append("b")
                 await bench.ask("b")
             return found
 
         asked: list[str] = []
-        monkeypatch.setattr(sqlite_store.leases, "next_or_release", asks_behind_its_back)
+        monkeypatch.setattr(owner, step, asks_behind_its_back)
+        if step == "next_or_release":  # which is asked where no reply was posted
+            platform.errors = [PlatformRefused("no", "do this")]
         await bench.ask("a")
-        await platform.posted(2)
-    assert platform.threads["t1"] == ["answer to a", "answer to b"]
+        await platform.posted(1 if platform.errors else 2)
+    assert platform.threads["t1"][-1] == "answer to b"
 
 
 @pytest.mark.parametrize(

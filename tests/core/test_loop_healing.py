@@ -2,13 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import pytest
 
-from core import answering, clock, pacing
+from core import answering, clock
 from core.domain import Answer, Answered, Exchange, Failed, RunId, TurnState, Working
 from core.errors import (
     ConversationGone,
@@ -19,35 +16,16 @@ from core.errors import (
     TokenRefused,
 )
 from core.store import Store
-from servers.loop_rig import Bench
+from servers.loop_rig import Bench, Running, runner
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
-Running = Callable[..., AbstractAsyncContextManager[Bench]]
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
 def running(sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
-    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
-        return Bench(sqlite_store, engine, platform, **options).running()
-
-    return run
+    return runner(sqlite_store, engine, platform)
 
 
 async def ask_twice(bench: Bench, engine: ScriptedEngine, *errors: EngineError) -> None:

@@ -2,55 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from core import pacing
-from core.domain import Answer, Answered, Failed, RunId, RunState, Turn, TurnState, Working
+from core import abandoned, pacing
+from core.domain import Failed, RunId, RunState, Turn, TurnState, Working
 from core.errors import EngineUnreachable, StoreError
 from core.pacing import RequestBudget
 from core.replies import QUIET
 from core.settings import CatchUp, Limit
 from core.store import Store
-from core.store.progress import TOGETHER_LENGTH
-from servers.loop_rig import Bench
+from core.store.gathering import TOGETHER_LENGTH
+from servers.loop_rig import Running
 from servers.mentions import mention
-from servers.scripted import RecordingPlatform, ScriptedEngine
+from servers.scripted import RecordingPlatform, ScriptedEngine, done
 from servers.waiting import until
 
-Running = Callable[..., AbstractAsyncContextManager[Bench]]
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
-
-
-@pytest.fixture
-def running(store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
-    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
-        return Bench(store, engine, platform, **options).running()
-
-    return run
-
-
-def done(text: str) -> Answered:
-    return Answered(answer=Answer(text=text))
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 async def cancelled(engine: ScriptedEngine) -> list[RunId]:
@@ -206,6 +175,28 @@ async def test_a_run_that_cannot_be_cancelled_now_is_cancelled_later(
         await bench.desk.withdraw(asked.ref)
         assert await cancelled(engine) == ["run_1"]
         assert engine.cancel_errors == []
+
+
+async def test_a_run_that_could_not_be_cancelled_for_too_long_is_let_be(
+    running: Running, engine: ScriptedEngine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled, is_off = store.progress.cancelled, asyncio.Event()
+
+    async def takes_it_off_the_record(run: RunId) -> None:
+        await cancelled(run)
+        is_off.set()
+
+    monkeypatch.setattr(store.progress, "cancelled", takes_it_off_the_record)
+    monkeypatch.setattr(abandoned, "GIVEN_UP", 0.0)
+    engine.script("a", Working())
+    async with running() as bench:
+        (asked,) = await bench.ask("a")
+        await engine.looked.wait()
+        engine.cancel_errors = [EngineUnreachable()]
+        await bench.desk.withdraw(asked.ref)
+        await asyncio.wait_for(is_off.wait(), 60)
+    assert await store.progress.abandoned(engine.name) == []
+    assert (engine.cancelled, engine.cancel_errors) == ([], [])
 
 
 async def test_who_asks_too_much_is_told_when_to_try_again(

@@ -1,13 +1,15 @@
 """Several processes' loops on one Postgres: who answers what, and who takes over."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
 from core import lease as lease_module
-from core import pacing
+from core import loop as loop_module
 from core.domain import Answer, Answered, Turn, TurnId, Working
 from core.errors import StoreError
 from core.store import Store
@@ -42,9 +44,9 @@ async def no_reply(works_for: object) -> Beat:
 
 
 @pytest.fixture
-async def world(migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
+async def world(
+    migrated_postgres_url: str, short_waits: None, monkeypatch: pytest.MonkeyPatch
+) -> World:
     monkeypatch.setattr(lease_module, "HEARTBEAT", 0.05)
     monkeypatch.setattr("core.store.leases.LEASE", 0.5)
     monkeypatch.setattr(lease_module, "FENCE", 0.3)
@@ -114,6 +116,55 @@ async def test_a_process_that_lost_its_lease_does_nothing_more_about_a_turn(
         await world.platform.posted(1)
     assert world.platform.threads["t1"] == ["late answer"]
     assert len(world.engine.started) == 1
+
+
+async def test_a_thread_that_was_let_go_of_is_taken_up_again_though_its_sign_is_being_cleared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "IDLE", 3_600.0)  # no scan but those that somebody asks for
+    clear = world.platform.clear_working
+    async with world.process() as worker, world.process(works=False) as ear:
+        claim, claimed = worker.store.leases.claim, asyncio.Event()
+
+        async def claims(platforms: Sequence[str]) -> list[Turn]:
+            found = await claim(platforms)
+            if [turn.question for turn in found] == ["b"]:
+                claimed.set()
+            return found
+
+        async def clears_slowly(*arguments: Any) -> None:
+            monkeypatch.setattr(world.platform, "clear_working", clear)
+            await ear.desk.take(mention("b", thread="t1"))
+            await asyncio.wait_for(claimed.wait(), 60)
+            await clear(*arguments)
+
+        monkeypatch.setattr(worker.store.leases, "claim", claims)
+        monkeypatch.setattr(world.platform, "clear_working", clears_slowly)
+        await worker.desk.take(mention("a", thread="t1"))
+        await world.platform.posted(2)
+    assert world.platform.threads["t1"] == ["answer to a", "answer to b"]
+
+
+async def test_a_last_part_that_was_recorded_although_the_database_failed_ends_its_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world.process() as process:
+        posted = process.store.progress.posted
+
+        async def fails_after_effect(*arguments: Any, **named: Any) -> bool:
+            monkeypatch.setattr(process.store.progress, "posted", posted)
+            await posted(*arguments, **named)
+            raise StoreError
+
+        monkeypatch.setattr(process.store.progress, "posted", fails_after_effect)
+        with caplog.at_level(logging.INFO):
+            await process.desk.take(mention("a", thread="t1"))
+            await world.platform.posted(1)
+            await asyncio.wait_for(process.loop.idle.wait(), 60)
+        assert (await process.turn()).holder is None
+    assert world.platform.threads["t1"] == ["answer to a"]
+    assert world.platform.working == set()
+    assert [record.getMessage() for record in caplog.records].count("Turn ended") == 1
 
 
 async def test_many_questions_through_several_processes_are_each_answered_once_in_order(

@@ -28,8 +28,7 @@ QUESTIONS = [f"q{number}" for number in range(20)]
 
 
 @pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
+def _shorter_waits(short_waits: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.01)
     monkeypatch.setattr(pacing, "LONGEST_SETBACK", 0.2)
     monkeypatch.setattr(loop_module, "RESCAN", 0.05)
@@ -44,11 +43,6 @@ def engine() -> ScriptedEngine:
     for question in QUESTIONS:
         engine.script(question, Working())
     return engine
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
 
 
 def finish_all(engine: ScriptedEngine, padding: str = "") -> None:

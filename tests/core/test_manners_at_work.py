@@ -1,47 +1,20 @@
 """Manners while runs are at work: what a stop ends, what a follow-up begins, and what it costs."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
-from core import pacing
 from core.domain import TurnState, Working
 from core.replies import QUIET
 from core.store import Store
-from servers.loop_rig import Bench
+from servers.loop_rig import Bench, Running
 from servers.mentions import mention, remark
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
-Running = Callable[..., AbstractAsyncContextManager[Bench]]
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
-
-
-@pytest.fixture
-def running(store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
-    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
-        return Bench(store, engine, platform, **options).running()
-
-    return run
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 async def test_a_follow_up_is_answered_in_the_same_conversation(

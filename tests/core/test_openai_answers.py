@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseOutputMessage
 
 from core.domain import Answer, Citation, NotAnswered
-from core.openai_engine.answers import clean_text, read_response
+from core.openai_engine.answers import clean_text, read_items
 from core.openai_engine.engine import OpenAIEngine
 from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS, NOT_IN_DOCS
 from servers.openai_rig import (
@@ -147,7 +147,7 @@ def test_long_runs_of_spaces_and_stars_are_cleaned_in_no_time() -> None:
     began = time.process_time()
     for run in (" ", "*", "\ue200", "【4", "cite", "`", "[["):
         text = run * 100_000 + "x"
-        assert read_response(response_with(text)).text
+        assert read_items(response_with(text).output).text
     assert time.process_time() - began < 2.0
 
 

@@ -345,6 +345,12 @@ async def test_a_refusal_that_names_no_file_is_about_all_of_them(
     assert (refused.value.uploads, refused.value.gone) == ((), gone)
 
 
+def of_parameter(param: str | None) -> Fault:
+    """A refusal in words that say nothing, but for the parameter that it is about."""
+    body = {"message": "Alpha channels are beyond us.", "code": "no_alpha", "param": param}
+    return Fault(status=400, body={"error": body})
+
+
 @pytest.mark.parametrize(
     ("fault", "raised"),
     [
@@ -353,6 +359,9 @@ async def test_a_refusal_that_names_no_file_is_about_all_of_them(
         (error(404, "Conversation with id 'conv_1' not found.", None, "x"), ConversationGone),
         (rate_limited(), EngineBusy),
         (error(400, "Invalid 'reasoning.effort'.", "invalid_value", "x"), EngineRefused),
+        (of_parameter("reasoning.effort"), EngineRefused),
+        (error(400, "Your prompt was flagged.", "invalid_prompt", "x"), EngineRefused),
+        (error(402, "Pay first.", None, "x"), EngineRefused),
     ],
 )
 async def test_what_is_not_about_files_is_not_blamed_on_them(
@@ -362,6 +371,19 @@ async def test_what_is_not_about_files_is_not_blamed_on_them(
     server.fault("POST", "/responses", fault)
     with pytest.raises(raised):
         await run(engine, asked(picture))
+
+
+@pytest.mark.parametrize("param", [None, "input", "input[0].content[1]"])
+async def test_a_refusal_in_words_that_nobody_knows_may_be_about_the_files(
+    server: OpenAIServer, engine: OpenAIEngine, param: str | None
+) -> None:
+    server.fault("POST", "/responses", of_parameter(param), of_parameter(param))
+    with pytest.raises(FilesRefused) as refused:
+        await run(engine, asked(await uploaded(engine)))
+    assert (refused.value.uploads, refused.value.gone) == ((), False)
+    with pytest.raises(EngineRefused) as without:
+        await run(engine, question())
+    assert without.value.reason == "no_alpha"
 
 
 async def test_a_refusal_of_a_question_without_files_is_about_its_settings(
@@ -395,6 +417,25 @@ async def test_a_run_that_fails_for_a_file_says_for_which_if_it_can(
     state = await engine.check(await run(engine, asked(picture)))
     uploads = (picture.upload,) if names_it else ()
     assert state == Failed(reason=code, transient=True, uploads=uploads)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "unexplained"),
+    [
+        ("invalid_prompt", "Alpha channels are beyond us.", True),
+        ("no_alpha", "", True),
+        ("invalid_prompt", "It was flagged as potentially violating our usage policy.", False),
+        ("bio_policy", "No.", False),
+        ("rate_limit_exceeded", "Alpha channels are beyond us.", False),
+    ],
+)
+async def test_a_run_that_fails_in_words_that_nobody_knows_says_so(
+    server: OpenAIServer, engine: OpenAIEngine, code: str, message: str, unexplained: bool
+) -> None:
+    server.script(Script(statuses=["failed"], error_code=code, error_message=message))
+    state = await engine.check(await run(engine, asked(await uploaded(engine))))
+    assert isinstance(state, Failed)
+    assert (state.uploads, state.unexplained) == (None, unexplained)
 
 
 async def test_a_run_that_fails_for_something_else_is_not_about_files(

@@ -292,7 +292,7 @@ async def test_an_incomplete_run_without_text_failed(
         ("vector_store_timeout", True),
         ("internal_error", True),
         ("engine_overloaded", True),
-        ("invalid_prompt", False),
+        ("misalignment_policy_violation", False),
         ("bio_policy", False),
         ("data_residency_mismatch", False),
     ],

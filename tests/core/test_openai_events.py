@@ -7,11 +7,10 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from openai import AsyncOpenAI, AsyncStream
-from openai.types.responses import ResponseStreamEvent
 
 from core.errors import EngineUnreachable
-from core.openai_engine.events import WireEvents, response_in
+from core.openai_engine import events
+from core.openai_engine.events import WireEvents, shown_in
 
 ONE, TWO = {"type": "a", "delta": "é\u2028"}, {"type": "b", "n": 2}
 
@@ -32,10 +31,7 @@ class Pieces(httpx2.AsyncByteStream):
 
 def stream_of(pieces: Sequence[bytes], end: Exception | None = None) -> WireEvents:
     request = httpx2.Request("GET", "https://api.example.com/v1/responses")
-    response = httpx2.Response(200, stream=Pieces(pieces, end), request=request)
-    client = AsyncOpenAI(api_key="sk-test", base_url="https://api.example.com/v1")
-    kind: Any = ResponseStreamEvent
-    return WireEvents(AsyncStream(cast_to=kind, response=response, client=client))
+    return WireEvents(httpx2.Response(200, stream=Pieces(pieces, end), request=request))
 
 
 async def read(pieces: Sequence[bytes], end: Exception | None = None) -> list[Any]:
@@ -98,6 +94,26 @@ async def test_what_is_no_json_is_a_value_error() -> None:
         await read([b"data: <html>\n\n"])
 
 
+@pytest.mark.parametrize(
+    ("pieces", "gathered"),
+    [
+        ([wire(ONE), wire(TWO)], [True, True]),
+        ([wire(ONE) + b"data: {", b"}\n\n"], [False, True]),
+        ([wire(ONE) + b"data: {\n", b"data: }\n\n"], [False, True]),
+    ],
+    ids=["whole", "half a line", "half an event"],
+)
+async def test_while_events_flow_they_are_gathered_but_the_rest_of_one_does_not_wait(
+    pieces: Sequence[bytes], gathered: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    monkeypatch.setattr(events, "gather", lambda _, *, wanted: found.append(wanted))
+    stream = stream_of(pieces)
+    stream.flows = True
+    assert len([event async for event in stream]) == 2
+    assert found == gathered
+
+
 async def test_closing_twice_does_nothing() -> None:
     events = stream_of([wire(ONE, TWO)])
     async for event in events:
@@ -107,14 +123,13 @@ async def test_closing_twice_does_nothing() -> None:
     await events.aclose()
 
 
-def test_a_response_is_read_where_there_is_one() -> None:
-    assert response_in({"type": "a"}) is None
-    found = response_in({"type": "response.completed", "response": {"id": "resp_1", "output": []}})
-    assert found is not None
-    assert found.id == "resp_1"
+def test_a_response_is_found_where_there_is_one() -> None:
+    assert shown_in({"type": "a"}) is None
+    shown = {"id": "resp_1", "output": []}
+    assert shown_in({"type": "response.completed", "response": shown}) == shown
 
 
-@pytest.mark.parametrize("shown", [{}, {"id": ""}, "resp_1", [1]])
+@pytest.mark.parametrize("shown", [{}, {"id": ""}, {"id": 1}, "resp_1", [1]])
 def test_a_response_that_is_none_is_unreachable(shown: Any) -> None:
     with pytest.raises(EngineUnreachable):
-        response_in({"type": "response.completed", "response": shown})
+        shown_in({"type": "response.completed", "response": shown})

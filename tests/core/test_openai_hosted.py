@@ -7,7 +7,7 @@ import pytest
 from core.domain import Answered, Citation, Failed
 from core.errors import EngineRefused
 from core.openai_engine import remote
-from core.openai_engine.answers import answer_of, read_response
+from core.openai_engine.answers import answer_of, read_items
 from core.openai_engine.client import make_client
 from core.openai_engine.hosted import hosted_tools, web_citation, web_domains
 from core.settings import OpenAISettings, RemoteServer
@@ -155,7 +155,7 @@ async def test_pages_of_the_web_are_cited_in_order_of_use_where_their_host_was_n
         reply = await client.responses.create(
             model="gpt-6-luna", input="Which colour?", tools=list(tools)
         )
-    reading = read_response(reply)
+    reading = read_items(reply.output)
     answer = await answer_of(reading, docs.resolve, docs.locate, web_domains=web_domains(tools))
     assert answer.citations == (
         Citation(url="https://acme.io/b", title="B"),

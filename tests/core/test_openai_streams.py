@@ -9,11 +9,11 @@ import pytest
 
 from core.domain import Answered, ConversationId, Failed, NotAnswered, RunId
 from core.errors import EngineUnreachable
-from core.openai_engine import streams
+from core.openai_engine import events, streams
 from core.openai_engine.engine import OpenAIEngine
 from servers.faults import Fault
 from servers.openai_rig import Docs, make_engine, question
-from servers.openai_runs import Script
+from servers.openai_runs import Pace, Script
 from servers.openai_server import OpenAIServer
 
 TEXT = "Run **pip install docent** in a shell, then start it with docent run."
@@ -69,6 +69,37 @@ async def test_an_answer_is_heard_as_it_grows_and_its_end_needs_no_look(
     assert isinstance(state, Answered)
     assert state.answer.text == TEXT
     assert looks(server) == []
+
+
+async def test_the_first_words_are_read_as_they_come_and_the_others_in_larger_pieces(
+    server: OpenAIServer, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered, begun = list[bool](), asyncio.Event()
+
+    def gather(_: object, *, wanted: bool) -> None:
+        gathered.append(wanted)
+        if wanted:
+            begun.set()
+
+    monkeypatch.setattr(streams, "FIRST_PIECES", 4)
+    monkeypatch.setattr(events, "gather", gather)
+    pace = Pace(words=4)
+    server.script(Script(statuses=["completed"], text=TEXT, pace=pace))
+    listening = engine.listen(await begin(engine))
+
+    async def rest() -> list[str]:
+        return [written() async for written in listening]
+
+    async with asyncio.timeout(60):
+        for _ in range(4):
+            await anext(listening)
+            assert not begun.is_set()
+        async with asyncio.TaskGroup() as tasks:
+            others = tasks.create_task(rest())
+            await begun.wait()
+            pace.finish()
+    assert others.result()[-1] == TEXT
+    assert gathered[-1] is False, "the end waits for more"
 
 
 async def test_the_end_is_told_once_and_looked_up_after_that(

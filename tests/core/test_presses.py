@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from core import calling, feedback
+from core import feedback
 from core.buttons import buttons_for
 from core.domain import (
     Answer,
@@ -16,7 +17,6 @@ from core.domain import (
     Button,
     Failed,
     Mention,
-    MessageId,
     NotAnswered,
     Post,
     TurnId,
@@ -28,10 +28,13 @@ from core.humans import NOBODY, Humans, everywhere
 from core.press import Press, Pressed
 from core.replies import QUIET
 from core.store import Store
+from servers import mentions
 from servers.attached_files import attached
 from servers.loop_rig import Bench
 from servers.mentions import mention, remark
 from servers.scripted import RecordingPlatform, ScriptedEngine
+
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 ASKER, OTHER, ADMIN = "U1", "U2", "U9"
 PEOPLE = everywhere(["slack:S1", "slack:U7", "discord:&5"], "slack:C0TEAM")
@@ -60,22 +63,9 @@ async def asked(made: Bench, question: str = "How do I start?") -> Mention:
     return mention
 
 
-def press(
-    mention: Mention, button: Button, *, user: str = OTHER, turn: int = 1, **changes: object
-) -> Press:
+def press(mention: Mention, button: Button, *, user: str = OTHER, **changes: Any) -> Press:
     """A press below the reply to a mention."""
-    given = {
-        "platform": mention.thread.platform,
-        "tenant": mention.thread.tenant,
-        "channel": mention.channel,
-        "thread": mention.thread,
-        "message": MessageId("p0"),
-        "user": user,
-        "turn": TurnId(turn),
-        "button": button,
-        "at": time.time(),
-    }
-    return Press(**(given | changes))  # type: ignore[arg-type]
+    return mentions.press(button, to=mention, user=user, **changes)
 
 
 def last(platform: RecordingPlatform) -> Post:
@@ -437,28 +427,11 @@ async def test_a_call_that_was_begun_is_finished_without_a_second_tag(store: Sto
         platform.errors_after.append(PlatformUnreachable())
         platform.announce_errors.append(PlatformUnreachable())
         for _ in range(4):
-            await made.calling.call_all()
+            await made.calling.flush()
         assert len([post for post in platform.posts if post.people]) == 1
         assert platform.finds == 1  # once it is on record, nobody looks for it any more
         assert len(platform.announced) == 1
         assert await store.calls.claim(["slack"], time.time() + 1e6, 0) == []
-
-
-async def test_a_call_is_one_processs_for_a_while_and_anothers_if_that_dies(store: Store) -> None:
-    platform = RecordingPlatform()
-    made = Bench(store, ScriptedEngine(), platform, humans=PEOPLE)
-    async with made.running():
-        mention = await asked(made)
-        turn, now = await made.turn(), time.time() + 1_000
-        assert await store.calls.add(turn, OTHER, now)
-        assert not await store.calls.add(turn, ASKER, now)
-        (call,) = await store.calls.claim(["slack"], now, 90)
-        assert (call.turn.id, call.tried_before) == (turn.id, False)
-        assert await store.calls.claim(["slack"], now + 80, 90) == []
-        assert await store.calls.claim(["discord"], now + 100, 90) == []
-        (call,) = await store.calls.claim(["slack"], now + 100, 90)
-        assert call.tried_before
-        assert mention.thread == call.turn.thread
 
 
 @pytest.mark.parametrize("error", [ThreadGone(), PlatformRefused("No.")])
@@ -469,19 +442,6 @@ async def test_the_team_is_told_where_nobody_can_be_tagged(store: Store, error: 
         await made.desk.press(press(mention, Button.HUMAN))
         await platform.told(1)
         assert not [post for post in platform.posts if post.people]
-
-
-async def test_a_call_that_is_too_old_is_let_be(store: Store) -> None:
-    platform = RecordingPlatform()
-    made = Bench(store, ScriptedEngine(), platform, humans=PEOPLE)
-    async with made.running():
-        mention = await asked(made)
-        turn = await made.turn()
-        await store.calls.add(turn, OTHER, time.time() - calling.GIVEN_UP - 60)
-        await made.calling.call_all()
-        assert await store.calls.claim(["slack"], time.time() + 1e6, 0) == []
-        assert platform.announced == []
-        assert mention.thread == turn.thread
 
 
 # --- forgetting -----------------------------------------------------------------------------------

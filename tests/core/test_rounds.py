@@ -5,11 +5,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from core import feedback, pacing, rounds
+from core import feedback, rounds
 from core.domain import (
     Answer,
     Answered,
@@ -28,6 +27,7 @@ from core.store.tool_calls import CallState
 from core.tools import tool
 from core.tools.toolbox import TOO_LONG_TO_CONFIRM, Toolbox
 from servers.loop_rig import Bench
+from servers.mentions import press
 from servers.rounds_rig import (
     ASKER,
     DONE,
@@ -36,7 +36,6 @@ from servers.rounds_rig import (
     call,
     calls,
     outputs,
-    press,
     said,
     toolbox,
     tools,
@@ -44,38 +43,7 @@ from servers.rounds_rig import (
 )
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
-
-
-@pytest.fixture
-def told() -> Told:
-    return Told()
-
-
-@pytest.fixture
-def bench(
-    sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform, told: Told
-) -> Callable[..., Bench]:
-    """Make a process; one after the other, each begins where the one before was ended."""
-
-    def made(**options: Any) -> Bench:
-        return Bench(sqlite_store, engine, platform, toolbox=tools(told), **options)
-
-    return made
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 # --- rounds ---------------------------------------------------------------------------------------
@@ -388,6 +356,80 @@ async def test_a_question_that_is_begun_anew_does_not_call_again_what_was_called
 def lose_conversation(engine: ScriptedEngine) -> None:
     if len(engine.started) == 1 and len(engine.opened) == 1:
         engine.gone.add(engine.started[0][0])
+
+
+# --- asked again by a turn of its own -------------------------------------------------------------
+
+
+async def fails(made: Bench, *wanted: ToolCall, question: str = "up?") -> None:
+    """Have calls made for a question that gets no answer then."""
+    await answered(
+        made, calls(*wanted), Failed(reason="refused", transient=False), question=question
+    )
+
+
+async def test_who_tries_again_has_the_model_told_of_calls_that_were_made_before(
+    bench: Callable[..., Bench], engine: ScriptedEngine, platform: RecordingPlatform, told: Told
+) -> None:
+    async with bench().running() as made:
+        await fails(made)
+        engine.script("up?", DONE)
+        assert await said(made, press(Button.AGAIN)) == feedback.AT_IT
+        await made.idle()
+    ((_, first), *_, (_, again)) = engine.started
+    assert first.untold == ()
+    assert [(each.call.name, each.text) for each in again.untold] == [("status", "api is up")]
+    assert again.made == ()
+    assert told.calls == ["api"]
+    assert platform.threads["t1"][1:] == ["It is up."]
+
+
+async def test_a_call_whose_end_nobody_knows_is_told_as_such_when_it_is_tried_again(
+    bench: Callable[..., Bench], sqlite_store: Store, engine: ScriptedEngine
+) -> None:
+    async with bench().running() as made:
+        await fails(made, call(service="web"))
+        turn = await made.turn()
+        (kept,) = await sqlite_store.tool_calls.made(turn.id)
+        await sqlite_store.tool_calls.end(turn, kept, "", CallState.BEGUN)
+        engine.script("up?", DONE)
+        await made.desk.press(press(Button.AGAIN))
+        await made.idle()
+    assert [each.text for each in engine.started[-1][1].untold] == [rounds.INTERRUPTED]
+
+
+async def test_a_confirmed_call_that_nobody_was_told_of_is_told_with_the_next_question(
+    bench: Callable[..., Bench], engine: ScriptedEngine, told: Told
+) -> None:
+    async with bench().running() as made:
+        await waits(made)
+        engine.script("Yes, please: restart.", Failed(reason="refused", transient=False))
+        await made.desk.press(press(Button.CONFIRM))
+        await made.idle()
+        await answered(made, DONE, question="Did it work?")
+    assert told.calls == ["api"]
+    assert [each.text for each in engine.started[-1][1].untold] == ["api was restarted"]
+
+
+async def test_only_calls_of_the_asker_that_no_answer_tells_of_are_told(
+    bench: Callable[..., Bench], engine: ScriptedEngine, told: Told
+) -> None:
+    told.may_end.set()
+    async with bench().running() as made:
+        await answered(made, calls(call(service="told")), DONE, question="one")
+        await fails(made, call(service="web"), call("slow_look", 2, service="look"), question="two")
+        await made.ask("of another", author="U2")
+        await made.ask("elsewhere", author=ASKER, thread="t2")
+        await made.idle()
+        await answered(made, DONE, question="three")
+        await answered(made, DONE, question="four")
+    told_of = {
+        question.text: [each.call.arguments for each in question.untold]
+        for _, question in engine.started
+    }
+    assert told_of.pop("three") == ['{"service": "web"}']
+    assert set(map(tuple, told_of.values())) == {()}
+    assert set(told_of) == {"one", "two", "of another", "elsewhere", "four"}
 
 
 # --- confirmations --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from core import feedback, pacing, rounds
+from core import feedback, rounds
 from core.domain import Answer, Answered, Button, Failed, Mention, Working
 from core.errors import EngineUnreachable, StoreError
 from core.replies import DEFAULT_FALLBACK, QUIET, STOPPED
@@ -17,7 +17,7 @@ from core.store import Store, migrate_database
 from core.store.tool_calls import CallState
 from servers.attached_files import attached
 from servers.loop_rig import Bench
-from servers.mentions import mention
+from servers.mentions import mention, press
 from servers.rounds_rig import (
     ASKER,
     DONE,
@@ -26,7 +26,6 @@ from servers.rounds_rig import (
     call,
     calls,
     outputs,
-    press,
     said,
     tools,
     waits,
@@ -36,35 +35,7 @@ from servers.scripted import RecordingPlatform, ScriptedEngine
 RESTART = call("restart", service="api")
 
 
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "FIRST_LOOK", 0.001)
-    monkeypatch.setattr(pacing, "FIRST_SETBACK", 0.001)
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
-
-
-@pytest.fixture
-def told() -> Told:
-    return Told()
-
-
-@pytest.fixture
-def bench(
-    sqlite_store: Store, engine: ScriptedEngine, platform: RecordingPlatform, told: Told
-) -> Callable[..., Bench]:
-    def made(**options: Any) -> Bench:
-        return Bench(sqlite_store, engine, platform, toolbox=tools(told), **options)
-
-    return made
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 def before_each(

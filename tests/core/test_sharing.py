@@ -5,16 +5,21 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from core import feedback
-from core.domain import Button, MessageId, NotAnswered, TurnId
+from core.domain import Button, NotAnswered, TurnId
 from core.errors import PlatformRefused, PlatformUnreachable
 from core.humans import everywhere
-from core.press import Press, Pressed
+from core.press import Pressed
 from core.settings import Limit
 from core.sharing import REFUSED
 from core.store import Store
 from servers.loop_rig import Bench
+from servers.mentions import mention, press
 from servers.scripted import RecordingPlatform, ScriptedEngine
+
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 ASKER, OTHER = "U1", "U2"
 PRIVATE = "c1:private:1"
@@ -43,21 +48,7 @@ async def ask(made: Bench, thread: str = PRIVATE) -> None:
 
 
 async def share(made: Bench, *, user: str = ASKER, turn: int = 1) -> Pressed:
-    asked = await made.store.turns.get(TurnId(turn))
-    assert asked is not None
-    return await made.desk.press(
-        Press(
-            platform="slack",
-            tenant=asked.thread.tenant,
-            channel=asked.channel,
-            thread=None,
-            message=MessageId("p0"),
-            user=user,
-            turn=TurnId(turn),
-            button=Button.SHARE,
-            at=time.time(),
-        )
-    )
+    return await made.desk.press(press(Button.SHARE, user=user, turn=turn))
 
 
 async def test_a_private_answer_can_be_shared_and_nobody_is_called_to_it(store: Store) -> None:
@@ -116,21 +107,10 @@ async def test_a_share_whose_fate_is_unknown_is_made_once(store: Store) -> None:
         await share(made)
         platform.share_errors_after = [PlatformUnreachable()]
         for _ in range(3):
-            await made.sharing.share_all()
+            await made.sharing.flush()
         await platform.posted(2)
         assert platform.times_shared == 1
         assert platform.threads["shared0"] == [f"answer to {QUESTION}"]
-
-
-async def test_a_share_is_made_by_the_next_process_where_one_dies(store: Store) -> None:
-    platform = RecordingPlatform()
-    made = Bench(store, ScriptedEngine(), platform)
-    async with made.running():
-        await ask(made)
-        await share(made)  # and nobody makes it
-    async with bench(store) as (_, other):
-        await other.posted(1)
-        assert list(other.shared.values()) == [f"{ASKER} asks: {QUESTION}"]
 
 
 async def test_a_share_that_is_refused_is_not_tried_again_unless_it_is_wanted_again(
@@ -143,14 +123,14 @@ async def test_a_share_that_is_refused_is_not_tried_again_unless_it_is_wanted_ag
         await share(made)
         platform.share_errors = [PlatformRefused("No.")]
         for _ in range(2):
-            await made.sharing.share_all()
+            await made.sharing.flush()
         assert platform.share_errors == []
         assert platform.shared == {}
         assert platform.threads[PRIVATE] == [f"answer to {QUESTION}", REFUSED]
         assert (platform.posts[-1].asker, platform.posts[-1].buttons) == (ASKER, ())
 
         assert await share(made) == Pressed(said=feedback.SHARED)
-        await made.sharing.share_all()
+        await made.sharing.flush()
         assert list(platform.shared.values()) == [f"{ASKER} asks: {QUESTION}"]
 
 
@@ -162,7 +142,7 @@ async def test_a_share_that_is_refused_ends_though_its_asker_cannot_be_told(stor
         await share(made)
         platform.share_errors, platform.errors = [PlatformRefused("No.")], [PlatformRefused("No.")]
         for _ in range(2):
-            await made.sharing.share_all()
+            await made.sharing.flush()
         assert (platform.share_errors, platform.errors) == ([], [])
         assert platform.threads[PRIVATE] == [f"answer to {QUESTION}"]
 
@@ -174,7 +154,7 @@ async def test_what_was_forgotten_is_not_shared(store: Store) -> None:
         await ask(made)
         await share(made)
         await store.people.forget("slack", ASKER)
-        await made.sharing.share_all()
+        await made.sharing.flush()
         assert platform.shared == {}
         assert await store.shares.claim(["slack"], time.time(), 0.0) == []
 
@@ -186,9 +166,11 @@ async def test_what_is_shared_counts_for_no_limit(store: Store) -> None:
         await platform.posted(2)
         await made.ask("And then?", author=ASKER)
         await made.idle()
-        third = await store.turns.get(TurnId(3))
-        assert third is not None
-        one = await store.people.filled_since(third, Limit(count=1, seconds=600), None)
-        two = await store.people.filled_since(third, Limit(count=2, seconds=600), None)
-        assert one.person is not None
-        assert two.person is None
+    another = await store.turns.take(mention("And now?", author=ASKER))
+    assert another is not None
+    two = await store.progress.gather(another, person=Limit(count=2, seconds=600))
+    three = await store.progress.gather(another, person=Limit(count=3, seconds=600))
+    assert two is not None
+    assert two.filled.person is not None
+    assert three is not None
+    assert three.filled.person is None

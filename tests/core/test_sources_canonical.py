@@ -1,7 +1,7 @@
 """`<link rel="canonical">`: the address under which a page is recorded, and what follows."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,19 +14,6 @@ from core.sources import make_source, make_sources
 from core.store import Store
 from servers.scripted_docs import ScriptedIndex, ScriptedSource
 from servers.site_server import Redirect, SiteServer, Status
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[SiteServer]:
-    async with SiteServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def source(site: SiteServer) -> AsyncIterator[PageSource]:
-    made = make_source(site.url, allow_private=True)
-    yield made
-    await made.close()
 
 
 def html(text: str, canonical: str | None = None, *, head: str = "") -> str:

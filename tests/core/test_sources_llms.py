@@ -1,7 +1,6 @@
 """`llms.txt`, `llms-full.txt` and single pages: what they list or hold, and its addresses."""
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -16,12 +15,6 @@ from servers.site_server import SiteServer, Status
 
 TEXT = "text/plain; charset=utf-8"
 MARKDOWN = "text/markdown"
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[SiteServer]:
-    async with SiteServer() as server:
-        yield server
 
 
 async def listed(site: SiteServer, path: str = "llms.txt", words: str = "") -> dict[str, str]:

@@ -33,19 +33,6 @@ class Clock:
 
 
 @pytest.fixture
-async def site() -> AsyncIterator[SiteServer]:
-    async with SiteServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def source(site: SiteServer) -> AsyncIterator[PageSource]:
-    made = make_source(site.url, allow_private=True)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

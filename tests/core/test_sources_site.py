@@ -6,7 +6,6 @@ import json
 import logging
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -29,19 +28,6 @@ from servers.site_server import (
 
 BROTLI = b"\x0b\x02\x80abc\x03"
 PAGE = "<main><h1>Set up</h1><p>Install it.</p></main>"
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[SiteServer]:
-    async with SiteServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def source(site: SiteServer) -> AsyncIterator[PageSource]:
-    made = make_source(site.url, allow_private=True)
-    yield made
-    await made.close()
 
 
 async def paths_of(site: SiteServer, address: str = "") -> list[str]:

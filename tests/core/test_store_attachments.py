@@ -14,6 +14,7 @@ from core.store.attachments import AT_ONCE, KeptFile
 from core.store.schema import attachments
 from servers.attached_files import attached
 from servers.mentions import mention
+from servers.steps import gathered, read, take
 
 LATER = 1e12  # seconds: everything is older
 
@@ -33,18 +34,6 @@ async def pair(migrated_postgres_url: str) -> AsyncIterator[tuple[Store, Store]]
 
 def asked_with(*files: Attached, text: str = "what is this?", **more: str) -> Mention:
     return replace(mention(text, **more), files=files)
-
-
-async def take(store: Store, asked: Mention) -> Turn:
-    turn = await store.turns.take(asked)
-    assert turn is not None
-    return turn
-
-
-async def read(store: Store, turn: Turn) -> Turn:
-    found = await store.turns.get(turn.id)
-    assert found is not None
-    return found
 
 
 async def names(store: Store, turn: Turn) -> list[str]:
@@ -102,7 +91,7 @@ async def test_messages_that_are_answered_together_have_the_files_of_all(store: 
     assert not leading.has_files
     await take(store, asked_with(attached("a.log"), attached("b.log"), text=""))
     await take(store, asked_with(attached("c.log"), text="and why?"))
-    together = await store.progress.gather(leading)
+    together = await gathered(store, leading)
     assert (together.has_files, together.question) == (True, "look at this:\n\nand why?")
     assert await names(store, together) == ["a.log", "b.log", "c.log"]
     assert await names(store, await take(store, mention("other", thread="t2"))) == []
@@ -125,10 +114,10 @@ async def test_what_cannot_be_read_of_a_joined_message_is_said_in_the_reply_to_a
 ) -> None:
     leading = await take(store, mention("look:"))
     await take(store, asked_with(attached("a.zip"), text=""))
-    together = await store.progress.gather(leading)
+    together = await gathered(store, leading)
     kept = await one(store, together)
     assert await store.attachments.unreadable(together, kept, "an archive")
-    assert (await store.progress.gather(leading)).unread == ("a.zip (an archive)",)
+    assert (await gathered(store, leading)).unread == ("a.zip (an archive)",)
     assert (await read(store, leading)).unread == ("a.zip (an archive)",)  # after a restart
 
 

@@ -12,14 +12,16 @@ from core.domain import Answer, ConversationId, MessageId, ProcessId, RunId, Tur
 from core.errors import NotOurs
 from core.settings import Limit
 from core.store import Store
+from core.store.part_rows import Unposted
 from core.store.schema import abandoned_runs, processes, threads, turns
 from core.store.turns import lock_thread
 from core.store.withdrawals import lock_key
 from servers.mentions import mention
 
 #: By whether processes share the database, for the first turn of a thread and for each later one.
-MOST = {False: (15, 13), True: (16, 14)}
+MOST = {False: (9, 8), True: (9, 8)}
 LIMIT = Limit(count=10, seconds=600)
+OTHER = ProcessId("other")
 
 
 @contextmanager
@@ -44,19 +46,17 @@ async def taken(store: Store, question: str = "q", **said: str) -> Turn:
 
 async def answer(store: Store) -> None:
     """Bring a turn of the thread to its end, as the loop does."""
-    turn = await store.progress.gather(await taken(store))
-    await store.people.filled_since(turn, LIMIT, LIMIT)
+    found = await store.progress.gather(await taken(store), person=LIMIT, channel=LIMIT)
+    assert found is not None
+    turn = found.turn
     if turn.conversation is None:
-        await store.turns.history(turn, 10)
+        assert found.follows is None  # there is no history
         assert await store.progress.link(turn, "openai", ConversationId("c"))
-    else:
-        await store.turns.last_asked(turn)
     assert await store.progress.began(turn, RunId(f"r{turn.id}"))
     said = Answer(text="a")
-    assert await store.progress.settle(turn, TurnState.ANSWERED, "answered", said, ["a"])
-    for part in await store.progress.unposted(turn):
-        await store.progress.posted(turn, part.number, MessageId(f"m{turn.id}"), last=True)
-    assert await store.leases.next_or_release(turn.thread_id) is None
+    settled = await store.progress.settle(turn, TurnState.ANSWERED, "answered", said, ["a"])
+    assert settled == [Unposted(0, "a", None)]
+    assert await store.progress.posted(turn, 0, MessageId(f"m{turn.id}"), last=True)
 
 
 async def test_a_turn_takes_few_statements(store: Store) -> None:
@@ -68,6 +68,20 @@ async def test_a_turn_takes_few_statements(store: Store) -> None:
     with counting(store) as sent:
         await answer(store)
     assert len(sent) <= later, sent
+
+
+async def test_a_last_part_that_is_recorded_again_does_not_say_how_the_thread_goes_on(
+    store: Store,
+) -> None:
+    await store.leases.beat(["slack"])
+    turn = await taken(store)
+    following = await taken(store, "more", author="U2")
+    assert await store.progress.settle(turn, TurnState.ANSWERED, "answered", None, ["a"])
+    for _ in range(2):
+        assert not await store.progress.posted(turn, 0, MessageId("m"), last=True)
+    head = await store.leases.next_or_release(turn.thread_id)
+    assert head is not None
+    assert head.id == following.id
 
 
 async def test_a_message_that_was_taken_before_leaves_no_claim_on_its_thread(store: Store) -> None:
@@ -134,18 +148,93 @@ async def thread_locked(store: Store, turn: Turn) -> AsyncIterator[Any]:
         yield connection
 
 
+def edited(turn: Turn, **values: object) -> Any:
+    """What somebody else makes of a turn."""
+    change = update(turns).where(turns.c.id == turn.id)
+    return change.values(revision=turn.revision + 1, **values)
+
+
+async def hand_over(connection: Any) -> None:
+    """Let another process have every thread."""
+    joined = processes.insert().values(id=OTHER, works_for="slack", seen_at=9e9)
+    await connection.execute(joined)
+    await connection.execute(update(threads).values(holder=OTHER))
+
+
+async def rows(store: Store, query: Any) -> list[Any]:
+    async with store._database.read() as connection:
+        return list((await connection.execute(query)).all())
+
+
 async def test_a_run_for_a_question_that_is_being_edited_does_not_begin(shared: Store) -> None:
     turn = await taken(shared)
     async with asyncio.TaskGroup() as tasks:
         async with thread_locked(shared, turn) as connection:
             begun = tasks.create_task(shared.progress.began(turn, RunId("r")))
             await waits_for_a_lock(shared)
-            edited = update(turns).where(turns.c.id == turn.id)
-            await connection.execute(edited.values(revision=turn.revision + 1))
+            await connection.execute(edited(turn))
         assert await begun is False
-    async with shared._database.read() as connection:
-        runs = (await connection.execute(select(abandoned_runs.c.run))).scalars().all()
-    assert runs == ["r"]
+    assert [row.run for row in await rows(shared, select(abandoned_runs))] == ["r"]
+
+
+async def test_a_question_that_is_being_edited_gets_no_conversation(shared: Store) -> None:
+    turn = await taken(shared)
+    async with asyncio.TaskGroup() as tasks:
+        async with thread_locked(shared, turn) as connection:
+            linking = shared.progress.link(turn, "openai", ConversationId("c"))
+            linked = tasks.create_task(linking)
+            await waits_for_a_lock(shared)
+            await connection.execute(edited(turn))
+        assert await linked is False
+    still = await shared.turns.get(turn.id)
+    assert still is not None
+    assert still.conversation is None
+    assert [one.conversation for one in await shared.erasures.waiting("openai")] == ["c"]
+
+
+async def test_a_draft_of_a_question_that_is_being_deleted_is_not_recorded(shared: Store) -> None:
+    turn = await taken(shared)
+    async with asyncio.TaskGroup() as tasks:
+        async with thread_locked(shared, turn) as connection:
+            drafted = tasks.create_task(raised(shared.progress.drafted(turn, 0, MessageId("m"))))
+            await waits_for_a_lock(shared)
+            await connection.execute(edited(turn, state=TurnState.WITHDRAWN))
+        assert isinstance(await drafted, NotOurs)
+    assert await shared.progress.drafts(turn) == {}
+
+
+async def test_a_thread_is_kept_for_a_question_that_is_being_taken_when_a_turn_ends(
+    shared: Store,
+) -> None:
+    turn = await taken(shared)
+    row = (await rows(shared, select(turns)))[0]._asdict()
+    another = {**row, "id": turn.id + 1, "message": "another"}
+    async with asyncio.TaskGroup() as tasks:
+        async with thread_locked(shared, turn) as connection:
+            posting = shared.progress.posted(turn, 0, MessageId("m"), last=True)
+            posted = tasks.create_task(posting)
+            await waits_for_a_lock(shared)
+            await connection.execute(turns.insert().values(another))
+        assert await posted is False
+    following = await shared.leases.next_or_release(turn.thread_id)
+    assert following is not None
+    assert (following.id, following.holder) == (turn.id + 1, shared.leases.process)
+
+
+@pytest.mark.parametrize("last", [True, False])
+async def test_a_part_of_a_thread_that_is_changing_hands_is_not_recorded(
+    shared: Store, last: bool
+) -> None:
+    turn = await taken(shared)
+    assert await shared.progress.settle(turn, TurnState.ANSWERED, "answered", None, ["a", "b"])
+    async with asyncio.TaskGroup() as tasks:
+        async with thread_locked(shared, turn) as connection:
+            posting = shared.progress.posted(turn, 0, MessageId("m"), last=last)
+            posted = tasks.create_task(raised(posting))
+            await waits_for_a_lock(shared)
+            await hand_over(connection)
+        assert isinstance(await posted, NotOurs)
+    assert [part.number for part in await shared.progress.unposted(turn)] == [0, 1]
 
 
 async def test_a_message_is_locked_before_its_thread(shared: Store) -> None:
@@ -165,19 +254,16 @@ async def test_a_message_is_locked_before_its_thread(shared: Store) -> None:
 
 async def test_a_thread_that_is_changing_hands_is_ours_no_longer(shared: Store) -> None:
     turn = await taken(shared)
-    other = ProcessId("other")
     async with asyncio.TaskGroup() as tasks:
         async with thread_locked(shared, turn) as connection:
             closing = shared.progress.close(turn, TurnState.CANCELLED, "refused")
             closed = tasks.create_task(raised(closing))
             await waits_for_a_lock(shared)
-            joined = processes.insert().values(id=other, works_for="slack", seen_at=9e9)
-            await connection.execute(joined)
-            await connection.execute(update(threads).values(holder=other))
+            await hand_over(connection)
         assert isinstance(await closed, NotOurs)
     still = await shared.turns.get(turn.id)
     assert still is not None
-    assert (still.state, still.holder) == (TurnState.QUEUED, other)
+    assert (still.state, still.holder) == (TurnState.QUEUED, OTHER)
 
 
 async def raised(work: Any) -> BaseException | None:

@@ -10,6 +10,7 @@ from core.store import Store
 from core.unanswered import Gap, GapKind
 from servers.gaps import asked, settled
 from servers.mentions import mention
+from servers.steps import gathered
 
 LONG_AGO, FOR_EVER = 0.0, 1e12
 MANY = 1_000
@@ -133,7 +134,7 @@ async def test_messages_that_were_answered_together_are_one_question(store: Stor
     first = await store.turns.take(mention("How do I export?", message="m1"))
     await store.turns.take(mention("As CSV, I mean.", message="m2"))
     assert first is not None
-    await settled(store, await store.progress.gather(first), "not_answered")
+    await settled(store, await gathered(store, first), "not_answered")
     (gap,) = await found(store)
     assert gap.question == "How do I export?\n\nAs CSV, I mean."
     assert gap.message.message == MessageId("m1")

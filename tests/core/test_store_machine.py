@@ -210,7 +210,11 @@ class StoreMachine(RuleBasedStateMachine):
             del hand[key]
 
     def _begin(self, store: Store, hand: dict[ThreadId, Turn], turn: Turn) -> None:
-        turn = self.run(store.progress.gather(turn))
+        found = self.run(store.progress.gather(turn))
+        if found is None:
+            self._read(store, hand, turn.thread_id)
+            return
+        turn = found.turn
         run = RunId(f"run_{next(self.numbers)}")
         try:
             self.run(store.progress.link(turn, "scripted", None))

@@ -8,27 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core.domain import Answer, ConversationId, Mention, MessageId, RunId, Turn, TurnState
+from core.domain import Answer, ConversationId, MessageId, RunId, Turn, TurnState
 from core.store import Store
 from core.store.erasures import RUNS_AT_ONCE
 from core.store.people import AT_ONCE
 from core.store.schema import abandoned_runs, parts, threads, turns
 from servers.mentions import mention
+from servers.steps import read, take
 
 LATER = 1e12  # seconds: everything is older
 SAID = Answer(text="a private answer")
-
-
-async def take(store: Store, asked: Mention) -> Turn:
-    turn = await store.turns.take(asked)
-    assert turn is not None
-    return turn
-
-
-async def read(store: Store, turn: Turn) -> Turn:
-    found = await store.turns.get(turn.id)
-    assert found is not None
-    return found
 
 
 async def start(store: Store, turn: Turn, conversation: str, run: str) -> Turn:

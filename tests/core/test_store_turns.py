@@ -8,7 +8,7 @@ from core.errors import StoreBehind, StoreError, StoreTooNew
 from core.store import Store, migrate_database
 from core.store.database import open_database
 from core.store.migrations import MIGRATIONS, current_version
-from core.store.progress import Unposted
+from core.store.part_rows import Unposted
 from core.store.schema import metadata
 from servers.mentions import mention
 

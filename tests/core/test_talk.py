@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -12,21 +11,19 @@ from core.domain import (
     Button,
     Exchange,
     Failed,
-    Mention,
-    MessageId,
     Question,
     Said,
     TurnId,
 )
 from core.errors import EngineBusy, PlatformUnreachable
 from core.feedback import AT_IT
-from core.press import Press
 from core.store import Store
-from core.talk import CALLED, CHARACTERS, MESSAGES, OF_ONE, Talk, bounded
-from servers.loop_rig import Bench
+from core.talk import CALLED, CHARACTERS, MESSAGES, OF_ONE, bounded, talk_before
+from servers.loop_rig import Bench, Running, runner
+from servers.mentions import press
 from servers.scripted import RecordingPlatform, ScriptedEngine
 
-Running = Callable[[], AbstractAsyncContextManager[Bench]]
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 def said(text: str, speaker: str = "Ben") -> Said:
@@ -34,24 +31,8 @@ def said(text: str, speaker: str = "Ben") -> Said:
 
 
 @pytest.fixture
-def platform() -> RecordingPlatform:
-    return RecordingPlatform()
-
-
-@pytest.fixture
-def engine() -> ScriptedEngine:
-    return ScriptedEngine()
-
-
-@pytest.fixture
 def running(store: Store, engine: ScriptedEngine, platform: RecordingPlatform) -> Running:
-    @asynccontextmanager
-    async def run() -> AsyncIterator[Bench]:
-        bench = Bench(store, engine, platform, talk=Talk(last_asked=store.turns.last_asked))
-        async with bench.running():
-            yield bench
-
-    return run
+    return runner(store, engine, platform, reads_talk=True)
 
 
 # --- when it is read ------------------------------------------------------------------------------
@@ -155,9 +136,9 @@ async def test_the_reply_to_a_mention_alone_can_be_judged_and_asked_for_again(
     async with running() as bench:
         (asked,) = await bench.ask("", author="U1")
         await bench.idle()
-        wrong = press(asked, Button.UNHELPFUL, reason="It is about keys.")
+        wrong = press(Button.UNHELPFUL, to=asked, reason="It is about keys.")
         await bench.desk.press(wrong)
-        assert (await bench.desk.press(press(asked, Button.AGAIN))).said == AT_IT
+        assert (await bench.desk.press(press(Button.AGAIN, to=asked))).said == AT_IT
         await bench.idle()
         engine.script("b", Failed(reason="server_error", transient=True))
         await bench.ask("b")  # whose second run is in a conversation that is built anew
@@ -166,25 +147,9 @@ async def test_the_reply_to_a_mention_alone_can_be_judged_and_asked_for_again(
         assert await store.feedback.of(TurnId(1)) == {"U1": ("unhelpful", "It is about keys.")}
         await store.people.forget("slack", "U1")
         await bench.desk.press(wrong)
-        assert (await bench.desk.press(press(asked, Button.AGAIN))).said != AT_IT
+        assert (await bench.desk.press(press(Button.AGAIN, to=asked))).said != AT_IT
     assert [question.text for _, question in engine.started] == [CALLED, CALLED, "b", "b"]
     assert await store.feedback.of(TurnId(1)) == {}
-
-
-def press(mention: Mention, button: Button, *, reason: str = "") -> Press:
-    """A press of the asker below the first reply."""
-    return Press(
-        platform="slack",
-        tenant="T1",
-        channel=mention.channel,
-        thread=mention.thread,
-        message=MessageId("p0"),
-        user="U1",
-        turn=TurnId(1),
-        button=button,
-        at=mention.at + 1,
-        reason=reason,
-    )
 
 
 async def test_a_mention_alone_without_any_talk_is_greeted(
@@ -230,7 +195,7 @@ async def test_a_platform_that_hangs_is_not_waited_for(
 
     monkeypatch.setattr(talk_module, "PATIENCE", 0.05)
     platform = Hanging()
-    bench = Bench(store, engine, platform, talk=Talk(last_asked=store.turns.last_asked))
+    bench = Bench(store, engine, platform, reads_talk=True)
     async with bench.running():
         await bench.ask("a")
         await bench.idle()
@@ -283,9 +248,6 @@ def test_messages_without_words_are_nothing() -> None:
 async def test_an_exchange_that_was_put_together_from_several_questions_is_known_by_each(
     store: Store, platform: RecordingPlatform
 ) -> None:
-    async def last_asked(_: object) -> None:
-        return None
-
     platform.said = [said("one"), said("two"), said("three")]
     history = [Exchange(question="one\n\ntwo", answer="…")]
     bench = Bench(store, ScriptedEngine(), platform)
@@ -293,5 +255,5 @@ async def test_an_exchange_that_was_put_together_from_several_questions_is_known
         await bench.ask("a")
         await bench.idle()
         turn = await bench.turn()
-    found = await Talk(last_asked=last_asked).before(platform, turn, history)
+    found = await talk_before(platform, turn, None, history)
     assert found == (said("three"),)

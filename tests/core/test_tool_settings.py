@@ -109,6 +109,23 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         parse_settings({**KEY, "MCP_SERVERS": str(tmp_path / "gone.toml")})
 
 
+@pytest.mark.parametrize("toml", ["", "# nothing yet\n"])
+def test_a_file_without_servers_is_a_problem(tmp_path: Path, toml: str) -> None:
+    (said,) = problems_of(tmp_path, toml)
+    assert said.endswith(
+        "mcp.toml has no server: write a table for each, as in [orders], or remove the setting."
+    )
+
+
+def test_what_the_local_engine_does_nothing_with_is_known(tmp_path: Path) -> None:
+    more = {"TOOLS": "tools.py", "WEB_SEARCH_DOMAINS": "acme.dev", "ORDERS_TOKEN": "x"}
+    assert settings_of(tmp_path, GOOD, **more).without_effect == ()
+    local = settings_of(tmp_path, GOOD, ENGINE="local", **more)
+    assert local.without_effect == ("TOOLS", "MCP_SERVERS", "WEB_SEARCH_DOMAINS")
+    assert parse_settings({"TOOLS": "tools.py"}).without_effect == ("TOOLS",)
+    assert parse_settings({}).without_effect == ()
+
+
 def test_hosts_of_the_web_search_are_names_of_hosts() -> None:
     settings = parse_settings({**KEY, "WEB_SEARCH_DOMAINS": "Docs.Acme.dev, acme.dev.\nacme.dev"})
     assert settings.openai is not None

@@ -139,6 +139,81 @@ def test_a_file_that_cannot_be_run_is_told_by_kind_and_line_but_not_in_its_words
     assert not [name for name in set(sys.modules) - before if name.startswith("_docent_tools")]
 
 
+KEYED = """
+from core.tools import secret
+
+KEY = secret("ORDERS_KEY")
+
+@tool
+def length() -> str:
+    "Say how long it is."
+    return str(len(KEY))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "env_file", "length"),
+    [
+        ("hunter2", "", "7"),
+        ("", "ORDERS_KEY='from the file'\n", "13"),
+        ("hunter2", "ORDERS_KEY='from the file'\n", "7"),
+        (" hunter2\n", "", "7"),
+    ],
+)
+async def test_a_key_comes_from_the_environment_or_from_the_env_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: str,
+    env_file: str,
+    length: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORDERS_KEY", environment)
+    (tmp_path / ".env").write_text(env_file, encoding="utf-8")
+    box = load_toolbox([str(written(tmp_path, KEYED))])
+    assert await told(box, "length") == length
+
+
+@pytest.mark.parametrize("there_is_a_file", [True, False])
+def test_a_key_that_is_not_set_is_told_with_its_name_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there_is_a_file: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORDERS_KEY", " ")
+    if there_is_a_file:
+        (tmp_path / ".env").write_text("OTHER_KEY=hunter2\nORDERS_KEY=\n", encoding="utf-8")
+    path = written(tmp_path, KEYED)
+    assert problems_of(path) == [
+        f"TOOLS has {str(path)!r}, which in line 5 needs ORDERS_KEY, which is not set: set it in "
+        "the environment or in .env."
+    ]
+
+
+@pytest.mark.parametrize("name", ["sk-hunter2", "hunter2", "", "Bearer HUNTER2"])
+def test_a_key_in_the_place_of_its_name_is_not_shown(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, KEYED.replace("ORDERS_KEY", name))
+    (problem,) = problems_of(path)
+    assert "what is no name: write the name of a variable in capitals" in problem
+    assert "hunter2" not in problem.lower()
+
+
+async def test_a_key_that_is_asked_for_in_a_call_and_missing_is_told_the_model_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORDERS_KEY", raising=False)
+    code = """
+        from core.tools import secret
+
+        @tool
+        def length() -> str:
+            "Say how long it is."
+            return secret("ORDERS_KEY")
+    """
+    box = load_toolbox([str(written(tmp_path, code))])
+    assert "needs ORDERS_KEY, which is not set" in await told(box, "length")
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     text = tmp_path / "tools.txt"

@@ -82,6 +82,22 @@ async def test_what_cannot_be_read_is_named_with_why_and_the_rest_is_read(
         assert "disk full" in json.dumps(asked(openai))
 
 
+async def test_a_picture_that_is_refused_in_words_that_nobody_knows_costs_the_picture_alone(
+    people_values: dict[str, str], people: People, openai: OpenAIServer
+) -> None:
+    unknown = "Alpha channels are beyond us."
+    openai.script(Script(statuses=["failed"], error_code="no_alpha", error_message=unknown))
+    async with docent_running(people_values):
+        await people.ready()
+        await people.ask(people.alice, QUESTION, {"screen.png": PNG, "trace.log": LOG})
+        (reply,) = await people.replied(1)
+        assert ANSWER in reply
+        assert "screen.png (the model could not read it)" in reply.replace("\\", "")
+        assert kinds(openai) == []
+        assert "disk full" in json.dumps(asked(openai))
+        assert len(openai.sent("POST", "/responses")) == 2
+
+
 async def test_files_that_are_gone_are_named_and_the_question_is_answered(
     people_values: dict[str, str], people: People, openai: OpenAIServer
 ) -> None:

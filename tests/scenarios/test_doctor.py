@@ -42,7 +42,7 @@ async def test_a_database_that_cannot_be_written_is_to_be_mended(
     await migrate_database(database_url)
     code, found = await findings(tmp_path, slack_values)
     assert code == 0
-    assert found["database"].startswith("ok")
+    assert found["database"].startswith("note")
     assert found["ops channel"].startswith("- ")
 
     refuse_writes(database_url)
@@ -57,6 +57,19 @@ async def test_a_database_that_cannot_be_written_is_to_be_mended(
     assert found["ops channel"].startswith("MEND")
     assert found["digest channel"].startswith("MEND")
     assert found["slack"].startswith("ok")
+
+
+async def test_that_nothing_was_refreshed_yet_is_told_and_is_no_failure(tmp_path: Path) -> None:
+    values = {"DOCS_SOURCES": write_docs(tmp_path / "docs")}
+    for looked_for in range(2):  # to look is not to refresh
+        code, found = await findings(tmp_path, values)
+        assert code == 0, looked_for
+        assert found["database"].startswith("note")
+        assert "with 0 pages of documentation: nothing was refreshed yet." in found["database"]
+        assert "`docent refresh` does it now." in found["database"]
+    assert (await (await DocentProcess.start(tmp_path, values, "refresh")).end())[0] == 0
+    code, found = await findings(tmp_path, values)
+    assert (code, found["database"][:4]) == (0, "ok  ")
 
 
 async def test_pages_that_a_new_engine_has_not_got_are_to_be_mended(tmp_path: Path) -> None:

@@ -9,13 +9,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from bots.app import Docent
 from bots.discord_bot import missed
 from bots.slack_bot import presence
 from core.domain import TurnId
+from core.store.schema import turns
 from servers import discord_http, faults
 from servers.docent_rig import docent_running
+from servers.openai_runs import Pace, Script
+from servers.openai_server import OpenAIServer
 from servers.people import SECONDS, Slack
 
 QUESTION = "When does an access token expire?"
@@ -37,18 +41,24 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def searching(people: Any, values: dict[str, str]) -> AsyncIterator[Docent]:
-    """A Docent that is back, and does not get on with its search while the block lasts."""
+async def searching(
+    people: Any, values: dict[str, str], until: asyncio.Event | None = None
+) -> AsyncIterator[Docent]:
+    """A Docent that is back, and does not get on with its search while the block lasts.
+
+    Or, where it is given, `until` that is set.
+    """
     server = people.server
+    until = until or asyncio.Event()
     if isinstance(people, Slack):
-        server.fail("conversations.history", faults.Fault(hang=True))
+        server.fail("conversations.history", faults.Fault(until=until))
         async with docent_running(values) as docent:
             await server.wait_for(lambda: not server.faults_left("conversations.history"), SECONDS)
             yield docent
+            until.set()
         return
     elsewhere = server.world.channel("elsewhere")  # discord.py reads one channel page by page
     await server.say(elsewhere, people.bob, "The newest message is what is looked at first")
-    until = asyncio.Event()
     asked = len(server.calls("GET", HISTORY))
     server.fail("GET", HISTORY, discord_http.Fault(until=until))
     async with docent_running(values) as docent:
@@ -104,3 +114,38 @@ async def test_what_was_asked_in_the_thread_meanwhile_is_answered_before_what_is
     assert (first.question, second.question) == (FOLLOW_UP, QUESTION)
     assert "Account" in replies[1]
     assert "ninety days" in replies[2]
+
+
+async def test_what_was_missed_is_answered_before_a_mention_that_waits_for_its_turn(
+    people: Any, people_values: dict[str, str], openai: OpenAIServer
+) -> None:
+    async with docent_running(people_values):
+        await people.ready()
+        await people.ask(people.alice, QUESTION)
+        await people.replied(1)
+    await people.ask(people.bob, FOLLOW_UP)
+    pace, found = Pace(), asyncio.Event()
+    openai.script(Script(text="It is on its way.", pace=pace))
+    async with searching(people, people_values, found) as docent:
+        await people.ask(people.alice, "Where is my invoice?")
+        await openai.wait_for("POST", "/responses", 2, within=SECONDS)
+        await people.ask(people.alice, QUESTION)
+        await taken(docent, 3)
+        found.set()
+        await taken(docent, 4)
+        pace.finish()
+        await people.replied(4)
+    asked = [sent.json["input"][-1]["content"] for sent in openai.sent("POST", "/responses")]
+    assert asked == [QUESTION, "Where is my invoice?", FOLLOW_UP, QUESTION]
+
+
+async def taken(docent: Docent, count: int) -> None:
+    """Wait until so many questions are written down."""
+
+    async def written() -> int:
+        async with docent.store._database.read() as connection:
+            return (await connection.execute(select(func.count(turns.c.id)))).scalar_one()
+
+    async with asyncio.timeout(SECONDS):
+        while await written() < count:  # noqa: ASYNC110 (the store has no event)
+            await asyncio.sleep(0.01)

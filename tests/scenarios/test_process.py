@@ -10,6 +10,7 @@ from servers.docent_rig import DocentProcess, write_docs
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 from servers.slack_server import SlackServer
+from servers.tool_rig import written
 
 CHANNEL = "C0GENERAL"
 
@@ -86,6 +87,22 @@ async def test_both_platforms_are_served_until_sigterm_which_ends_it_with_0(
     # What people write is nobody's business in a log.
     assert "access token" not in errors
     assert values["SLACK_BOT_TOKEN"] not in errors
+
+
+async def test_tools_that_the_local_engine_does_not_call_are_told_once_at_the_start(
+    slack_values: dict[str, str], slack: SlackServer, tmp_path: Path
+) -> None:
+    path = written(tmp_path, '@tool\ndef look() -> str:\n    "Look."\n    return ""\n')
+    values = {**slack_values, "ENGINE": "local", "TOOLS": str(path), "LOG_FORMAT": "json"}
+    process = await DocentProcess.start(tmp_path, values, "run")
+    await slack.wait_for(lambda: slack.connections, 30)
+    process.terminate()
+    code, _, errors = await process.end()
+    assert code == 0, errors
+    lines = [json.loads(line) for line in errors.splitlines()]
+    (said,) = [line for line in lines if "has no effect" in line["message"]]
+    assert said["level"] == "WARNING"
+    assert said["message"].startswith("TOOLS has no effect: the local engine calls nothing.")
 
 
 @on_both_databases
@@ -185,7 +202,7 @@ async def test_the_demo_does_not_mind_what_the_environment_holds(tmp_path: Path)
 async def test_the_doctor_finds_what_is_well_and_what_is_not(
     slack_values: dict[str, str], tmp_path: Path
 ) -> None:
-    await run(tmp_path, slack_values, "migrate")
+    await run(tmp_path, slack_values, "refresh")
     assert "All is well" in await run(tmp_path, slack_values, "doctor")
 
     values = {**slack_values, "OPENAI_API_KEY": "sk-wrong", "SLACK_APP_TOKEN": "xapp-wrong"}

@@ -1,6 +1,7 @@
 """Functions of the team that the model calls, seen from a thread, on both platforms."""
 
 import asyncio
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,26 @@ async def test_what_the_asker_calls_off_is_not_done(
         await people.press(message, "Cancel", people.alice)
         await people.server.wait_for(lambda: "Confirm" not in buttons_of(people.posted()[0]))
     assert calls.made() == []
+
+
+async def test_who_tries_again_does_not_have_it_called_unawares_a_second_time(
+    people: Any, values: dict[str, str], openai: OpenAIServer, calls: Calls
+) -> None:
+    failed = Script(statuses=["failed"], error_code="invalid_prompt")
+    openai.script(
+        Script(calls=[("status", {"service": "api"})], then=failed), Script(text="It is up.")
+    )
+    async with docent_running(values):
+        await people.ready()
+        await people.ask(people.alice, QUESTION)
+        (fallback,) = await people.dressed(1)
+        await people.press(fallback, "Try again", people.alice)
+        assert (await people.replied(2))[1] == "It is up."
+    assert len(calls.made()) == 1
+    first, _, again = (json.dumps(sent.json["input"]) for sent in openai.sent("POST", "/responses"))
+    said = "calls that were made for earlier questions of the same person"
+    assert (said in first, said in again) == (False, True)
+    assert "api: up since Monday" in again
 
 
 async def test_a_function_under_way_when_the_process_dies_is_not_called_again(

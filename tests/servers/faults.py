@@ -15,6 +15,7 @@ class Fault:
     """One way in which a request goes wrong. What is not set stays as it would have been."""
 
     delay: float = 0.0  #: seconds before anything else happens
+    until: asyncio.Event | None = None  #: nothing else happens before it is set
     hang: bool = False  #: no reply ever, and no effect
     status: int | None = None  #: this reply, and no effect
     body: Any = ""  #: of that reply: text as it stands, anything else as JSON
@@ -26,6 +27,8 @@ class Fault:
         self, request: web.Request, handler: Handler, stopping: asyncio.Event
     ) -> web.StreamResponse:
         await asyncio.sleep(self.delay)
+        if self.until is not None:
+            await self.until.wait()
         if self.hang:
             await stopping.wait()
         if self.status is not None:

@@ -1,8 +1,9 @@
 """A loop and a desk around a scripted engine and platform, as one process has them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from core.abandoned import AbandonedRuns
 from core.answering import Answering
@@ -27,7 +28,6 @@ from core.rounds import Rounds
 from core.settings import Admission, CatchUp, FollowUps, Limit
 from core.sharing import Sharing
 from core.store import Store
-from core.talk import Talk
 from core.tools.toolbox import Toolbox
 from servers.mentions import mention
 from servers.scripted import RecordingPlatform, ScriptedEngine
@@ -75,7 +75,7 @@ class Bench:
         streaming: bool = True,
         humans: Humans = NOBODY,
         admins: Sequence[str] = (),
-        talk: Talk | None = None,
+        reads_talk: bool = False,
         toolbox: Toolbox | None = None,
         servers: Sequence[str] = (),
     ) -> None:
@@ -102,7 +102,7 @@ class Bench:
                 asking=Asking(
                     store=store,
                     engine=engine,
-                    talk=talk,
+                    reads_talk=reads_talk,
                     rounds=rounds,
                     attachments=Attachments(
                         store=store, engine=engine, deadline=deadline, retention_days=None
@@ -114,7 +114,7 @@ class Bench:
                     max_age=max_age,
                     invite_url="https://discord.gg/docent",
                 ),
-                limits=Limits(store=store, user=user_limit, channel=None),
+                limits=Limits(user=user_limit, channel=None),
                 deadline=deadline,
                 too_old=catch_up.answer_age if catch_up else None,
                 cancel_soon=abandoned.cancel_soon,
@@ -150,9 +150,9 @@ class Bench:
             on_change=self.loop.changed,
             on_doubt=self.loop.scan_soon,
             humans=humans,
-            on_call=self.calling.call_soon,
+            on_call=self.calling.look_soon,
             can_share=platform.can_share,
-            on_share=self.sharing.share_soon,
+            on_share=self.sharing.look_soon,
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -207,3 +207,17 @@ class Bench:
 
     def _note_trouble(self, key: str, text: str | None) -> None:
         self.troubles.append((key, text))
+
+
+Running = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+def runner(
+    store: Store, engine: ScriptedEngine, platform: RecordingPlatform, **always: Any
+) -> Running:
+    """What runs a process while a block lasts; takes further options of `Bench`."""
+
+    def run(**options: Any) -> AbstractAsyncContextManager[Bench]:
+        return Bench(store, engine, platform, **always, **options).running()
+
+    return run

@@ -1,10 +1,11 @@
-"""Mentions for tests that begin behind the adapters."""
+"""What people say and press, for tests that begin behind the adapters."""
 
 import itertools
 import time
 from typing import Any
 
-from core.domain import Mention, MessageId, Remark, ThreadRef
+from core.domain import Button, Mention, MessageId, Remark, ThreadRef, TurnId
+from core.press import Press
 
 _numbers = itertools.count(1)
 
@@ -46,3 +47,22 @@ def remark(
     """A remark without a mention, with a message id that no other has, unless one is given."""
     said = mention(text, **of_mention)
     return Remark(mention=said, to_others=to_others, edited=edited, hidden=hidden)
+
+
+def press(
+    button: Button, *, to: Mention | None = None, user: str = "U1", turn: int = 1, **changes: Any
+) -> Press:
+    """A press below the reply to a turn, and to this mention where it is to tell the thread."""
+    below = to or mention()
+    given: dict[str, Any] = {
+        "platform": below.thread.platform,
+        "tenant": below.thread.tenant,
+        "channel": below.channel,
+        "thread": to.thread if to else None,
+        "message": MessageId(f"reply{turn}"),
+        "user": user,
+        "turn": TurnId(turn),
+        "button": button,
+        "at": time.time(),
+    }
+    return Press(**(given | changes))

@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 
-from core.domain import Answer, Answered, Button, Calls, MessageId, RunState, ToolCall, TurnId
+from core.domain import Calls, RunState, ToolCall
 from core.press import Press
 from core.tools import Asker, tool
 from core.tools.marking import ATTRIBUTE
 from core.tools.reading import read_tool
 from core.tools.toolbox import Toolbox
 from servers.loop_rig import Bench
-from servers.scripted import ScriptedEngine
+from servers.scripted import ScriptedEngine, done
 
-DONE = Answered(answer=Answer(text="It is up."))
+DONE = done("It is up.")
 ASKER = "U1"
 
 
@@ -89,21 +88,6 @@ async def answered(bench: Bench, *states: RunState, question: str = "up?") -> No
     await bench.idle()
 
 
-def press(button: Button, *, user: str = ASKER, turn: int = 1, **changes: object) -> Press:
-    given: dict[str, object] = {
-        "platform": "slack",
-        "tenant": "T1",
-        "channel": "C1",
-        "thread": None,
-        "message": MessageId(f"reply{turn}"),
-        "user": user,
-        "turn": TurnId(turn),
-        "button": button,
-        "at": time.time(),
-    }
-    return Press(**(given | changes))  # type: ignore[arg-type]
-
-
 async def said(made: Bench, press: Press) -> str:
     """What somebody is told who presses a button."""
     return (await made.desk.press(press)).said
@@ -112,4 +96,4 @@ async def said(made: Bench, press: Press) -> str:
 async def waits(made: Bench, *wanted: ToolCall) -> None:
     """Have a reply wait for its asker's confirmation."""
     wanted = wanted or (call("restart", service="api"),)
-    await answered(made, calls(*wanted), Answered(answer=Answer(text="May I?")))
+    await answered(made, calls(*wanted), done("May I?"))

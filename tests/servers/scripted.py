@@ -40,6 +40,11 @@ from core.reception import Reception
 Script = Sequence[RunState | Exception]
 
 
+def done(text: str) -> Answered:
+    """A run that has ended with this answer."""
+    return Answered(answer=Answer(text=text))
+
+
 class ScriptedEngine:
     """Answers `answer to <question>` at the second look, unless a script says otherwise."""
 
@@ -127,7 +132,7 @@ class ScriptedEngine:
         self.started.append((conversation, question))
         self.told.append(outputs)
         run = RunId(f"run_{len(self.started)}")
-        states: Script = (Working(), Answered(answer=Answer(text=f"answer to {question.text}")))
+        states: Script = (Working(), done(f"answer to {question.text}"))
         if self.scripts[question.text]:
             states = self.scripts[question.text].pop(0)
         self._runs[run] = (conversation, list(states))
