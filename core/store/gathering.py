@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, bindparam, or_, select, update
+from sqlalchemy import BigInteger, Double, Row, and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageId, Turn, TurnState
@@ -41,7 +41,8 @@ async def read_waiting(
 ) -> Sequence[Row[Any]]:
     """The messages that wait in a turn's thread from it on; none where it waits no longer.
 
-    Each row says, too, what was asked before the turn. Unless it `may_grow`, only those which were
+    They are in the order in which they were asked: one that was found late stands where it was
+    said, and not between a later one and what its author said right after that. Each row says, too, what was asked before the turn. Unless it `may_grow`, only those which were
     joined with it before.
     """
     given = {
@@ -122,8 +123,13 @@ def _waiting(person: Limit | None, channel: Limit | None, may_grow: bool) -> Any
         .add_columns(follows.label("follows"))
         .add_columns(filled_by_person(person).label("person"))
         .add_columns(filled_in_channel(channel, person).label("channel"))
-        .where(of_thread, turns.c.id >= of_turn, IS_QUEUED)
-        .order_by(turns.c.id)
+        .where(of_thread, IS_QUEUED)
+        .order_by(turns.c.id != of_turn, turns.c.asked_at, turns.c.id)
         .limit(TOGETHER)
     )
-    return query if may_grow else query.where(or_(turns.c.id == of_turn, turns.c.leader == of_turn))
+    is_together = or_(turns.c.id == of_turn, turns.c.leader == of_turn)
+    if not may_grow:
+        return query.where(is_together)
+    asked_at = bindparam("asked_at", type_=Double)
+    is_after = and_(turns.c.asked_at == asked_at, turns.c.id > of_turn)
+    return query.where(or_(is_together, turns.c.asked_at > asked_at, is_after))

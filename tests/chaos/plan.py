@@ -72,6 +72,8 @@ TROUBLES: Final = ("stream", "rewritten", "edit", "post", "history")  # of draft
 #: Steps that only a question with a draft passes, and seconds of a run that make sure of one: where
 #: a stream was refused before, drafts are edited, and that every 3 s only.
 OF_DRAFTS: Final = {Step.DRAFTED: 2.0, Step.GROWING: 8.0, Step.FINISHING: 2.5}
+#: Seconds of a run that is polled: whose stream says no more after its beginning, for 2 s and more.
+POLLED_SECONDS: Final = 4.0
 RARE: Final = (Step.CONVERSATION_OPENED, Step.PART_POSTED, *OF_DRAFTS, *OF_FILES, *OF_CALLS)
 _OTHERS: Final = (Step.RANDOM, Step.ALL_AT_ONCE, *OF_FILES, *OF_CALLS)
 NAMED: Final = tuple(step for step in Step if step not in _OTHERS)
@@ -118,6 +120,7 @@ class Asking:
     lines: int  #: of its answer
     run_seconds: float
     fails_first: bool = False  #: its first run ends with a server_error
+    falls_silent: bool = False  #: the streams of its runs say no more after their beginning
     fate: Fate = Fate.KEPT
     fate_after: float = 0.0  #: seconds
     calls: tuple[tuple[str, ...], ...] = ()  #: functions that the model calls for it, by round
@@ -273,12 +276,17 @@ def _askings(dice: random.Random, size: Size, waves: int) -> dict[int, list[Aski
 
 
 def _slowed(askings: Sequence[Asking], kills: Sequence[Kill]) -> Iterator[Asking]:
-    """Let runs take long enough for a draft, where somebody is to die of one."""
+    """Let runs take long enough for a draft, or for looks, where somebody is to die of these."""
+    least = {**OF_DRAFTS, Step.POLLING: POLLED_SECONDS}
     for one in askings:
-        (least,) = [OF_DRAFTS.get(k.step, 0.0) for k in kills if k.platform == one.platform] or [0]
-        if least:
-            seconds = max(one.run_seconds, least)
-            yield replace(one, run_seconds=seconds, fails_first=False)
+        steps = [kill.step for kill in kills if kill.platform == one.platform]
+        if steps and steps[0] in least:
+            yield replace(
+                one,
+                run_seconds=max(one.run_seconds, least[steps[0]]),
+                fails_first=False,
+                falls_silent=steps[0] is Step.POLLING,
+            )
         else:
             yield one
 

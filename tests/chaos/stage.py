@@ -31,6 +31,7 @@ from servers.slack_server import SlackServer
 TOKEN: Final = re.compile(r"\b(q[sd]\d{4}) (v\d)\b")
 CALLING_SECONDS: Final = 0.3  # at most, until a run has said which functions it calls
 REPEAT_SECONDS: Final = 1.5  # at most, until an event comes once more
+BEGINNING: Final = 5  # events of a stream that falls silent
 _FILLER: Final = "and so it goes on, word by word, until the end of the line is reached at last."
 
 
@@ -183,6 +184,8 @@ class ChaosOpenAI(OpenAIServer):
         text = answer_text(next(self._numbers), tokens, lines)
         pace = seconds / len(words(text))  # so that there is always something that grows
         trouble = self.stream_troubles.popleft() if self.stream_troubles else {}
+        if any(one.falls_silent for one in askings):
+            trouble = {"silent_after": BEGINNING}
         return Script(seconds=seconds, text=text, word_seconds=pace, **trouble), set()
 
     def _reached(self, step: Step, platform: Any, request: web.Request) -> bool:

@@ -48,8 +48,9 @@ from chaos.stage import (
     is_answer,
     is_middle,
 )
-from chaos.verdict import Given, read_replies
+from chaos.verdict import Given, Row, is_overtaken, read_replies
 from core.domain import ToolCall, ToolOutput
+from core.drafts import LISTENING_LOOK
 from core.openai_engine.calls import told_before
 from core.openai_engine.transcript import NO_OUTPUT
 from core.rounds import INTERRUPTED
@@ -121,6 +122,15 @@ def test_runs_take_long_where_somebody_is_to_die_of_a_draft(seed: int) -> None:
             assert concerned
             assert all(one.run_seconds >= OF_DRAFTS[wave.kill.step] for one in concerned)
             assert not any("stream" in order.kind for order in wave.orders)
+
+
+@given(seeds)
+def test_runs_are_looked_at_where_somebody_is_to_die_of_a_look(seed: int) -> None:
+    for wave in make_plan(seed, Size()).waves:
+        if wave.kill and wave.kill.step is Step.POLLING:
+            concerned = [one for one in wave.askings if one.platform == wave.kill.platform]
+            assert concerned
+            assert all(one.falls_silent and one.run_seconds > LISTENING_LOOK for one in concerned)
 
 
 @given(seeds)
@@ -392,3 +402,19 @@ def test_what_was_acknowledged_before_the_run_ended_has_no_excuse() -> None:
 def test_a_run_that_ends_right_after_the_deletion_excuses_the_answer_unless_it_was_known() -> None:
     assert in_vain(ended_at=101.0).excuse([])
     assert in_vain(ended_at=101.0, acknowledged_at=100.1).excuse([]) is None
+
+
+# --- the order of replies ---------------------------------------------------------------------
+
+
+def test_what_was_asked_and_taken_first_is_answered_first() -> None:
+    assert is_overtaken(row(1, asked_at=1.0), by=row(2, asked_at=2.0))
+    assert not is_overtaken(row(2, asked_at=1.0), by=row(1, asked_at=2.0))  # found long after
+    assert not is_overtaken(row(2, asked_at=2.0), by=row(1, asked_at=1.0))
+
+
+def row(number: int, *, asked_at: float) -> Row:
+    return Row(
+        id=number, platform="slack", channel="C1", message=f"m{number}", state="delivered",
+        outcome=None, attempt=1, run=None, leader=None, asked_at=asked_at,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, Final
 
 import psycopg
@@ -54,6 +54,7 @@ class Row:
     attempt: int
     run: str | None
     leader: int | None
+    asked_at: float
 
 
 class Verdict:
@@ -193,12 +194,13 @@ class Verdict:
     def _judge_order(
         self, name: str, told: list[str], asked: Sequence[Asked], replies: Sequence[Given]
     ) -> None:
-        """Replies come in the order in which questions were taken, which is that of asking but
-        for those that had to be found or delivered again."""
-        taken = {one.asking.token: row.id for one in asked if (row := self._row(one))}
-        ids = [taken[token] for token in told if token in taken]
-        if ids != sorted(ids):
-            self._problem(f"{name}: answered in the order {told}, taken as {taken}")
+        """Replies come in the order of asking, but for those that had to be found or delivered
+        again: what was both asked and taken before another is answered before it."""
+        rows = {one.asking.token: row for one in asked if (row := self._row(one))}
+        answered = [rows[token] for token in told if token in rows]
+        if any(is_overtaken(b, a) for a, b in combinations(answered, 2)):
+            self._problem(f"{name}: answered in the order {told}")
+        taken = {token: row.id for token, row in rows.items()}
         in_order = [taken[one.asking.token] for one in asked if one.asking.token in taken]
         self.overtaken += sum(b < a for a, b in pairwise(in_order))
         authors = {one.asking.token: one.asking.author for one in asked}
@@ -330,6 +332,11 @@ def _given(marks: Sequence[Mapping[str, Any]]) -> Given:
             and lines == [(n, total, name) for n in range(1, total + 1)]
         ),
     )
+
+
+def is_overtaken(row: Row, by: Row) -> bool:
+    """Whether a question that was both asked and taken before another came after it."""
+    return row.asked_at < by.asked_at and row.id < by.id
 
 
 def read_rows(url: str) -> list[Row]:

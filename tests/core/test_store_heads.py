@@ -88,3 +88,28 @@ async def test_what_is_answered_together_with_another_one_is_no_head(store: Stor
     assert await heads(store) == ["now"] * 3
     await store.progress.close(first, TurnState.DELIVERED, "answered")
     assert await store.turns.heads() == []
+
+
+async def test_what_another_one_asked_between_is_not_passed_over(store: Store) -> None:
+    await taken(store, "of another one", 10, author="U2")
+    first = await taken(store, "missed", 9, author="U1")
+    later = await taken(store, "right after that", 11, author="U1")
+    assert (await heads(store))[0] == "missed"
+    alone = await store.progress.gather(first)
+    assert alone is not None
+    assert alone.turn.question == "missed"
+
+    await store.progress.close(first, TurnState.DELIVERED, "answered")
+    following = await store.leases.next_or_release(later.thread_id)
+    assert following is not None
+    assert following.question == "of another one"
+
+
+async def test_what_one_person_asked_is_answered_together_in_the_order_of_asking(
+    store: Store,
+) -> None:
+    await taken(store, "second", 10, author="U1")
+    first = await taken(store, "first, found late", 9, author="U1")
+    together = await store.progress.gather(first)
+    assert together is not None
+    assert together.turn.question == "first, found late\n\nsecond"

@@ -65,7 +65,7 @@ async def write_rows(take: Method, self: Any, batch: Any) -> Any:
 async def store_answer(settle: Method, self: Any, turn: Any, *more: Any, **named: Any) -> Any:
     """Around Progress.settle."""
     settled = await settle(self, turn, *more, **named)
-    if settled:
+    if settled is not None:
         reached("answer stored", turn.thread.platform)
     return settled
 
