@@ -6,13 +6,11 @@ restart the loop begins from its open turns.
 """
 
 import asyncio
-import heapq
-import itertools
 import logging
-import time
 from collections.abc import Mapping
 
 from core.abandoned import AbandonedRuns
+from core.agenda import Agenda
 from core.answering import NOW, Answering
 from core.clock import now as clock_now
 from core.delivery import Delivery
@@ -37,7 +35,6 @@ AT_WORK = (TurnState.QUEUED, TurnState.RUNNING)  # the engine is at work, or wil
 IDLE = 60.0  # seconds of sleep when nothing is due, and between two scans for unnoticed turns
 GIVES_WAY = 0.5  # seconds, at most, in which questions that come are written down first
 INTAKE_LOOK = 0.01  # seconds between two looks whether they are
-HELD_BACK = 0.25  # seconds, at most, that the loop sleeps while looks wait for the budget
 PASSED_OVER = 0.2  # seconds until what a scan passed over is looked at again
 RESCAN = 5.0  # seconds after a scan that failed
 
@@ -64,11 +61,9 @@ class Loop:
         self._lease = lease
         self._abandoned = abandoned
         self._platforms = platforms
-        self._budget = budget or RequestBudget()
+        self._agenda = Agenda(budget or RequestBudget(), self._is_mere_look)
         self._pace = Pace()
         self._heads: dict[ThreadId, Work] = {}
-        self._due: list[tuple[float, int, Work]] = []  # a heap; the number settles ties
-        self._numbers = itertools.count()
         self._steps: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._scan_wanted = asyncio.Event()
@@ -111,7 +106,7 @@ class Loop:
             step.cancel()
         self._drafts.drop()
         self._heads.clear()
-        self._due.clear()
+        self._agenda.clear()
         self.idle.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -131,7 +126,7 @@ class Loop:
             ]
             keeping = tasks.create_task(self._lease.keep(self))
             while not stop.is_set():
-                for work in [] if self._store.intake.busy(GIVES_WAY) else self._take_due():
+                for work in [] if self._store.intake.busy(GIVES_WAY) else self._agenda.take_due():
                     # Not in the task: before it begins, `changed` would schedule another one.
                     work.stepping = True
                     step = tasks.create_task(self._step(work, tasks))
@@ -228,28 +223,8 @@ class Loop:
             self._schedule(work, NOW)
 
     def _schedule(self, work: Work, wait: float) -> None:
-        # The monotonic clock: a step is not lost for hours because somebody set the time.
-        work.entry = next(self._numbers)
-        heapq.heappush(self._due, (time.monotonic() + wait, work.entry, work))
+        self._agenda.put(work, wait)
         self._woken.set()
-
-    def _take_due(self) -> list[Work]:
-        """The turns whose step is due. Looks at runs are held back to the budget, oldest first."""
-        now = time.monotonic()
-        ready: list[Work] = []
-        held_back: list[tuple[float, int, Work]] = []
-        while self._due and self._due[0][0] <= now:
-            entry = heapq.heappop(self._due)
-            work = entry[2]
-            if entry[1] != work.entry:
-                continue  # it was scheduled anew
-            if self._is_mere_look(work) and (held_back or not self._budget.take(now)):
-                held_back.append(entry)
-            else:
-                ready.append(work)
-        for entry in held_back:
-            heapq.heappush(self._due, entry)
-        return ready
 
     def _is_mere_look(self, work: Work) -> bool:
         """Whether the next step asks how far a run is, and may as well do so a little later."""
@@ -258,13 +233,8 @@ class Loop:
 
     async def _sleep(self) -> None:
         """Wait for the next due step or for news, whichever is first."""
-        wait = IDLE
-        if self._due and self._store.intake.busy(GIVES_WAY):
-            wait = INTAKE_LOOK
-        elif self._due:
-            overdue = self._due[0][0] <= time.monotonic()
-            held_back = min(self._budget.wait, HELD_BACK)  # a deadline may come meanwhile
-            wait = held_back if overdue else self._due[0][0] - time.monotonic()
+        gives_way = self._agenda and self._store.intake.busy(GIVES_WAY)
+        wait = INTAKE_LOOK if gives_way else self._agenda.wait
         await happens(self._woken, within=min(wait, IDLE))
         self._woken.clear()
 

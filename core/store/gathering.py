@@ -42,8 +42,8 @@ async def read_waiting(
     """The messages that wait in a turn's thread from it on; none where it waits no longer.
 
     They are in the order in which they were asked: one that was found late stands where it was
-    said, and not between a later one and what its author said right after that. Each row says, too, what was asked before the turn. Unless it `may_grow`, only those which were
-    joined with it before.
+    said, and not between a later one and what its author said right after that. Each row says, too,
+    what was asked before the turn. Unless it `may_grow`, only those which were joined with it.
     """
     given = {
         "of_thread": turn.thread_id,
