@@ -1,7 +1,8 @@
 """Questions that come at the same time are written down together, in one transaction.
 
 A platform waits for each of them to be acknowledged, and a transaction costs about the same for
-one question as for a hundred. The first is written down at once; what comes meanwhile goes next.
+one question as for a hundred. The first is written down at once, with what comes in the same
+moment; what comes meanwhile goes next.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from core.store.standings import Kind
 from core.store.turns import Turns
 
 AT_ONCE: Final = 200  #: questions, at most, in one transaction
+MOMENT: Final = 0.03  # seconds, at most, in which questions that keep coming go together
 REMEMBERED: Final = 10_000  #: messages that are known to be taken without a look
 
 
@@ -93,10 +95,17 @@ class Intake:
         else:
             self._is_writing = True
         try:
-            await asyncio.sleep(0)  # what came with it in one reading of a socket goes with it
+            await self._let_come()
             return await self._lead(mine)
         finally:
             self._pass_on()
+
+    async def _let_come(self) -> None:
+        """Let what comes at the same moment go in the same transaction; mostly that is nothing."""
+        there, began = -1, time.monotonic()
+        while len(self._waiting) > there and time.monotonic() - began < MOMENT:
+            there = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _wait(self, mine: _Waiting) -> "Turn | _Word | None":
         try:
