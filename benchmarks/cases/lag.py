@@ -42,7 +42,7 @@ class Lags:
 
 async def measure(options: Options) -> list[Result]:
     """Polling beside the reference, then streaming in both platforms."""
-    count = 3 if options.quick else 24
+    count = 3 if options.quick else 36
     async with asyncio.TaskGroup() as tasks:
         polled = tasks.create_task(_polled(count))
         reference = tasks.create_task(_reference(count))
