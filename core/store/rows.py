@@ -70,11 +70,14 @@ def is_leading(table: Any) -> Any:
 IS_LEADING = is_leading(turns)
 #: Whether a turn that has its outcome still has its texts: a mention alone has no question.
 HAS_TEXTS = or_(turns.c.question != "", turns.c.citations.is_not(null()))
+#: States of turns that nobody may have begun. A deleted one must not go before the one that has a
+#: draft in the thread: a look for what it left there would find that.
+UNBEGUN = (TurnState.QUEUED, TurnState.WITHDRAWN)
 #: Which of the leading turns of a thread is its head: one that was begun, else what was asked
 #: first. That may have been found last, in what was said while nobody was there; so a turn that was
 #: taken before the one which it follows may have been in somebody's hands already.
 HEAD_FIRST = (
-    case((IS_QUEUED & turns.c.started_at.is_(None), 1), else_=0),
+    case((_is_one_of(turns, UNBEGUN) & turns.c.started_at.is_(None), 1), else_=0),
     turns.c.asked_at,
     turns.c.id,
 )

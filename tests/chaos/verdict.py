@@ -198,8 +198,16 @@ class Verdict:
         again: what was both asked and taken before another is answered before it."""
         rows = {one.asking.token: row for one in asked if (row := self._row(one))}
         answered = [rows[token] for token in told if token in rows]
-        if any(is_overtaken(b, a) for a, b in combinations(answered, 2)):
-            self._problem(f"{name}: answered in the order {told}")
+        by_id = {row.id: row for row in rows.values()}
+        if any(
+            # What follows a question goes with it, also past what was found meanwhile and asked
+            # before both.
+            is_overtaken(b, a) and not (a.leader and b.asked_at < by_id[a.leader].asked_at)
+            for a, b in combinations(answered, 2)
+        ):
+            known = [(row.id, row.asked_at, row.leader, row.attempt) for row in answered]
+            said = [reply.tokens for reply in replies]
+            self._problem(f"{name}: answered in the order {said}: id, at, leader, attempt {known}")
         taken = {token: row.id for token, row in rows.items()}
         in_order = [taken[one.asking.token] for one in asked if one.asking.token in taken]
         self.overtaken += sum(b < a for a, b in pairwise(in_order))

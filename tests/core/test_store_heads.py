@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain import ConversationId, MessageId, RunId, ToolCall, Turn, TurnState
+from core.domain import ConversationId, MessageId, MessageRef, RunId, ToolCall, Turn, TurnState
 from core.store import Store
 from servers.mentions import mention
 
@@ -113,3 +113,19 @@ async def test_what_one_person_asked_is_answered_together_in_the_order_of_asking
     together = await store.progress.gather(first)
     assert together is not None
     assert together.turn.question == "first, found late\n\nsecond"
+
+
+async def test_a_deleted_question_does_not_go_before_the_one_that_has_a_run(store: Store) -> None:
+    await began(store, await taken(store, "now", 9))
+    missed = await taken(store, "missed", 5)
+    assert await store.turns.withdraw(mention_of(missed)) is not None
+    assert (await heads(store))[0] == "now"
+
+
+def mention_of(turn: Turn) -> MessageRef:
+    return MessageRef(
+        platform=turn.thread.platform,
+        tenant=turn.thread.tenant,
+        channel=turn.channel,
+        message=turn.message,
+    )
