@@ -62,7 +62,7 @@ class Outsiders:
         return _told(mention, self._judged(mention, outsider, shared=shared))
 
     async def keep_reading(self) -> None:
-        """Read the list of members again and again; never returns. What fails is left to `told`."""
+        """Read the list of members again and again. What fails is left to `told`."""
         while self._ask:
             try:
                 await self._read_list()
@@ -105,9 +105,10 @@ class Outsiders:
         for _ in range(MOST_PAGES):
             page = await self._api.members(self._bot.team, cursor=cursor)
             until = time.monotonic() + KEPT_SECONDS
-            for member in page.items:
-                outsider = self._reads_as_outsider(member)
-                self._remember(str(member.get("id")), _Known(outsider, until))
+            with translated():  # an odd entry must not end the adapter
+                for member in page.items:
+                    outsider = self._reads_as_outsider(member)
+                    self._remember(str(member.get("id")), _Known(outsider, until))
             cursor = page.cursor
             if not cursor:
                 return

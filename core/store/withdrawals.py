@@ -6,9 +6,8 @@ a question and its deletion that come at the same time to two processes one sees
 
 import hashlib
 import time
-from collections.abc import Sequence
 
-from sqlalchemy import ARRAY, BigInteger, and_, cast, delete, exists, func, select
+from sqlalchemy import and_, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.domain import MessageRef
@@ -21,7 +20,7 @@ KEPT = 86_400.0  # seconds; no platform tells of a message that late, and no abs
 
 async def note(connection: AsyncConnection, database: Database, message: MessageRef) -> bool:
     """Remember a deletion, unless the message is a turn by now; whether it is remembered."""
-    await _lock(connection, database, [message])
+    await _lock(connection, database, message)
     taken = select(turns.c.id).where(is_message(turns, message))
     if (await connection.execute(taken)).first() is not None:
         return False
@@ -46,22 +45,13 @@ async def forget(connection: AsyncConnection, before: float) -> None:
     await connection.execute(delete(withdrawals).where(withdrawals.c.withdrawn_at < before))
 
 
-async def _lock(
-    connection: AsyncConnection, database: Database, messages: Sequence[MessageRef]
-) -> None:
-    """Keep other processes from taking or withdrawing messages. SQLite has one writer anyway.
+async def _lock(connection: AsyncConnection, database: Database, message: MessageRef) -> None:
+    """Keep other processes from taking or withdrawing a message. SQLite has one writer anyway.
 
-    It is taken before the lock on a thread, or alone, and several in the order of their keys: else
-    two could wait for each other.
+    It is taken before the lock on a thread, or alone: else two could wait for each other.
     """
-    if database.is_sqlite:
-        return
-    keys = [lock_key(message) for message in messages]
-    if len(keys) == 1:
-        await connection.execute(select(func.pg_advisory_xact_lock(keys[0])))
-        return
-    each = func.unnest(cast(sorted(keys), ARRAY(BigInteger))).column_valued("key")
-    await connection.execute(select(func.count(func.pg_advisory_xact_lock(each))))
+    if not database.is_sqlite:
+        await connection.execute(select(func.pg_advisory_xact_lock(lock_key(message))))
 
 
 def lock_key(message: MessageRef) -> int:

@@ -198,6 +198,18 @@ async def test_who_is_in_the_list_of_members_is_not_looked_up(
             assert server.calls_of("users.info") == []
 
 
+async def test_an_odd_list_of_members_ends_nothing() -> None:
+    odd = {"id": "U1", "team_id": OTHERS, "enterprise_user": "E0"}
+    async with SlackServer() as server:
+        reception = FakeReception()
+        server.fail("users.list", Fault(status=200, body={"ok": True, "members": [odd]}))
+        async with running(slack_settings(server), reception):
+            await server.wait_for(lambda: server.faults_left("users.list") == 0)
+            server.mention(CHANNEL, "U1", "how do I start?")
+            await server.wait_for(lambda: reception.taken)
+            assert server.calls_of("users.info") == [{"user": "U1"}]
+
+
 async def test_all_pages_of_the_list_of_members_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outsiders, "PAGE_SECONDS", 0.0)
     async with SlackServer() as server:
