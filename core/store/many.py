@@ -21,14 +21,12 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    case,
     cast,
     column,
     exists,
     func,
     literal,
     null,
-    or_,
     select,
     true,
 )
@@ -42,14 +40,19 @@ from core.store.news import FREE, announce
 from core.store.rows import IS_LEADING
 from core.store.schema import threads, turns
 from core.store.schema import withdrawals as withdrawn
-from core.store.taking import OF_THREAD, turn_of_mention
+from core.store.taking import (
+    IDENTITY,
+    OF_THREAD,
+    PLACE,
+    called_at_after,
+    holder_after_claim,
+    turn_of_mention,
+)
 from core.store.withdrawals import lock_key
 from core.text import storable
 
-_PLACE: Final = ("platform", "tenant", "key")
-_IDENTITY: Final = ("platform", "tenant", "channel", "message")
 _FIELDS: Final[Mapping[str, Any]] = {
-    **dict.fromkeys((*_PLACE, "channel", "message", "author", "question"), Text),
+    **dict.fromkeys((*PLACE, "channel", "message", "author", "question"), Text),
     "number": Integer,
     "unread": JSON,
     "at_over": Double,
@@ -163,17 +166,17 @@ def _given(shared: bool) -> FromClause:
 
 
 def _is_gone(given: FromClause) -> Any:
-    return exists().where(*(withdrawn.c[name] == given.c[name] for name in _IDENTITY))
+    return exists().where(*(withdrawn.c[name] == given.c[name] for name in IDENTITY))
 
 
 @cache
 def _entering(shared: bool, claim: bool) -> Any:
     """Make the threads of new mentions, or note that we are called there; all locked, in order."""
     given, us = _given(shared), bindparam("us", type_=Text)
-    place = [given.c[name] for name in _PLACE]
-    is_taken = exists().where(*(turns.c[name] == given.c[name] for name in _IDENTITY))
+    place = [given.c[name] for name in PLACE]
+    is_taken = exists().where(*(turns.c[name] == given.c[name] for name in IDENTITY))
     may_enter: Any = true()
-    returned: list[Any] = [*(threads.c[name] for name in _PLACE), *OF_THREAD, threads.c.created_at]
+    returned: list[Any] = [*(threads.c[name] for name in PLACE), *OF_THREAD, threads.c.created_at]
     if shared:
         returned.append(is_free().label("free"))
         # All processes lock messages before threads, and each of them in the same order: else two
@@ -183,7 +186,7 @@ def _entering(shared: bool, claim: bool) -> Any:
         may_enter = exists(locked.select())
     claims = shared and claim
     row = {
-        **dict(zip(_PLACE, place, strict=True)),
+        **dict(zip(PLACE, place, strict=True)),
         "created_at": bindparam("now", type_=Double),
         "called_at": func.max(given.c.at_over / given.c.at_under),
         "bots_in_a_row": literal(0, Integer),
@@ -196,14 +199,11 @@ def _entering(shared: bool, claim: bool) -> Any:
     new = made.excluded.called_at
     changes: dict[str, Any] = {
         "bots_in_a_row": 0,
-        "called_at": case((threads.c.called_at > new, threads.c.called_at), else_=new),
+        "called_at": called_at_after(new),
     }
     if claims:
-        is_ours = or_(is_free(), threads.c.holder == us)
-        changes["holder"] = case((is_ours, us), else_=threads.c.holder)
-    return made.on_conflict_do_update(index_elements=list(_PLACE), set_=changes).returning(
-        *returned
-    )
+        changes["holder"] = holder_after_claim(us)
+    return made.on_conflict_do_update(index_elements=list(PLACE), set_=changes).returning(*returned)
 
 
 @cache
@@ -212,19 +212,19 @@ def _inserting(shared: bool) -> Any:
     given = _given(shared)
     row: dict[str, Any] = {
         "thread_id": threads.c.id,
-        **{name: given.c[name] for name in (*_IDENTITY, "author", "question", "unread")},
+        **{name: given.c[name] for name in (*IDENTITY, "author", "question", "unread")},
         "asked_at": given.c.at_over / given.c.at_under,
         "state": literal(TurnState.QUEUED, Text),
         "attempt": literal(0, Integer),
         "files": literal(0, Integer),
     }
-    here = and_(*(threads.c[name] == given.c[name] for name in _PLACE))
+    here = and_(*(threads.c[name] == given.c[name] for name in PLACE))
     rows = select(*row.values()).select_from(given.join(threads, here)).where(~_is_gone(given))
     statement = (postgresql.insert if shared else sqlite.insert)(turns).from_select(
         list(row), rows.order_by(given.c.number)
     )
-    identity: list[Column[Any]] = [turns.c[name] for name in _IDENTITY]
-    return statement.on_conflict_do_nothing(index_elements=_IDENTITY).returning(
+    identity: list[Column[Any]] = [turns.c[name] for name in IDENTITY]
+    return statement.on_conflict_do_nothing(index_elements=IDENTITY).returning(
         turns.c.id, *identity
     )
 

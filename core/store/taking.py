@@ -48,7 +48,8 @@ from core.store.schema import withdrawals as withdrawn
 from core.store.standings import BOTS_IN_A_ROW, IS_QUIET, Kind
 from core.text import storable
 
-_HOLDER = threads.c.holder
+PLACE = ("platform", "tenant", "key")  #: names of columns: which thread it is
+IDENTITY = ("platform", "tenant", "channel", "message")  #: … and which message
 #: What a turn says of its thread.
 OF_THREAD: tuple[Any, ...] = (
     threads.c.id,
@@ -57,7 +58,6 @@ OF_THREAD: tuple[Any, ...] = (
     threads.c.holder,
     threads.c.bots_in_a_row,
 )
-_IDENTITY = ("platform", "tenant", "channel", "message")
 
 
 async def enter(
@@ -138,6 +138,16 @@ def turn_of_mention(mention: Mention, thread: Row[Any], number: int, *, waits: b
     )
 
 
+def called_at_after(call: Any) -> Any:
+    """When a thread was called last, once it is known to be called at that time."""
+    return case((threads.c.called_at > call, threads.c.called_at), else_=call)
+
+
+def holder_after_claim(us: Any) -> Any:
+    """Who holds a thread once we have claimed it."""
+    return case((or_(is_free(), threads.c.holder == us), us), else_=threads.c.holder)
+
+
 # --- statements: built once, because that takes longer than what most of them do ------------------
 
 
@@ -146,18 +156,18 @@ def _entering(shared: bool, kind: Kind, bot: bool, claim: bool) -> Any:
     """The statement of `enter`."""
     calls = kind == "call" and not bot
     claims = claim and shared
-    place = {name: bindparam(f"the_{name}", type_=Text) for name in ("platform", "tenant", "key")}
+    place = {name: bindparam(f"the_{name}", type_=Text) for name in PLACE}
     at, us = bindparam("at", type_=Double), bindparam("us", type_=Text)
     # An update that changes nothing, where nothing does: DO NOTHING would return no row.
     changes: dict[str, Any] = {"key": place["key"]}
     if claims:
-        changes["holder"] = case((or_(is_free(), threads.c.holder == us), us), else_=_HOLDER)
+        changes["holder"] = holder_after_claim(us)
     if bot:  # counted, if it is a bot's; a person's begins the count anew
         changes["bots_in_a_row"] = threads.c.bots_in_a_row + 1
     elif kind in ("call", "follow_up"):
         changes["bots_in_a_row"] = 0
     if calls:
-        changes["called_at"] = case((threads.c.called_at > at, threads.c.called_at), else_=at)
+        changes["called_at"] = called_at_after(at)
     returned: list[Any] = [*OF_THREAD]
     may_enter: Any = true()
     if shared:
@@ -191,16 +201,16 @@ def _inserting(shared: bool) -> Any:
     )  # fmt: skip
     given = {name: bindparam(f"the_{name}", type_=turns.c[name].type) for name in names}
     row = given | {"state": literal(TurnState.QUEUED, Text), "attempt": literal(0, Integer)}
-    is_withdrawn = exists().where(*(withdrawn.c[name] == given[name] for name in _IDENTITY))
+    is_withdrawn = exists().where(*(withdrawn.c[name] == given[name] for name in IDENTITY))
     earlier = turns.alias("earlier")
     waits = exists().where(
         earlier.c.thread_id == given["thread_id"],
         is_leading(earlier),
-        ~and_(*(earlier.c[name] == given[name] for name in _IDENTITY)),
+        ~and_(*(earlier.c[name] == given[name] for name in IDENTITY)),
     )
     statement = (postgresql.insert if shared else sqlite.insert)(turns).from_select(
         list(row), select(*row.values()).where(~is_withdrawn)
     )
-    return statement.on_conflict_do_nothing(index_elements=_IDENTITY).returning(
+    return statement.on_conflict_do_nothing(index_elements=IDENTITY).returning(
         turns.c.id, waits.label("waits")
     )
