@@ -37,8 +37,8 @@ class Fault:
             reply = await handler(request)
         if self.drop is None:
             return reply
-        assert request.transport is not None
-        request.transport.abort()
+        if request.transport is not None:  # else the client has closed the connection by itself
+            request.transport.abort()
         return web.Response()
 
     def _reply(self, status: int) -> web.Response:

@@ -1,7 +1,6 @@
 """What a run at OpenAI says becomes an answer: clean text, and the pages that it rests on."""
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from servers.openai_rig import (
     cited,
     file_id,
     filled_store,
-    make_engine,
     message,
     state_of,
 )
@@ -27,24 +25,6 @@ from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 
 INSTALL = Citation(url="https://docs.example/install", title="Installing")
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer(script=Script(statuses=["completed"], text="Yes.")) as running:
-        yield running
-
-
-@pytest.fixture
-def docs() -> Docs:
-    return Docs()
-
-
-@pytest.fixture
-async def engine(server: OpenAIServer, docs: Docs) -> AsyncIterator[OpenAIEngine]:
-    ours = make_engine(server, docs)
-    yield ours
-    await ours.close()
 
 
 # --- what the model says --------------------------------------------------------------------------

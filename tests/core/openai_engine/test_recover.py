@@ -1,7 +1,6 @@
 """Conversations at OpenAI that tell what became of a lost run, and those that have to be mended."""
 
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -47,7 +46,6 @@ from servers.openai_rig import (
     file_id,
     filled_store,
     function_call,
-    make_engine,
     message,
     question,
 )
@@ -56,24 +54,6 @@ from servers.openai_server import OpenAIServer
 
 HALF_WRITTEN = Failed(reason="half_written", transient=True)
 YES = Answered(answer=Answer(text="Yes."))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer(script=Script(statuses=["completed"], text="Yes.")) as running:
-        yield running
-
-
-@pytest.fixture
-def docs() -> Docs:
-    return Docs()
-
-
-@pytest.fixture
-async def engine(server: OpenAIServer, docs: Docs) -> AsyncIterator[OpenAIEngine]:
-    ours = make_engine(server, docs)
-    yield ours
-    await ours.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -37,19 +37,6 @@ from servers.openai_faults import (
     server_error,
 )
 from servers.openai_server import OpenAIServer
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
-    settings = OpenAISettings(api_key=server.api_key, base_url=server.url)
-    async with make_client(settings) as ours:
-        yield ours
 
 
 async def raised(client: AsyncOpenAI, **translation: Any) -> EngineError:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,24 +16,11 @@ from core.openai_engine.uploads import LEAST_KEPT, MOST_KEPT, file_name
 from servers.attached_files import PDF, PNG, office
 from servers.faults import Fault
 from servers.openai_faults import error, html_page, rate_limited, server_error
-from servers.openai_rig import THREAD, Docs, make_engine, question
+from servers.openai_rig import THREAD, question
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 
 HOUR = 3_600.0  # seconds
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer(script=Script(statuses=["completed"], text="Yes.")) as running:
-        yield running
-
-
-@pytest.fixture
-async def engine(server: OpenAIServer) -> AsyncIterator[OpenAIEngine]:
-    engine = make_engine(server, Docs())
-    yield engine
-    await engine.close()
 
 
 def text(content: str, name: str = "a.log") -> ReadFile:

@@ -30,19 +30,6 @@ async def server() -> AsyncIterator[OpenAIServer]:
         yield running
 
 
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
-    """A client that refuses replies that lack a field or have one of a wrong type."""
-    async with AsyncOpenAI(
-        api_key=server.api_key,
-        base_url=server.url,
-        max_retries=0,
-        timeout=30.0,
-        _strict_response_validation=True,
-    ) as strict:
-        yield strict
-
-
 async def ask(client: AsyncOpenAI, conversation: str, given: Any, *tools: Any) -> Response:
     created: Response = await client.responses.create(
         model="gpt-6-luna",

@@ -1,16 +1,12 @@
 """The index at OpenAI: pages become files in a vector store, and leave no rest behind."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from openai import AsyncOpenAI
 
 from core.documents import Document
 from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, IndexRefused
-from core.openai_engine.client import make_client
 from core.openai_engine.documents import file_attributes, file_content, file_name
 from core.openai_engine.index import OpenAIIndex
-from core.settings import OpenAISettings
 from servers.faults import Fault
 from servers.openai_faults import error, html_page, out_of_quota, rate_limited, server_error
 from servers.openai_rig import (
@@ -27,28 +23,6 @@ from servers.openai_server import OpenAIServer
 
 def document(ref: str) -> Document:
     return Document(index="openai", url="https://docs.example/", title="", hash="", ref=ref)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
-    async with make_client(OpenAISettings(api_key=server.api_key, base_url=server.url)) as ours:
-        yield ours
-
-
-@pytest.fixture
-def remembered() -> Remembered:
-    return Remembered()
-
-
-@pytest.fixture
-def index(client: AsyncOpenAI, remembered: Remembered) -> OpenAIIndex:
-    return make_index(client, remembered)
 
 
 # --- putting pages --------------------------------------------------------------------------------

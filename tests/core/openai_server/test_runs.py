@@ -21,19 +21,6 @@ async def server() -> AsyncIterator[OpenAIServer]:
         yield running
 
 
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
-    """A client that refuses replies that lack a field or have one of a wrong type."""
-    async with AsyncOpenAI(
-        api_key=server.api_key,
-        base_url=server.url,
-        max_retries=0,
-        timeout=5.0,
-        _strict_response_validation=True,
-    ) as strict:
-        yield strict
-
-
 async def ask(client: AsyncOpenAI, conversation: str, turn: str = "7", **more: Any) -> Response:
     given: Any = [
         {"type": "message", "role": "developer", "content": f"Question {turn}."},

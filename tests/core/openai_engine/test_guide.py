@@ -15,7 +15,7 @@ from core.openai_engine.engine import OpenAIEngine
 from core.openai_engine.instructions import DEFAULT_INSTRUCTIONS, instructed
 from core.openai_engine.quoting import quoted
 from servers.faults import Fault
-from servers.openai_rig import THREAD, Docs, filled_store, make_engine, question, run_of
+from servers.openai_rig import THREAD, Docs, filled_store, question, run_of
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 
@@ -29,18 +29,6 @@ TALK = (
 async def server() -> AsyncIterator[OpenAIServer]:
     async with OpenAIServer(script=Script(statuses=["completed"])) as running:
         yield running
-
-
-@pytest.fixture
-def docs() -> Docs:
-    return Docs()
-
-
-@pytest.fixture
-async def engine(server: OpenAIServer, docs: Docs) -> AsyncIterator[OpenAIEngine]:
-    ours = make_engine(server, docs)
-    yield ours
-    await ours.close()
 
 
 async def sent(server: OpenAIServer, engine: OpenAIEngine, asked: Question) -> dict[str, object]:

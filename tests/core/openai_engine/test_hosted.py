@@ -1,7 +1,5 @@
 """Remote MCP servers and web search, as the OpenAI server takes them, and pages that are cited."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from core.domain import Answered, Citation, Failed
@@ -29,12 +27,6 @@ SERVERS = (
     ),
 )
 DOMAINS = ("docs.acme.dev", "acme.io")
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as running:
-        yield running
 
 
 def settings_for(server: OpenAIServer) -> OpenAISettings:

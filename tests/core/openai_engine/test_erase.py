@@ -1,7 +1,6 @@
 """Erasing what OpenAI keeps of a thread."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,24 +9,10 @@ from core.errors import EngineBusy, EngineError, EngineRefused, EngineUnreachabl
 from core.openai_engine.engine import OpenAIEngine
 from servers.faults import Fault
 from servers.openai_faults import broken_json, error, html_page, rate_limited, server_error
-from servers.openai_rig import THREAD, Docs, make_engine, question
-from servers.openai_runs import Script
+from servers.openai_rig import THREAD, question
 from servers.openai_server import OpenAIServer
 
 HISTORY = [Exchange(question=f"Q{n}", answer=f"A{n}") for n in range(70)]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer(script=Script(statuses=["completed"], text="Yes.")) as running:
-        yield running
-
-
-@pytest.fixture
-async def engine(server: OpenAIServer) -> AsyncIterator[OpenAIEngine]:
-    ours = make_engine(server, Docs())
-    yield ours
-    await ours.close()
 
 
 @pytest.fixture

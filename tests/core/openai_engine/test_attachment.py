@@ -1,17 +1,14 @@
 """Files on their way into a vector store: in a batch, and one by one where that loses some."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from openai import AsyncOpenAI
 
 from core.errors import EngineUnreachable, IndexRefused
-from core.openai_engine.client import make_client
 from core.openai_engine.documents import file_name
 from core.openai_engine.index import OpenAIIndex
 from core.openai_engine.patience import Timing
-from core.settings import OpenAISettings
 from servers.faults import Fault
 from servers.openai_faults import error, html_page, rate_limited, server_error
 from servers.openai_rig import (
@@ -24,29 +21,6 @@ from servers.openai_rig import (
     uploaded,
 )
 from servers.openai_server import OpenAIServer
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
-    async with make_client(OpenAISettings(api_key=server.api_key, base_url=server.url)) as ours:
-        yield ours
-
-
-@pytest.fixture
-def remembered() -> Remembered:
-    return Remembered()
-
-
-@pytest.fixture
-def index(client: AsyncOpenAI, remembered: Remembered) -> OpenAIIndex:
-    return make_index(client, remembered)
-
 
 # --- in a batch ----------------------------------------------------------------------------------
 

@@ -32,24 +32,11 @@ from servers.openai_faults import (
     rate_limited,
     server_error,
 )
-from servers.openai_rig import THREAD, Docs, make_engine, question, run_of
+from servers.openai_rig import THREAD, Docs, question, run_of
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
 
 YES = Answered(answer=Answer(text="Yes."))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer(script=Script(statuses=["completed"], text="Yes.")) as running:
-        yield running
-
-
-@pytest.fixture
-async def engine(server: OpenAIServer) -> AsyncIterator[OpenAIEngine]:
-    ours = make_engine(server, Docs())
-    yield ours
-    await ours.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The loopback OpenAI server: it speaks the SDK's protocol and refuses what OpenAI refuses."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -14,25 +13,6 @@ from servers.openai_runs import Asked, Said, Script
 from servers.openai_server import OpenAIServer
 
 GUIDE = b"# Guide\n\nSource: https://docs.example/guide\n\nThe portcullis opens with a lever."
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
-    """A client that refuses replies that lack a field or have one of a wrong type."""
-    async with AsyncOpenAI(
-        api_key=server.api_key,
-        base_url=server.url,
-        max_retries=0,
-        timeout=5.0,
-        _strict_response_validation=True,
-    ) as strict:
-        yield strict
 
 
 async def ask(client: AsyncOpenAI, question: str = "Why?", **more: Any) -> Response:

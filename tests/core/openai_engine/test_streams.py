@@ -25,12 +25,6 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as server:
-        yield server
-
-
-@pytest.fixture
 async def engine(server: OpenAIServer) -> AsyncIterator[OpenAIEngine]:
     engine = make_engine(server, Docs(), streams=True)
     yield engine

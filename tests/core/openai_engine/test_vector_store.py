@@ -1,34 +1,13 @@
 """The vector store of the documents: whose it is, and what happens when it is gone."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from openai import AsyncOpenAI
 
 from core.errors import EngineError, EngineRefused, EngineUnreachable
-from core.openai_engine.client import make_client
-from core.settings import OpenAISettings
 from servers.faults import Fault
 from servers.openai_faults import error, server_error
 from servers.openai_rig import Remembered, make_vector_store
 from servers.openai_server import OpenAIServer
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[AsyncOpenAI]:
-    async with make_client(OpenAISettings(api_key=server.api_key, base_url=server.url)) as ours:
-        yield ours
-
-
-@pytest.fixture
-def remembered() -> Remembered:
-    return Remembered()
 
 
 async def test_there_is_no_vector_store_until_one_is_needed(

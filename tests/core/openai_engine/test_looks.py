@@ -1,7 +1,5 @@
 """A look at a response is made beside the SDK, and fails as the SDK does."""
 
-from collections.abc import AsyncIterator
-
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -9,27 +7,13 @@ from openai import AsyncOpenAI
 from core.domain import RunId
 from core.errors import EngineUnreachable
 from core.openai_engine.answers import read_items
-from core.openai_engine.client import OpenAIClient, make_client
+from core.openai_engine.client import OpenAIClient
 from core.openai_engine.errors import translate_errors
 from core.openai_engine.looks import Looks
-from core.settings import OpenAISettings
 from servers.faults import Fault
 from servers.openai_faults import broken_json, html_page, rate_limited
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: OpenAIServer) -> AsyncIterator[OpenAIClient]:
-    settings = OpenAISettings(api_key=server.api_key, base_url=server.url)
-    async with make_client(settings) as ours:
-        yield ours
 
 
 async def run_of(server: OpenAIServer, client: AsyncOpenAI, *statuses: str) -> RunId:

@@ -1,7 +1,6 @@
 """The engine at OpenAI: conversations and runs. What runs say is in test_openai_answers.py."""
 
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -41,25 +40,6 @@ from servers.openai_rig import (
 )
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer(script=Script(statuses=["completed"], text="Yes.")) as running:
-        yield running
-
-
-@pytest.fixture
-def docs() -> Docs:
-    return Docs()
-
-
-@pytest.fixture
-async def engine(server: OpenAIServer, docs: Docs) -> AsyncIterator[OpenAIEngine]:
-    ours = make_engine(server, docs)
-    yield ours
-    await ours.close()
-
 
 # --- conversations --------------------------------------------------------------------------------
 
