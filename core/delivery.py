@@ -148,6 +148,8 @@ class Delivery:
         doubtful: bool = False,
     ) -> None:
         last = part is waiting[-1]
+        if last:  # before it is on record: whoever takes our place looks at no turn that is over
+            await work.sign.clear()
         posted = self.store.progress.posted(work.turn, part.number, message, last=last)
         work.released = await posted
         work.doubtful, work.setbacks = doubtful, 0

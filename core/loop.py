@@ -314,10 +314,12 @@ class Loop:
 
     async def _look(self, work: Work, now: float) -> float:
         """Ask how far a run is. One whose words come is left alone: its end will be heard, too."""
-        if self._drafts.is_heard(work) and not self._answering.is_overdue(work, now):
+        is_overdue = self._answering.is_overdue(work, now)
+        if self._drafts.is_heard(work) and not is_overdue:
             return LISTENING_LOOK
         wait = await self._answering.look(work, now)
-        if work.turn.state is not TurnState.RUNNING:
+        # One that was given up tells nothing of how long others take.
+        if work.turn.state is not TurnState.RUNNING and not is_overdue:
             self._pace.ended(now - work.looking_since, work.age_at_work)
         return wait
 

@@ -7,7 +7,7 @@ import random
 from collections import deque
 
 FIRST_LOOK = 0.25  # after this a run is looked at for the first time
-LONGEST_LOOK = 5.0  # however old a run is, it is looked at after this
+LONGEST_LOOK = 5.0  # however old a run is, it is looked at after this where it may end any time
 GROWTH = 1 / 40  # of a run's age: a run of 20 s is looked at every 0.75 s
 JITTER = 0.15  # of the interval, up or down: runs that began together drift apart
 
@@ -45,10 +45,15 @@ class Pace:
             self._quickest = sorted(self._took)[len(self._took) // 20]
 
     def wait(self, age: float) -> float:
-        """Say how long to wait before the next look at a run of this age."""
+        """Say how long to wait before the next look at a run of this age.
+
+        Before most of them end, that is no longer than a run has taken already, or `LONGEST_LOOK`:
+        one that is done much sooner than the others waits no longer for us than for its answer.
+        """
         if not self._quickest:
             return look_interval(age)
         ahead = max(0.0, self._quickest - age) * AHEAD
+        ahead = min(ahead, _jittered(max(age, LONGEST_LOOK)))
         grown = EAGER_LOOK + max(0.0, age - self._quickest) * GROWTH
         return max(_jittered(min(grown, LONGEST_LOOK)), ahead)
 

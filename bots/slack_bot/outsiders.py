@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -16,7 +17,7 @@ from weakref import WeakValueDictionary
 from bots.slack_bot.api import Bot, SlackApi
 from bots.slack_bot.errors import translated, within
 from core.domain import Mention
-from core.errors import PlatformError, PlatformRefused
+from core.errors import PlatformBusy, PlatformError, PlatformRefused
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ LIST_SECONDS: Final = 3_000.0  #: from one reading of the list of members to the
 PAGE_SECONDS: Final = 4.0  #: between two of its pages; Slack allows some 20 a minute (tier 2)
 MOST_PAGES: Final = 25  #: that are read, of LARGEST_PAGE members each
 REFUSED_SECONDS: Final = 600.0  #: after a refusal, as where the scope is missing
+NOT_READ: Final = "The list of Slack's members is not read"
 _REMEMBERED: Final = 10_000  #: people; the oldest is forgotten
 
 _Json = Mapping[str, Any]
@@ -64,11 +66,16 @@ class Outsiders:
     async def keep_reading(self) -> None:
         """Read the list of members again and again. What fails is left to `told`."""
         while self._ask:
+            pause = LIST_SECONDS
             try:
                 await self._read_list()
+            except PlatformRefused as error:
+                log.debug(NOT_READ, extra={"reason": str(error)})
             except PlatformError as error:
-                log.debug("The list of Slack's members is not read", extra={"reason": str(error)})
-            await asyncio.sleep(LIST_SECONDS)
+                log.debug(NOT_READ, extra={"reason": str(error)})
+                asked = error.retry_after if isinstance(error, PlatformBusy) else None
+                pause = min(asked or RETRY_SECONDS, LIST_SECONDS)
+            await asyncio.sleep(pause)
 
     def guessed(self, mention: Mention) -> Mention:
         """The same without a call: for one who has asked before, and so was looked up then."""
@@ -105,10 +112,10 @@ class Outsiders:
         for _ in range(MOST_PAGES):
             page = await self._api.members(self._bot.team, cursor=cursor)
             until = time.monotonic() + KEPT_SECONDS
-            with translated():  # an odd entry must not end the adapter
-                for member in page.items:
+            for member in page.items:
+                with suppress(AttributeError, TypeError, KeyError):  # an odd entry
                     outsider = self._reads_as_outsider(member)
-                    self._remember(str(member.get("id")), _Known(outsider, until))
+                    self._remember(str(member["id"]), _Known(outsider, until))
             cursor = page.cursor
             if not cursor:
                 return

@@ -198,16 +198,26 @@ async def test_who_is_in_the_list_of_members_is_not_looked_up(
             assert server.calls_of("users.info") == []
 
 
-async def test_an_odd_list_of_members_ends_nothing() -> None:
+async def test_an_odd_entry_in_the_list_of_members_is_passed_over() -> None:
     odd = {"id": "U1", "team_id": OTHERS, "enterprise_user": "E0"}
+    members = [odd, None, {"is_bot": False}, {"id": "U2", "team_id": TEAM, "is_restricted": True}]
     async with SlackServer() as server:
         reception = FakeReception()
-        server.fail("users.list", Fault(status=200, body={"ok": True, "members": [odd]}))
+        server.fail("users.list", Fault(status=200, body={"ok": True, "members": members}))
         async with running(slack_settings(server), reception):
             await server.wait_for(lambda: server.faults_left("users.list") == 0)
-            server.mention(CHANNEL, "U1", "how do I start?")
-            await server.wait_for(lambda: reception.taken)
+            for person in ("U1", "U2"):
+                server.mention(CHANNEL, person, "how do I start?")
+            await server.wait_for(lambda: len(reception.taken) == 2)
             assert server.calls_of("users.info") == [{"user": "U1"}]
+
+
+async def test_a_list_of_members_that_could_not_be_read_is_read_soon_after() -> None:
+    async with SlackServer() as server:
+        server.fail("users.list", rate_limited(0.05))
+        async with running(slack_settings(server), FakeReception()):
+            await server.wait_for(lambda: server.faults_left("users.list") == 0)
+            await server.wait_for(lambda: server.calls_of("users.list"))
 
 
 async def test_all_pages_of_the_list_of_members_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

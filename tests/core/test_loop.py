@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ from core.errors import (
     StoreError,
     ThreadGone,
 )
-from core.pacing import RequestBudget
+from core.pacing import Pace, RequestBudget
 from core.store import Store
 from core.unanswered import GapKind
 from servers.loop_rig import HELPFUL, Running, runner
@@ -167,6 +168,21 @@ async def test_a_run_past_its_deadline_is_cancelled_and_brings_the_fallback(
     assert platform.replies[0].links == HELPFUL
     # A cancelled run leaves nobody knows what in its conversation: the next question has another.
     assert [conversation for conversation, _ in engine.started] == ["conv_1", "conv_2"]
+
+
+async def test_a_run_that_is_given_up_tells_nothing_of_how_long_runs_take(
+    running: Running, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[float] = []
+    monkeypatch.setattr(Pace, "ended", lambda _, age, at_work: ended.append(age))
+    engine.script("a", Working())
+    async with running(deadline=0.05) as bench:
+        await bench.ask("a")
+        await bench.idle()
+        assert ended == []
+        await bench.ask("b")
+        await bench.idle()
+        assert len(ended) == 1
 
 
 async def test_an_engine_that_cannot_be_reached_brings_the_fallback_at_the_deadline(
@@ -447,6 +463,26 @@ async def test_the_sign_that_a_process_before_left_is_cleared_and_so_is_one_at_t
         await platform.posted(1)
         await bench.idle()
     assert platform.working == set()
+
+
+async def test_a_sign_is_cleared_before_its_turn_is_over_or_else_a_crash_would_leave_it(
+    running: Running,
+    engine: ScriptedEngine,
+    platform: RecordingPlatform,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[TurnState] = []
+    clear = platform.clear_working
+
+    async def clears(*arguments: Any) -> None:
+        found.append((await bench.turn(1)).state)
+        await clear(*arguments)
+
+    monkeypatch.setattr(platform, "clear_working", clears)
+    async with running() as bench:
+        await bench.ask("a")
+        await bench.idle()
+    assert found == [TurnState.ANSWERED]
 
 
 async def test_no_words_of_an_unforeseen_error_reach_the_log(

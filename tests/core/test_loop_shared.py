@@ -118,13 +118,13 @@ async def test_a_process_that_lost_its_lease_does_nothing_more_about_a_turn(
     assert len(world.engine.started) == 1
 
 
-async def test_a_thread_that_was_let_go_of_is_taken_up_again_though_its_sign_is_being_cleared(
+async def test_a_thread_that_was_let_go_of_is_taken_up_again_though_its_last_step_is_not_done(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "IDLE", 3_600.0)  # no scan but those that somebody asks for
-    clear = world.platform.clear_working
     async with world.process() as worker, world.process(works=False) as ear:
         claim, claimed = worker.store.leases.claim, asyncio.Event()
+        posted = worker.store.progress.posted
 
         async def claims(platforms: Sequence[str]) -> list[Turn]:
             found = await claim(platforms)
@@ -132,14 +132,15 @@ async def test_a_thread_that_was_let_go_of_is_taken_up_again_though_its_sign_is_
                 claimed.set()
             return found
 
-        async def clears_slowly(*arguments: Any) -> None:
-            monkeypatch.setattr(world.platform, "clear_working", clear)
+        async def posts_slowly(*arguments: Any, **named: Any) -> bool:
+            monkeypatch.setattr(worker.store.progress, "posted", posted)
+            released = await posted(*arguments, **named)
             await ear.desk.take(mention("b", thread="t1"))
             await asyncio.wait_for(claimed.wait(), 60)
-            await clear(*arguments)
+            return released
 
         monkeypatch.setattr(worker.store.leases, "claim", claims)
-        monkeypatch.setattr(world.platform, "clear_working", clears_slowly)
+        monkeypatch.setattr(worker.store.progress, "posted", posts_slowly)
         await worker.desk.take(mention("a", thread="t1"))
         await world.platform.posted(2)
     assert world.platform.threads["t1"] == ["answer to a", "answer to b"]

@@ -85,14 +85,27 @@ def test_a_run_is_hardly_looked_at_before_runs_end_of_late_and_often_from_then_o
 
 def test_runs_that_become_quicker_are_found_out() -> None:
     pace = learned(*[30.0] * 70)
-    assert pace.wait(0) > 10
+    assert pace.wait(10) > 8
     late = [follow(pace, 2.0)[1] for _ in range(80)]
     assert late[-1] < 1.0
 
 
 def test_runs_that_become_slower_are_looked_at_later() -> None:
-    pace = learned(*[2.0] * 70, *[30.0] * 70)
-    assert pace.wait(0) > 10
+    pace = learned(*[2.0] * 70)
+    assert pace.wait(10) < 1
+    for _ in range(70):
+        follow(pace, 30.0)
+    assert pace.wait(10) > 8
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 12.0, 33.0])
+def test_one_that_is_done_much_sooner_than_all_others_is_not_left_until_they_would_be(
+    seconds: float,
+) -> None:
+    pace = learned(*[60.0] * 64)
+    looks, late = follow(pace, seconds)
+    assert late <= max(LONGEST_LOOK, seconds) * 1.15
+    assert looks <= 5
 
 
 def test_an_old_run_is_looked_at_now_and_then() -> None:
