@@ -152,3 +152,16 @@ DISTURBANCES: "Final[dict[str, Callable[[Stage], Awaitable[None]]]]" = {
     "discord: session lost": _discord_lose,
     "discord: asked to reconnect": _discord_reconnect,
 }
+
+
+def spare_drafts(stage: "Stage") -> None:
+    """Take back what was ordered before and is still to befall drafts.
+
+    Where a process is to die of a draft there may be no more than two or three, and what is left of
+    some waves is enough to keep each of them from growing.
+    """
+    stage.openai.stream_troubles.clear()
+    for method in (*_GROWING.values(), "chat.postMessage"):
+        stage.slack.heal(method)
+    for method, route in (("POST", _MESSAGES), ("PATCH", _MESSAGE)):
+        stage.discord.heal(method, route)

@@ -11,9 +11,10 @@ from typing import Final
 from chaos.calls import attached_to
 from chaos.fleet import Fleet
 from chaos.kills import Trap
-from chaos.mischief import DISTURBANCES, ORDERS
+from chaos.mischief import DISTURBANCES, ORDERS, spare_drafts
 from chaos.plan import (
     AUTHORS,
+    OF_DRAFTS,
     PLATFORMS,
     THOUGHT_SECONDS,
     Asking,
@@ -124,6 +125,8 @@ class World:
         await self._ask_all(wave.askings[:first], tasks)
         if not kill.eager:
             await self._listening(kill.platform)
+        if kill.step in OF_DRAFTS:
+            spare_drafts(self._stage)
         self._trap.arm(kill)
         await self._ask_all(wave.askings[first:], tasks)
         try:

@@ -120,6 +120,10 @@ class Front:
         """Let the next calls of a route go wrong, one fault each."""
         self._faults.setdefault((method, route), []).extend(faults)
 
+    def heal(self, method: str, route: str) -> None:
+        """Take back what was ordered for a route."""
+        self._faults.pop((method, route), None)
+
     def limit(self, method: str, route: str, limit: Limit) -> None:
         """Limit a route from its next call on, whatever was called before."""
         self._limits[method, route] = limit

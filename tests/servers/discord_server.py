@@ -275,6 +275,10 @@ class DiscordServer:
         """Let the next calls of a route go wrong, one fault each."""
         self._front.fail(method, route, *faults)
 
+    def heal(self, method: str, route: str) -> None:
+        """Take back what was ordered for a route."""
+        self._front.heal(method, route)
+
     def limit(self, method: str, route: str, calls: int, seconds: float) -> None:
         """Let a route take so many calls in so many seconds, for each channel or webhook."""
         self._front.limit(method, route, Limit(calls=calls, seconds=seconds))
