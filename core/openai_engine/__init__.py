@@ -3,6 +3,7 @@
     client        one connection pool, with our timeouts and without hidden retries
     errors        what the SDK raises, in the words of core
     outage        what happened to a server that gave no usable reply
+    replies       replies that are read past the SDK
     engine        runs: background responses in conversations
     transcript    the items of a conversation: markers of questions, and open calls
     answers       what a run says, as an answer with citations

@@ -49,16 +49,17 @@ def wanted(items: Iterable[object]) -> tuple[ToolCall, ...]:
     for item in items:
         kind = getattr(item, "type", None)
         if isinstance(item, ResponseFunctionToolCall):
-            call = ToolCall(id=item.call_id, name=item.name, arguments=item.arguments or "")
+            call = _call(item, item.call_id)
             asked.setdefault(call.id, call)
         elif kind == "mcp_approval_request":
-            call = _of_server(item)
+            server = _text(getattr(item, "server_label", None)) or "?"
+            call = _call(item, getattr(item, "id", None), server)
             asked.setdefault(call.id, call)
         elif isinstance(item, ResponseFunctionToolCallOutputItem):
             asked.pop(str(item.call_id), None)
         elif kind == "mcp_approval_response":
             asked.pop(str(getattr(item, "approval_request_id", "")), None)
-    return tuple(asked.values())
+    return tuple(call for call in asked.values() if call.id)  # none else can be told what came
 
 
 def since_the_last_output(items: Sequence[object]) -> Sequence[object]:
@@ -103,8 +104,11 @@ def _told(output: ToolOutput) -> ResponseInputItemParam:
     return cast(ResponseInputItemParam, {"type": "mcp_approval_response", **permission, **reason})
 
 
-def _of_server(item: object) -> ToolCall:
-    """Read a request for permission; what is no text in it, is none."""
-    fields = (getattr(item, name, "") for name in ("id", "name", "arguments", "server_label"))
-    number, name, arguments, server = (each if isinstance(each, str) else "" for each in fields)
-    return ToolCall(id=number, name=name, arguments=arguments, server=server or "?")
+def _call(item: object, number: object, server: str = "") -> ToolCall:
+    """Read a call; what is no text in it, is none."""
+    name, arguments = (_text(getattr(item, field, None)) for field in ("name", "arguments"))
+    return ToolCall(id=_text(number), name=name, arguments=arguments, server=server)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -46,7 +46,8 @@ def make_client(settings: OpenAISettings) -> OpenAIClient:
 
 
 def _transport(address: str) -> AiohttpTransport | None:
-    if getproxies():
+    named = getproxies()  # also what goes past them, and those of other protocols
+    if any(named.get(scheme) for scheme in ("http", "https", "all")):
         return None  # the SDK's own knows how to go through a proxy
     return AiohttpTransport(httpx2.create_ssl_context() if address.startswith("https:") else None)
 

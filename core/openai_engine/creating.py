@@ -5,7 +5,7 @@ send it. Here what is sent is plain JSON, and of what comes back only the id is 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import httpx2
 from openai import AsyncOpenAI, AsyncStream
@@ -16,7 +16,9 @@ from openai.types.responses.response_create_params import ResponseCreateParamsNo
 from core.domain import ConversationId, RunId
 from core.errors import EngineUnreachable
 from core.openai_engine.outage import NOT_USABLE
+from core.openai_engine.replies import json_in
 from core.openai_engine.streams import stream_timeout
+from core.openai_engine.transport import as_sdk_errors
 
 
 async def create_conversation(
@@ -24,8 +26,7 @@ async def create_conversation(
 ) -> ConversationId:
     """Create a conversation that begins with some items.
 
-    Raises as the SDK does, ValueError for what is no JSON, and EngineUnreachable for other replies
-    that are not usable.
+    Raises as the SDK does, and EngineUnreachable for replies that are not usable.
     """
     asked: ConversationCreateParams = {"items": list(items), "metadata": dict(metadata)}
     reply = await client.post("/conversations", cast_to=httpx2.Response, body=asked)
@@ -40,8 +41,12 @@ async def create_run(client: AsyncOpenAI, asked: ResponseCreateParamsNonStreamin
 
 async def create_stream(
     client: AsyncOpenAI, asked: ResponseCreateParamsNonStreaming
-) -> httpx2.Response:
-    """Create a response that is heard from its beginning; its stream. Raises as the SDK does."""
+) -> httpx2.Response | RunId:
+    """Create a response that is heard from its beginning; its stream.
+
+    Its id where the server has created it all the same, but gives no stream. Raises as
+    `create_conversation` does.
+    """
     reply = await client.post(
         "/responses",
         cast_to=httpx2.Response,
@@ -50,11 +55,19 @@ async def create_stream(
         stream=True,
         stream_cls=AsyncStream[ResponseStreamEvent],
     )
-    return cast(httpx2.Response, reply)  # so says `cast_to`; the SDK's types do not know it
+    stream = cast(httpx2.Response, reply)  # so says `cast_to`; the SDK's types do not know it
+    if not stream.headers.get("Content-Type", "").startswith("application/json"):
+        return stream
+    try:
+        with as_sdk_errors(stream.request):
+            await stream.aread()
+    finally:
+        await stream.aclose()
+    return RunId(_id_in(stream))
 
 
 def _id_in(reply: httpx2.Response) -> str:
-    created: Any = reply.json()
+    created = json_in(reply.content)
     found = created.get("id") if isinstance(created, dict) else None
     if not isinstance(found, str) or not found:
         raise EngineUnreachable(NOT_USABLE)

@@ -52,4 +52,9 @@ def ended_of(shown: Mapping[str, Any]) -> Ended:
 def _item(item: object) -> object:
     kind = item.get("type") if isinstance(item, dict) else None
     made = _READ.get(kind) if isinstance(kind, str) else None
-    return item if made is None or not isinstance(item, dict) else made.construct(**item)
+    if made is None or not isinstance(item, dict):
+        return item
+    try:
+        return made.construct(**item)
+    except (AttributeError, TypeError):  # it takes some keys for arguments of its own
+        return item

@@ -306,14 +306,26 @@ class OpenAIEngine:
         if self._effort:
             request["reasoning"] = {"effort": self._effort}
         if self._wants_streams and self._streams.has_room:
-            try:
-                return await self._streams.begin(await create_stream(self._client, request))
-            except openai.APIStatusError as error:
-                if not refuses_streams(error):
-                    raise
-            log.info("The server has no streams of background responses: runs are looked at")
-            self._wants_streams = False
+            run = await self._create_stream(request)
+            if run is not None:
+                return run
         return await create_run(self._client, request)
+
+    async def _create_stream(self, request: ResponseCreateParamsNonStreaming) -> RunId | None:
+        """Create a response that is heard; None where that was refused, without effect."""
+        created: RunId | None = None
+        try:
+            async with self._streams.place():
+                begun = await create_stream(self._client, request)
+                if not isinstance(begun, str):
+                    return await self._streams.begin(begun)
+                created = begun
+        except openai.APIStatusError as error:
+            if not refuses_streams(error):
+                raise
+        log.info("The server has no streams of background responses: runs are looked at")
+        self._wants_streams = False
+        return created
 
     async def _tools(self, question: Question) -> list[ToolParam]:
         tools: list[ToolParam] = [*function_tools(question.tools)]

@@ -3,7 +3,6 @@
 Deleting a conversation does not delete its items, and neither deletes the responses.
 """
 
-import json
 from collections.abc import Awaitable, Sequence
 
 import openai
@@ -15,6 +14,7 @@ from core.errors import EngineUnreachable
 from core.openai_engine.client import POLL_TIMEOUT
 from core.openai_engine.errors import entries_of, is_missing, page_of, translate_errors, usable
 from core.openai_engine.outage import NOT_USABLE
+from core.openai_engine.replies import json_in
 from core.parallel import each
 
 ITEMS_LISTED = 100  # at once; the most that there are to have
@@ -76,7 +76,7 @@ class Eraser:
                 raw = await self._client.responses.with_raw_response.delete(
                     run, timeout=POLL_TIMEOUT
                 )
-                if not isinstance(json.loads(raw.text or "{}"), dict):
+                if not isinstance(json_in(raw.text or "{}"), dict):
                     raise EngineUnreachable(NOT_USABLE)
             except openai.APIStatusError as error:
                 if not is_missing(error):

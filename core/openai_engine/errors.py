@@ -35,7 +35,7 @@ T = TypeVar("T")
 PageT = TypeVar("PageT", AsyncCursorPage[Any], AsyncConversationCursorPage[Any])
 
 REFUSES_THE_FILE = {400, 413, 415, 422}  # statuses that are about one file, not about all of them
-OUT_OF_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+OUT_OF_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 # A conversation in which a run stopped half way refuses every question from then on: a call without
 # its output, an output without its call, or a reasoning item without what it led to.
@@ -62,7 +62,8 @@ def translate_errors(*, in_conversation: bool = False, files: Sequence[str] = ()
         raise _of_status(error, in_conversation, files) from error
     except openai.APIError as error:  # no connection, no reply in time, or not a usable one
         raise EngineUnreachable(describe(error)) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:  # the SDK lets broken JSON through
+    # The SDK lets broken JSON through, and such as is nested too deeply.
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EngineUnreachable(NOT_USABLE) from error
     except (openai.OpenAIError, openai.InvalidWebhookSignatureError) as error:
         kind = type(error).__name__
@@ -89,7 +90,7 @@ async def page_of(request: Awaitable[PageT]) -> PageT:
     """Return a page of a list. The SDK takes any body for one, and stumbles over some."""
     try:
         return await request
-    except AttributeError as error:
+    except (AttributeError, TypeError) as error:
         raise EngineUnreachable(NOT_USABLE) from error
 
 
@@ -140,7 +141,7 @@ def _of_status(
     # proxy may have lost even that.
     if error.code == "conversation_locked" or LOCKED.search(_message(error)):
         return ConversationLocked()
-    if {error.code, error.type} & OUT_OF_QUOTA:
+    if error.code in OUT_OF_QUOTA or error.type in OUT_OF_QUOTA:
         return EngineRefused(
             "The OpenAI account has no quota left: check its plan and billing.",
             reason="insufficient_quota",

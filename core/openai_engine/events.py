@@ -3,7 +3,6 @@
 The SDK makes an object of its own of each word, which costs more than all else about an answer.
 """
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
@@ -12,7 +11,8 @@ import openai
 
 from core.errors import EngineUnreachable
 from core.openai_engine.outage import NOT_USABLE
-from core.openai_engine.transport import as_sdk_errors, gather
+from core.openai_engine.replies import json_in
+from core.openai_engine.transport import as_sdk_errors, finish, gather
 
 Event = Mapping[str, Any]
 
@@ -28,14 +28,19 @@ class WireEvents:
         self._response = response
         self._events = self._read()
         self.flows = False  #: set while small events come, which are better read several at once
+        self._is_over = False
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """What is still to come.
 
         Raises APIConnectionError where it breaks or falls silent, APIError where it says that
-        something went wrong, ValueError for what is no JSON.
+        something went wrong, EngineUnreachable for what is no JSON.
         """
         return self._events
+
+    def end(self) -> None:
+        """Wait for no more events: what comes after this one does not matter."""
+        self._is_over = True
 
     async def aclose(self) -> None:
         """Give the connection up, while nobody waits for an event. A second call does nothing."""
@@ -49,7 +54,7 @@ class WireEvents:
                 async for data in self._data():
                     if data.startswith(_DONE):
                         return
-                    event = json.loads(data)
+                    event = json_in(data)
                     if not isinstance(event, dict):
                         continue
                     if event.get("error"):
@@ -69,6 +74,10 @@ class WireEvents:
                 elif data and not line.strip():
                     yield b"\n".join(data)
                     data = []
+                    if self._is_over:
+                        break
+            if self._is_over and not finish(self._response):
+                return
             # The rest of an event is not to wait: it may be the end.
             gather(self._response, wanted=self.flows and not rest and not data)
 

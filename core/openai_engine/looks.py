@@ -4,7 +4,6 @@ Nearly all of them find that nothing has changed, for which the SDK builds a who
 ask over the same connections, and fail as the SDK's own requests do.
 """
 
-import json
 from typing import Any
 
 import httpx2
@@ -16,6 +15,7 @@ from core.errors import EngineUnreachable
 from core.openai_engine.client import POLL_TIMEOUT, OpenAIClient
 from core.openai_engine.ends import Ended, ended_of
 from core.openai_engine.outage import NOT_USABLE
+from core.openai_engine.replies import json_in
 from core.openai_engine.transcript import INCLUDE
 from core.openai_engine.transport import AiohttpTransport, as_sdk_errors
 
@@ -36,15 +36,15 @@ class Looks:
     async def look(self, run: RunId) -> Ended | None:
         """Say how a response ended; None while it is at work.
 
-        Raises APIStatusError and APIConnectionError; EngineUnreachable or ValueError where the
-        reply is not usable.
+        Raises APIStatusError and APIConnectionError; EngineUnreachable where the reply is not
+        usable.
         """
         data = await self._bare(self._transport, run) if self._transport else None
         if data is None:
             reply = await self._client.responses.with_raw_response.retrieve(
                 run, include=INCLUDE, timeout=POLL_TIMEOUT
             )
-            data = reply.http_response.json()
+            data = json_in(reply.http_response.content)
         if not isinstance(data, dict) or not data.get("id"):
             raise EngineUnreachable(NOT_USABLE)
         return None if data.get("status") in AT_WORK else ended_of(data)
@@ -67,13 +67,13 @@ class Looks:
             return None
         if not response.is_success:
             raise _refusal(response, raw)
-        return json.loads(raw)
+        return json_in(raw)
 
 
 def _refusal(response: httpx2.Response, raw: bytes) -> openai.APIStatusError:
     try:
-        said = json.loads(raw)
-    except ValueError:
+        said = json_in(raw)
+    except EngineUnreachable:
         said = raw.decode(errors="replace")
     body = said.get("error", said) if isinstance(said, dict) else said
     message = f"Error code: {response.status_code}"

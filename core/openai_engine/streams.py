@@ -10,7 +10,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx2
@@ -23,6 +23,7 @@ from core.openai_engine.answers import clean_text, says_not_in_docs
 from core.openai_engine.client import CONNECT_SECONDS
 from core.openai_engine.ends import Ended, ended_of
 from core.openai_engine.events import Event, WireEvents, shown_in
+from core.openai_engine.outage import NOT_USABLE
 from core.openai_engine.transcript import INCLUDE
 from core.ports import Written
 
@@ -36,11 +37,20 @@ FIRST_PIECES = 8  # of an answer that are read as they come: people wait for the
 LEFT = 60.0  # seconds after which a stream that nobody listens to is closed
 KEPT = 1_000  # ends of runs that nobody has looked at yet
 
-# What may yet become a mark of another program, or ours for "not in the documentation".
+# What may yet become a mark of another program, or ours for "not in the documentation". What is
+# long here has a bound, or begins only where a run of the same signs does: else it would take
+# quadratic time.
 _UNFINISHED = re.compile(
-    r"(?:\uE200[^\uE201]*|【[^】\n]*|[`*_]*\[\[?[\w\s-]{0,16}\]?|(?:file)?cite)\Z"
+    r"""
+    (?: \uE200[^\uE200\uE201]{0,400}
+      | 【[^【】\n]{0,240}
+      | (?<![`*_])[`*_]*+\[\[?[\w\s-]{0,16}\]?
+      | (?:file)?cite
+    )\Z
+    """,
+    re.VERBOSE,
 )
-_OVER = ("response.completed", "response.failed", "response.incomplete")
+_OVER = ("response.completed", "response.failed", "response.incomplete", "response.cancelled")
 _TEXTS = ("response.output_text.delta", "response.refusal.delta")
 
 
@@ -51,13 +61,26 @@ class Streams:
         self._client = client
         # Nobody listens to them yet; and since when they were begun, by the monotonic clock.
         self._begun: dict[RunId, tuple[WireEvents, float]] = {}
+        self._creating = 0
         self._listened = 0
         self._ended: dict[RunId, Ended] = {}
 
     @property
     def has_room(self) -> bool:
         """Whether one more stream may be opened."""
-        return len(self._begun) - len(self._left()) + self._listened < MOST
+        kept = len(self._begun) - len(self._left())
+        return self._creating + kept + self._listened < MOST
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Keep the place of a stream while it is created, until `begin` has taken it."""
+        self._creating += 1
+        try:
+            for run in self._left():
+                await self.forget(run)
+            yield
+        finally:
+            self._creating -= 1
 
     async def begin(self, stream: httpx2.Response) -> RunId:
         """Keep the stream of a response that was just created, which is what it says first.
@@ -66,8 +89,6 @@ class Streams:
         """
         events = WireEvents(stream)
         try:
-            for run in self._left():
-                await self.forget(run)
             async for event in events:
                 if (shown := shown_in(event)) is not None:
                     run = RunId(shown["id"])
@@ -88,6 +109,8 @@ class Streams:
         try:
             while troubles < TROUBLES and heard.end is None:
                 position = heard.position
+                if position is None:
+                    heard = _Heard()  # all of it is told again
                 try:
                     begun, _ = self._begun.pop(run, (None, 0.0))
                     events = begun or WireEvents(await self._resume(run, position))
@@ -95,11 +118,14 @@ class Streams:
                         async for event in events:
                             is_more = heard.hear(event)
                             events.flows = is_more and heard.flows
+                            if heard.end is not None:
+                                self._keep(run, heard.end)
+                                events.end()
                             if is_more:
                                 yield heard.written
                 except (openai.APIConnectionError, openai.InternalServerError) as error:
                     log.debug("A stream broke", extra={"run": run, "error": type(error).__name__})
-                except (openai.OpenAIError, EngineUnreachable, ValueError) as error:  # no JSON
+                except (openai.OpenAIError, EngineUnreachable) as error:
                     log.debug("No stream", extra={"run": run, "error": type(error).__name__})
                     break
                 troubles = 0 if heard.position != position else troubles + 1
@@ -107,8 +133,6 @@ class Streams:
                     await asyncio.sleep(FIRST_PAUSE * 2**troubles if troubles else 0.0)
         finally:
             self._listened -= 1
-        if heard.end is not None:
-            self._keep(run, heard.end)
 
     def ended(self, run: RunId) -> Ended | None:
         """The response of a run whose end was heard; each is told once."""
@@ -172,8 +196,10 @@ class _Heard:
         kind, output = event.get("type"), event.get("output_index")
         if kind in _OVER:
             shown = shown_in(event)
-            self.end = None if shown is None else ended_of(shown)
-            return shown is not None
+            if shown is None:
+                raise EngineUnreachable(NOT_USABLE)
+            self.end = ended_of(shown)
+            return True
         if kind == "response.output_item.added" and isinstance(output, int):
             item = event.get("item")
             if isinstance(item, dict) and item.get("phase") == "commentary":

@@ -92,7 +92,9 @@ def calls_without_output(items: Iterable[object]) -> Sequence[str]:
     answered: set[str] = set()
     for item in items:
         if isinstance(item, ResponseFunctionToolCall):
-            calls.append(item.call_id)
+            call: object = item.call_id
+            if isinstance(call, str):
+                calls.append(call)
         elif isinstance(item, ResponseFunctionToolCallOutputItem):
             answered.add(str(item.call_id))
     return [call for call in calls if call not in answered]

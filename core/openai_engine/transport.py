@@ -11,6 +11,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import aiohttp
 import httpx2
@@ -21,6 +22,7 @@ CONNECTIONS = 1_000  # at once, as the SDK has it
 IDLE_SECONDS = 5.0  # a connection that was idle for longer is not used again: it may be closed
 GATHERED_BYTES = 2_000  # that are worth a wake-up, of a body that is gathered: some eight words
 GATHERED_SECONDS = 0.5  # after which fewer are, too
+LAST_SECONDS = 0.2  # for the rest of a body that nobody waits for
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -30,6 +32,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         """`tls` is for addresses that begin with https."""
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None  # made while the event loop runs
+        self._late = _Late()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; its response is read by whoever takes it. Raises as httpx2 does."""
@@ -45,17 +48,22 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 allow_redirects=False,
                 timeout=_timeout(request),
             )
-        stream = _Body(response)
+        stream = _Body(response, self._late)
         return httpx2.Response(
             response.status,
             headers=list(response.raw_headers),
             stream=stream,
             request=request,
-            extensions={"http_version": b"HTTP/1.1", "gather": stream.gather},
+            extensions={
+                "http_version": b"HTTP/1.1",
+                "gather": stream.gather,
+                "finish": stream.finish,
+            },
         )
 
     async def aclose(self) -> None:
         """Close the session."""
+        self._late.close()
         if self._session is not None:
             await self._session.close()
 
@@ -96,10 +104,24 @@ def gather(response: httpx2.Response, *, wanted: bool) -> None:
         gather(wanted)
 
 
+def finish(response: httpx2.Response) -> bool:
+    """Read no more of a body that is at its end but for its last bytes, where that can be done.
+
+    Iterating over it ends. Where its end comes within LAST_SECONDS, its connection is used again;
+    else it is closed then. False where another transport is at work: nothing has changed then.
+    """
+    finish = response.extensions.get("finish")
+    if finish is not None:
+        finish()
+    return finish is not None
+
+
 class _Body(httpx2.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, late: "_Late") -> None:
         self._response = response
+        self._late = late
         self._gathering: _Gathering | None = None
+        self._is_finished = False
 
     def gather(self, wanted: bool) -> None:
         connection = self._response.connection
@@ -109,16 +131,52 @@ class _Body(httpx2.AsyncByteStream):
             self._gathering = _Gathering(connection.transport)
             self._gathering.set(wanted)
 
+    def finish(self) -> None:
+        self._is_finished = True
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _translated():
             async for chunk in self._response.content.iter_any():
                 yield chunk
+                if self._is_finished:
+                    return
 
     async def aclose(self) -> None:
         # The next reply on the connection may be a short one. It may have begun already, but Linux
         # looks again when this is set.
         self.gather(False)
-        self._response.close()  # one that was read to its end has given its connection back
+        if self._is_finished and not self._response.content.is_eof():
+            self._late.add(self._response)
+        else:
+            self._response.close()  # one that was read to its end has given its connection back
+
+
+class _Late:
+    """Responses whose last bytes are still to come, for which nobody waits.
+
+    The session takes them in, and gives the connection back at the end.
+    """
+
+    def __init__(self) -> None:
+        self._timers: dict[aiohttp.ClientResponse, asyncio.TimerHandle] = {}
+
+    def add(self, response: aiohttp.ClientResponse) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[response] = loop.call_later(LAST_SECONDS, self._close, response)
+        response.content.on_eof(partial(self._end, response))
+
+    def close(self) -> None:
+        for response in list(self._timers):
+            self._close(response)
+
+    def _close(self, response: aiohttp.ClientResponse) -> None:
+        self._end(response)
+        response.close()
+
+    def _end(self, response: aiohttp.ClientResponse) -> None:
+        timer = self._timers.pop(response, None)
+        if timer is not None:
+            timer.cancel()
 
 
 class _Gathering:

@@ -6,7 +6,9 @@ import pytest
 from openai.types.responses import Response
 
 from core.openai_engine.answers import read_items
+from core.openai_engine.calls import wanted
 from core.openai_engine.ends import ended_of
+from core.openai_engine.transcript import calls_without_output
 
 SEARCH = {
     "id": "fs_1",
@@ -76,3 +78,28 @@ def test_why_it_failed_or_is_incomplete_is_told() -> None:
 def test_what_is_not_as_it_should_be_counts_as_nothing(junk: Any) -> None:
     ended = ended_of({"status": junk, "output": {}, "error": junk, "incomplete_details": junk})
     assert (ended.status, list(ended.output), ended.error, ended.reason) == (junk, [], {}, None)
+
+
+@pytest.mark.parametrize("key", ["_fields_set", "_BaseModel__cls"])
+@pytest.mark.parametrize("junk", [None, "text", 1, [1]])
+def test_an_item_with_keys_that_the_sdk_stumbles_over_hides_no_other(key: str, junk: Any) -> None:
+    odd = MESSAGE | {key: junk}
+    inside = MESSAGE | {"content": [{"type": "output_text", "text": "x", key: junk}]}
+    reading = read_items(ended_of({"output": [CALL | {key: junk}, odd, inside, MESSAGE]}).output)
+    assert reading.text.endswith("It is blue. No more than that.")
+
+
+@pytest.mark.parametrize("odd", [None, 1, [], ["call_1"], {"call": 1}], ids=repr)
+def test_a_call_without_an_id_is_none_for_nobody_could_tell_what_came_of_it(odd: Any) -> None:
+    calls = [CALL | {"call_id": odd}, ASKED | {"id": odd}, CALL]
+    items = ended_of({"output": calls}).output
+    assert [call.id for call in wanted(items)] == ["call_1"]
+    assert calls_without_output(items) == ["call_1"]
+
+
+@pytest.mark.parametrize("odd", [None, 1, [], {"x": 1}], ids=repr)
+def test_what_is_no_text_in_a_call_is_none(odd: Any) -> None:
+    calls = [CALL | {"name": odd, "arguments": odd}, ASKED | {"name": odd, "server_label": odd}]
+    ours, theirs = wanted(ended_of({"output": calls}).output)
+    assert (ours.name, ours.arguments, ours.server) == ("", "", "")
+    assert (theirs.name, theirs.arguments, theirs.server) == ("", "{}", "?")

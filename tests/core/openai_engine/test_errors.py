@@ -23,6 +23,7 @@ from core.errors import (
     EngineError,
     EngineRefused,
     EngineUnreachable,
+    FilesRefused,
 )
 from core.openai_engine.client import make_client
 from core.openai_engine.errors import translate_errors, usable
@@ -174,10 +175,12 @@ async def test_a_conflict_without_a_code_is_busy(server: OpenAIServer, client: A
         Fault(status=200, body={}),
         Fault(status=200, body={"id": ""}),
         Fault(status=200, body="", content_type="application/json"),
+        Fault(status=200, body="[" * 100_000, content_type="application/json"),
+        Fault(status=503, body="[" * 100_000, content_type="application/json"),
         Fault(drop="before"),
         Fault(drop="after"),
     ],
-    ids=repr,
+    ids=lambda fault: repr(fault)[:200],
 )
 async def test_what_is_no_usable_reply_is_unreachable(
     server: OpenAIServer, client: AsyncOpenAI, fault: Fault
@@ -317,6 +320,22 @@ async def test_a_wrong_key_is_refused_and_not_repeated(server: OpenAIServer) -> 
     assert key[:7] not in str(refused)
 
 
+@pytest.mark.parametrize("odd", [{"a": 1}, ["a"], 429, None, True], ids=repr)
+async def test_what_is_no_text_in_a_refusal_changes_nothing(
+    server: OpenAIServer, client: AsyncOpenAI, odd: Any
+) -> None:
+    said = {"error": dict.fromkeys(("code", "type", "param", "message"), odd)}
+    statuses = {503: EngineUnreachable, 429: EngineBusy, 401: EngineRefused, 422: EngineRefused}
+    for status, kind in statuses.items():
+        server.fault("GET", "/models/*", Fault(status=status, body=said))
+        assert type(await raised(client)) is kind
+        server.fault("GET", "/models/*", Fault(status=status, body=said))
+        assert type(await raised(client, in_conversation=True, files=["file-1"])) in (
+            kind,
+            FilesRefused,
+        )
+
+
 async def test_what_a_server_says_is_never_part_of_our_message(
     server: OpenAIServer, client: AsyncOpenAI
 ) -> None:
@@ -394,3 +413,24 @@ async def test_the_client_goes_to_openai_unless_told_otherwise(
     monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
     async with make_client(OpenAISettings(api_key="sk-test")) as ours:
         assert str(ours.base_url) == "https://api.openai.com/v1/"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [
+        ("NO_PROXY", True),
+        ("FTP_PROXY", True),
+        ("HTTP_PROXY", False),
+        ("https_proxy", False),
+        ("ALL_PROXY", False),
+    ],
+)
+async def test_the_sdks_own_transport_is_taken_where_there_is_a_proxy_to_go_through(
+    monkeypatch: pytest.MonkeyPatch, name: str, is_ours: bool
+) -> None:
+    for scheme in ("http", "https", "all", "ftp", "no"):
+        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
+        monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with make_client(OpenAISettings(api_key="sk-test")) as ours:
+        assert (ours.transport is not None) is is_ours

@@ -89,9 +89,12 @@ async def test_a_stream_that_breaks_is_a_connection_that_breaks(
         await read([wire(ONE)], end)
 
 
-async def test_what_is_no_json_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="Expecting"):
-        await read([b"data: <html>\n\n"])
+@pytest.mark.parametrize(
+    "data", [b"<html>", b"\xff", b"[" * 100_000], ids=["page", "bytes", "deep"]
+)
+async def test_what_is_no_json_is_unreachable(data: bytes) -> None:
+    with pytest.raises(EngineUnreachable):
+        await read([b"data: %s\n\n" % data])
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,9 @@ async def test_a_refusal_is_that_of_the_sdk(
 @pytest.mark.parametrize(
     "fault",
     [broken_json(), html_page(), Fault(status=200, body="[]"), Fault(status=200, body="{}"),
-     Fault(drop="before"), Fault(drop="after")],
-    ids=["half", "page", "list", "nothing", "dropped", "dropped late"],
+     Fault(drop="before"), Fault(drop="after"), Fault(status=200, body="[" * 100_000),
+     Fault(status=503, body="[" * 100_000)],
+    ids=["half", "page", "list", "nothing", "dropped", "dropped late", "deep", "deep refusal"],
 )  # fmt: skip
 async def test_what_is_no_usable_reply_is_unreachable(
     server: OpenAIServer, client: OpenAIClient, fault: Fault
@@ -97,6 +98,16 @@ async def test_what_is_no_usable_reply_is_unreachable(
     server.fault("GET", "/responses/*", fault)
     with pytest.raises(EngineUnreachable), translate_errors():
         await Looks(client).look(run)
+
+
+async def test_what_nests_too_deeply_is_unreachable_for_the_sdk_too(
+    server: OpenAIServer, client: OpenAIClient
+) -> None:
+    deep = Fault(status=200, body="[" * 100_000, content_type="application/json")
+    server.fault("GET", "/responses/*", deep)
+    async with AsyncOpenAI(api_key=server.api_key, base_url=server.url) as plain:
+        with pytest.raises(EngineUnreachable), translate_errors():
+            await Looks(plain).look(RunId("resp_1"))
 
 
 async def test_who_is_sent_elsewhere_goes_there(server: OpenAIServer, client: OpenAIClient) -> None:

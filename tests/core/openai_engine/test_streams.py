@@ -12,6 +12,7 @@ from core.errors import EngineUnreachable
 from core.openai_engine import events, streams
 from core.openai_engine.engine import OpenAIEngine
 from servers.faults import Fault
+from servers.growth import LINEAR, growth
 from servers.openai_rig import Docs, make_engine, question
 from servers.openai_runs import Pace, Script
 from servers.openai_server import OpenAIServer
@@ -225,6 +226,29 @@ async def test_half_a_mark_is_not_shown(
     assert set(await hear(engine, run)) == {"Yes"}
 
 
+@pytest.mark.parametrize(
+    ("run", "after"),
+    [
+        ("_", " x."),
+        ("*", " x."),
+        ("`", " x."),
+        ("[", " x."),
+        ("\ue200x", "\ue201 x."),
+        ("【x", "】 x."),
+        ("cite", " x."),
+    ],
+    ids=["underlines", "stars", "backticks", "brackets", "marks", "others' marks", "words"],
+)
+def test_what_is_shown_of_long_runs_of_signs_is_found_in_linear_time(run: str, after: str) -> None:
+    def shown(size: int) -> None:
+        heard, text = streams._Heard(), run * size + after
+        where = {"output_index": 0, "content_index": 0}
+        heard.hear({"type": "response.output_text.delta", "delta": text, **where})
+        assert heard.written().endswith("x.")
+
+    assert growth(shown, 4_000) < LINEAR
+
+
 async def test_what_the_model_says_to_itself_is_not_shown(
     server: OpenAIServer, engine: OpenAIEngine
 ) -> None:
@@ -268,6 +292,63 @@ async def test_no_more_than_so_many_streams_are_opened(
         if request.method == "POST" and request.path == "/responses"
     ]
     assert created == [True, False]
+
+
+async def test_no_more_streams_are_opened_by_many_who_ask_at_once(
+    server: OpenAIServer, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST", 3)
+    asked, go = 3 * streams.MOST, asyncio.Event()
+    server.script(*[Script(statuses=["in_progress"])] * asked)
+    server.fault("POST", "/responses", *[Fault(until=go)] * asked)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        for _ in range(asked):
+            tasks.create_task(begin(engine))
+        await server.wait_for("POST", "/responses", asked)
+        go.set()
+    created = [bool(request.json.get("stream")) for request in server.sent("POST", "/responses")]
+    assert created.count(True) == streams.MOST
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(status=503), Fault(drop="before"), Fault(status=200, body="<html>")],
+    ids=["refused", "dropped", "page"],
+)
+async def test_a_stream_that_was_not_created_takes_no_place(
+    server: OpenAIServer, engine: OpenAIEngine, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST", 1)
+    server.fault("POST", "/responses", fault)
+    with pytest.raises(EngineUnreachable):
+        await begin(engine)
+    await begin(engine)
+    created = [request.json.get("stream") for request in server.sent("POST", "/responses")]
+    assert created == [True, True]
+
+
+async def test_a_server_that_answers_without_a_stream_has_created_the_run(
+    server: OpenAIServer, engine: OpenAIEngine
+) -> None:
+    plain = {"id": "resp_plain", "object": "response", "status": "queued"}
+    server.fault("POST", "/responses", Fault(status=200, body=plain))
+    assert await begin(engine) == "resp_plain"
+    assert await hear(engine, RunId("resp_plain")) == []
+    await begin(engine)
+    created = [bool(request.json.get("stream")) for request in server.sent("POST", "/responses")]
+    assert created == [True, False]
+
+
+@pytest.mark.parametrize("body", [{}, {"id": 1}, [], None])
+async def test_json_that_names_no_run_is_unreachable(
+    server: OpenAIServer, engine: OpenAIEngine, body: Any
+) -> None:
+    odd = Fault(status=200, body=body, content_type="application/json; charset=utf-8")
+    server.fault("POST", "/responses", odd)
+    with pytest.raises(EngineUnreachable):
+        await begin(engine)
+    await begin(engine)
+    assert all(request.json.get("stream") for request in server.sent("POST", "/responses"))
 
 
 async def test_who_stops_listening_gives_the_connection_back(

@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from core.openai_engine import transport
-from core.openai_engine.transport import AiohttpTransport, gather
+from core.openai_engine.transport import AiohttpTransport, finish, gather
+from servers.waiting import until
 
 BOUND = 30.0  # seconds after which something hangs
 LARGE = b"x" * transport.GATHERED_BYTES
@@ -25,12 +26,13 @@ class Speaker:
 
     def __init__(self) -> None:
         self.write: Write = self._nothing
-        self.connections = set[object]()
+        self.connections = set[asyncio.Transport]()
         app = web.Application()
         app.router.add_get("/", self._answer)
         self.server = TestServer(app)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        assert isinstance(request.transport, asyncio.Transport)
         self.connections.add(request.transport)
         reply = web.StreamResponse()
         await reply.prepare(request)
@@ -136,3 +138,55 @@ async def test_a_connection_on_which_was_gathered_serves_a_short_reply(
         response = await ask()
         assert await response.aread() == b"little"
     assert len(speaker.connections) == 1
+
+
+async def read_until_finished(response: httpx2.Response) -> list[bytes]:
+    pieces = []
+    async with asyncio.timeout(BOUND):
+        async for piece in response.aiter_raw():
+            pieces.append(piece)
+            assert finish(response)
+    return pieces
+
+
+async def test_a_body_that_ends_soon_after_it_was_finished_gives_its_connection_back(
+    speaker: Speaker,
+    ask: Callable[[], Awaitable[httpx2.Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "LAST_SECONDS", 3_600.0)
+    read = asyncio.Event()
+
+    async def write(reply: web.StreamResponse) -> None:
+        await reply.write(b"last.")
+        await read.wait()
+        await reply.write(b"more that nobody reads")
+
+    speaker.write = write
+    response = await ask()
+    assert await read_until_finished(response) == [b"last."]
+    read.set()
+    theirs = response.stream._response  # type: ignore[attr-defined]
+    await until(lambda: theirs.connection is None, asyncio.Event, BOUND)
+    async with asyncio.timeout(BOUND):
+        assert await (await ask()).aread() == b"last.more that nobody reads"
+    assert len(speaker.connections) == 1
+
+
+async def test_a_body_that_was_finished_and_goes_on_loses_its_connection(
+    speaker: Speaker,
+    ask: Callable[[], Awaitable[httpx2.Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "LAST_SECONDS", 0.01)
+    over = asyncio.Event()
+
+    async def write(reply: web.StreamResponse) -> None:
+        await reply.write(b"last.")
+        await over.wait()
+
+    speaker.write = write
+    assert await read_until_finished(await ask()) == [b"last."]
+    (connection,) = speaker.connections
+    await until(connection.is_closing, asyncio.Event, BOUND)
+    over.set()
