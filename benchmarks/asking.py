@@ -56,7 +56,7 @@ async def seen(stage: Stage) -> list[Seen]:
         seen.answers = said[seen.number]
     latencies: dict[int, list[float]] = {}
     for delivery in stage.slack.deliveries:
-        asked = _number(stage, delivery)
+        asked = number_of(stage, delivery)
         if asked is not None and delivery.acked_at is not None:
             latencies.setdefault(asked, []).append(delivery.latency)
     for number, found in latencies.items():
@@ -93,7 +93,8 @@ def _ask(stage: Stage, question: Question) -> None:
         slack.roots[ts] = question.number
 
 
-def _number(stage: Stage, delivery: Delivery) -> int | None:
+def number_of(stage: Stage, delivery: Delivery) -> int | None:
+    """The number of the question that a delivery is about, if it is about one."""
     event = delivery.event
     if "bot_id" in event or event.get("subtype") or delivery.kind != "events_api":
         return None

@@ -22,11 +22,13 @@ each question was asked, run and seen. Arguments and results travel as pickles. 
 in files of your own; `benchmarks/asking.py` has the common ones. All times are `time.monotonic()`,
 which is one clock for all processes of a machine.
 
-A `Result` with a `reference` is compared with the record by its ratio to it, so take as reference
-what measures the same machine in the same run: another bot, the bare SDK calls, or `yardstick()`,
-the time of a fixed piece of Python. Without one, only what does not depend on the machine's speed
-(counts, MB) is compared, and times are shown and kept but never judged. No benchmark asserts: one
-that finds Docent wrong (a question without an answer) says so as a result with a goal.
+Times, shares of a processor and rates are compared with the record by their ratio to a `reference`,
+and a `Result` without one is refused. Take what measures the same machine in the same run: another
+bot, the bare SDK calls, what the script alone makes it take (the length of its runs, where nothing
+is computed meanwhile), or `yardstick()`, the time of a fixed piece of Python. Counts and memory are
+compared as they stand; what is by chance is `better="neither"`. Names are fixed: one that holds
+what was measured is never found again. No benchmark asserts: one that finds Docent wrong (a
+question without an answer) says so as a result with a goal.
 """
 
 import importlib
@@ -35,14 +37,17 @@ import pkgutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from benchmarks import cases
 
 Measure = Callable[["Options"], Awaitable[list["Result"]]]
 
 #: In this order; those not named here come last, by name.
-ORDER = ("lag", "burst", "floor", "open_runs", "crowded", "redelivery", "crash", "limits")
+ORDER: Final = ("lag", "burst", "floor", "open_runs", "crowded", "redelivery", "crash", "limits")
+
+#: What says as much of the machine as of Docent.
+TIMED_UNITS: Final = ("ms", "s", "%", "1/s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +60,21 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One figure."""
+    """One figure. Raises ValueError where it needs a reference and has none."""
 
     name: str  #: unique within the benchmark, e.g. "polling: run done to whole text, median"
     value: float
-    unit: str  #: "ms", "s", "MB", "%", "1/s"; "" for a count
-    better: Literal["lower", "higher"] = "lower"
+    unit: str  #: one of `TIMED_UNITS`, or "MB"; "" for a count
+    better: Literal["lower", "higher", "neither"] = "lower"
     reference: float | None = None  #: what was measured beside it, in the same unit and run
     goal: float | None = None  #: in the same unit; reached where the value is as good or better
+
+    def __post_init__(self) -> None:
+        if self.unit in TIMED_UNITS and self.reference is None:
+            raise ValueError(
+                f"{self.name}: a figure in {self.unit} needs a reference of the same run, such as"
+                " yardstick()."
+            )
 
     @property
     def ratio(self) -> float | None:
@@ -74,7 +86,7 @@ class Result:
         """Whether the goal is reached; None where there is none."""
         if self.goal is None:
             return None
-        return self.value <= self.goal if self.better == "lower" else self.value >= self.goal
+        return self.value >= self.goal if self.better == "higher" else self.value <= self.goal
 
 
 @dataclass(frozen=True, kw_only=True)

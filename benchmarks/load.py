@@ -39,9 +39,28 @@ class Load:
         return sum(row.answers == 1 and row.runs == 1 for row in self.rows)
 
     @property
+    def run_seconds(self) -> float:
+        """From the first question to the end of the last run: what the runs alone take."""
+        return run_seconds(self.rows)
+
+    @property
     def cpu_per_answer(self) -> float:
         """Milliseconds."""
         return self.cpu / len(self.rows) * 1000
+
+    @property
+    def of_a_core(self) -> float:
+        """Percent of a processor that the bot used."""
+        return self.cpu / self.seconds * 100
+
+    @property
+    def servers_of_a_core(self) -> float:
+        """The same of the servers."""
+        return self.servers_cpu / self.seconds * 100
+
+    def yards_of_a_core(self, yard: float) -> float:
+        """The same, if each answer took one `yardstick()` of so many seconds."""
+        return len(self.rows) * yard / self.seconds * 100
 
     @property
     def acknowledgements(self) -> list[float]:
@@ -56,6 +75,12 @@ class Load:
             for row in self.rows
             if row.seen_at is not None and row.done_at is not None
         ]
+
+
+def run_seconds(rows: Sequence[Seen]) -> float:
+    """Seconds from the first question to the end of the last run."""
+    ended = max(row.done_at or row.asked_at for row in rows)
+    return ended - min(row.asked_at for row in rows)
 
 
 def questions(count: int, shortest: float, longest: float, *, streamed: bool) -> list[Question]:

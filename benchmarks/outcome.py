@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from benchmarks.asking import number_of
 from benchmarks.fakes import _texts
 from benchmarks.host import Stage
 
 _NUMBER = re.compile(r"question (\d+)")
+_END = re.compile(r"END(\d+)\.")
 MINUTE = 60.0  # seconds
 LOOK = 0.005  # seconds
 
@@ -40,6 +42,27 @@ async def runs(stage: Stage) -> list[tuple[str, list[int]]]:
         numbers = [int(number) for text in _texts(run.input) for number in _NUMBER.findall(text)]
         found.append((str(run.conversation and run.conversation.id), numbers))
     return found
+
+
+async def order_of_answers(stage: Stage) -> list[int]:
+    """Which question each answer in the threads of Slack is for, from top to bottom."""
+    found = []
+    for channel in stage.slack.workspace.channels.values():
+        for message in sorted(channel.messages, key=lambda message: float(message["ts"])):
+            if "bot_id" in message and "thread_ts" in message:
+                said = f"{message['text']} {message.get('blocks')}"
+                found += sorted({int(number) for number in _END.findall(said)})
+    return found
+
+
+async def heard(stage: Stage) -> dict[int, int]:
+    """To how many connections the events of each question were delivered."""
+    sockets: dict[int, set[int]] = {}
+    for delivery in stage.slack.deliveries:
+        number = number_of(stage, delivery)
+        if number is not None and delivery.socket is not None:
+            sockets.setdefault(number, set()).add(id(delivery.socket))
+    return {number: len(each) for number, each in sockets.items()}
 
 
 async def replies(stage: Stage) -> int:

@@ -178,6 +178,17 @@ async def docent(
 
 
 @contextlib.asynccontextmanager
+async def fleet(
+    servers: Servers, count: int, database: str, **values: str
+) -> AsyncIterator[list[Process]]:
+    """So many `docent run slack` on one database, by its URL, until the block ends."""
+    # The documentation is the first one's: another folder would be another documentation.
+    settings = {"DATABASE_URL": database, "DOCS_SOURCES": "", **values}
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(docent(servers, **settings)) for _ in range(count)]
+
+
+@contextlib.asynccontextmanager
 async def bot(servers: Servers, module: str, **values: str) -> AsyncIterator[Process]:
     """Another bot of this package, by its module's name, connected, until the block ends."""
     with tempfile.TemporaryDirectory(prefix="docent-bench-") as folder:

@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks.asking import answered, ask, seen
 from benchmarks.frame import Options, Result
 from benchmarks.ledger import PEOPLE, Question, Seen
-from benchmarks.outcome import runs
+from benchmarks.outcome import order_of_answers, runs
 from benchmarks.processes import bot, docent
 from benchmarks.servers import Servers
 
@@ -26,6 +26,7 @@ class Thread:
 
     rows: Sequence[Seen]
     runs: Sequence[tuple[str, list[int]]]  #: conversation and questions of each
+    answers: Sequence[int]  #: the questions that the answers are for, from top to bottom
     seconds: float  #: from the last message to the last answer
 
 
@@ -61,7 +62,12 @@ async def _talk(servers: Servers, count: int, *, people: int, within: float = 90
     except TimeoutError:
         pass  # what has no answer is counted
     seconds = time.monotonic() - last
-    return Thread(rows=await servers.run(seen), runs=await servers.run(runs), seconds=seconds)
+    return Thread(
+        rows=await servers.run(seen),
+        runs=await servers.run(runs),
+        answers=await servers.run(order_of_answers),
+        seconds=seconds,
+    )
 
 
 def _results(name: str, talk: Thread, naive: Thread) -> list[Result]:
@@ -69,15 +75,20 @@ def _results(name: str, talk: Thread, naive: Thread) -> list[Result]:
     return [
         Result(name=f"{name}: answered", value=_answered(talk), unit="", better="higher",
                reference=_answered(naive), goal=len(talk.rows)),
-        Result(name=f"{name}: out of order, or twice",
-               value=sum(a >= b for a, b in itertools.pairwise(numbers)), unit="",
+        Result(name=f"{name}: runs out of order, or twice", value=_swapped(numbers), unit="",
                goal=0),
+        Result(name=f"{name}: answers in the thread out of order, or twice",
+               value=_swapped(talk.answers), unit="", goal=0),
         Result(name=f"{name}: conversations", value=len({place for place, _ in talk.runs}),
                unit="", goal=1),
         Result(name=f"{name}: runs", value=len(talk.runs), unit=""),
         Result(name=f"{name}: to last answer, beside runs", value=talk.seconds,
                unit="s", reference=len(talk.runs) * RUN_SECONDS),
     ]  # fmt: skip
+
+
+def _swapped(numbers: Sequence[int]) -> int:
+    return sum(a >= b for a, b in itertools.pairwise(numbers))
 
 
 def _answered(talk: Thread) -> int:

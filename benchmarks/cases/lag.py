@@ -1,7 +1,8 @@
 """Lag, one question at a time: how soon after the model an answer is to be seen.
 
 Run lengths vary: one that is a multiple of the reference's interval would hide its lag. Polling
-and the reference are measured side by side, with servers of their own; streaming by itself.
+and the reference are measured side by side, with servers of their own; streaming by itself, beside
+the time of the second word, before which nothing is shown.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.asking import answered, ask, ask_in_discord, calls, seen
-from benchmarks.frame import Options, Result, percentile
+from benchmarks.frame import Options, Result, percentile, yardstick
 from benchmarks.ledger import Question, Seen
 from benchmarks.processes import bot, docent
 from benchmarks.servers import Servers
@@ -20,11 +21,13 @@ from benchmarks.servers import Servers
 SHORTEST, LONGEST = 4.0, 8.0  # seconds that a polled run takes
 WORD_SECONDS = 0.05
 WORDS = (40, 60, 80, 110)  # of a streamed answer
+SLOW_WORD_SECONDS = 0.2  # of a model that takes its time
+SLOW_WORDS = (14, 17)
 PAUSE = 0.2  # seconds between an answer and the next question
 PATIENCE = 60.0  # seconds, for one answer
-WARM_UP = 1_000  # numbers from here on do not count
+SLOW, WARM_UP = 500, 1_000  # the first number of what is asked beside the others
 
-Ask = Callable[[Servers, Question], Awaitable[None]]
+Asking = Callable[[Servers, Sequence[Question]], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +43,35 @@ class Lags:
     platform: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Polled:
+    """What one bot took: the first questions, asked at once while it knows nothing, and then."""
+
+    cold: Lags
+    warm: Lags
+
+
 async def measure(options: Options) -> list[Result]:
     """Polling beside the reference, then streaming in both platforms."""
     count = 3 if options.quick else 36
     async with asyncio.TaskGroup() as tasks:
         polled = tasks.create_task(_polled(count))
         reference = tasks.create_task(_reference(count))
-    polling, naive = polled.result(), reference.result()
-    results = [
+    results = _polled_results(polled.result(), reference.result())
+    for name in ("Slack", "Discord"):
+        fast, slow = await _streamed(name, 2 if options.quick else 12, 2 if options.quick else 6)
+        results += _streamed_results(name, fast, slow, yardstick() * 1000)
+    return results
+
+
+def _polled_results(ours: Polled, theirs: Polled) -> list[Result]:
+    polling, naive = ours.warm, theirs.warm
+    cold, naive_cold = ours.cold.whole, theirs.cold.whole
+    return [
         _of("polling: run done to whole text, median", polling.whole, naive.whole, goal=130.0),
         _of("polling: run done to whole text, p99", polling.whole, naive.whole, 0.99),
+        _of("polling: cold, run done to whole text, median", cold, naive_cold),
+        _of("polling: cold, run done to whole text, at most", cold, naive_cold, 1.0),
         _of("polling: mention to model request, median", polling.requested, naive.requested),
         _of("polling: mention to model request, p99", polling.requested, naive.requested, 0.99),
         _count("polling: looks per answer", polling.looks, naive.looks, naive.looks),
@@ -58,21 +80,24 @@ async def measure(options: Options) -> list[Result]:
         ),
         _count("polling: calls to Slack per answer", polling.platform, naive.platform),
     ]
-    for name in ("Slack", "Discord"):
-        streamed = await _streamed(name, 2 if options.quick else 12)
-        results += [
-            _of(f"streaming, {name}: run done to whole text, median", streamed.whole, goal=10.0),
-            _of(f"streaming, {name}: run done to whole text, p99", streamed.whole, part=0.99),
-            _of(f"streaming, {name}: run done to buttons below it, median", streamed.finished),
-            _of(
-                f"streaming, {name}: first token to first words, median", streamed.first, goal=100.0
-            ),
-            _of(f"streaming, {name}: first token to first words, p99", streamed.first, part=0.99),
-            _of(f"streaming, {name}: mention to model request, median", streamed.requested),
-            _count(f"streaming, {name}: requests to OpenAI per answer", streamed.openai),
-            _count(f"streaming, {name}: calls to {name} per answer", streamed.platform),
-        ]
-    return results
+
+
+def _streamed_results(platform: str, fast: Lags, slow: Lags, yard: float) -> list[Result]:
+    """The figures; nothing can be shown before the second word, which is the first's reference."""
+    name, rate = f"streaming, {platform}", f"{1 / SLOW_WORD_SECONDS:.0f} words a second"
+    second, slow_second = [WORD_SECONDS * 1000], [SLOW_WORD_SECONDS * 1000]
+    return [
+        _of(f"{name}: run done to whole text, median", fast.whole, [yard], goal=10.0),
+        _of(f"{name}: run done to whole text, p99", fast.whole, [yard], 0.99),
+        _of(f"{name}: run done to buttons below it, median", fast.finished, [yard]),
+        _of(f"{name}: first token to first words, median", fast.first, second, goal=100.0),
+        _of(f"{name}: first token to first words, p99", fast.first, second, 0.99),
+        _of(f"{name}, {rate}: run done to whole text, median", slow.whole, [yard]),
+        _of(f"{name}, {rate}: first token to first words, median", slow.first, slow_second),
+        _of(f"{name}: mention to model request, median", fast.requested, [yard]),
+        _count(f"{name}: requests to OpenAI per answer", fast.openai),
+        _count(f"{name}: calls to {platform} per answer", fast.platform),
+    ]
 
 
 def polled_questions(count: int) -> list[Question]:
@@ -81,54 +106,72 @@ def polled_questions(count: int) -> list[Question]:
     return [Question(number=n, seconds=dice.uniform(SHORTEST, LONGEST)) for n in range(count)]
 
 
-async def _polled(count: int) -> Lags:
+async def _polled(count: int) -> Polled:
     async with Servers.start() as servers, docent(servers, STREAMING="false"):
-        await _warm_up(servers)
-        return await _one_by_one(servers, polled_questions(count), _in_slack)
+        return await _cold_and_warm(servers, count)
 
 
-async def _reference(count: int) -> Lags:
+async def _reference(count: int) -> Polled:
     async with Servers.start() as servers, bot(servers, "reference_bot"):
-        await _warm_up(servers)
-        return await _one_by_one(servers, polled_questions(count), _in_slack)
+        return await _cold_and_warm(servers, count)
 
 
-async def _warm_up(servers: Servers) -> None:
-    """Answer some questions that do not count: Docent learns how long runs take."""
+async def _cold_and_warm(servers: Servers, count: int) -> Polled:
+    """Ask some questions at once, from which Docent learns how long runs take, and then the rest.
+
+    Those take as long as the others, within the same bounds: what is learned of them holds.
+    """
     some = [replace(one, number=WARM_UP + one.number) for one in polled_questions(10)]
-    async with asyncio.timeout(PATIENCE):
-        await servers.run(ask, some)
-        await servers.run(answered, [question.number for question in some])
+    cold = await _measured(servers, some, _at_once)
+    return Polled(cold=cold, warm=await _measured(servers, polled_questions(count), _one_by_one))
 
 
-async def _streamed(platform: str, count: int) -> Lags:
-    questions = [
-        Question(number=n, words=WORDS[n % len(WORDS)], word_seconds=WORD_SECONDS)
+async def _streamed(platform: str, count: int, slow_count: int) -> tuple[Lags, Lags]:
+    """Words as they come from a quick model, and from a slow one."""
+    async with Servers.start() as servers, docent(servers, "run", platform.lower()):
+        fast = streamed_questions(0, count, WORDS, WORD_SECONDS)
+        slow = streamed_questions(SLOW, slow_count, SLOW_WORDS, SLOW_WORD_SECONDS)
+        asking = _one_by_one if platform == "Slack" else _one_by_one_in_discord
+        return await _measured(servers, fast, asking), await _measured(servers, slow, asking)
+
+
+def streamed_questions(
+    first: int, count: int, words: Sequence[int], word_seconds: float
+) -> list[Question]:
+    """Questions whose answers come word by word; `first` is the number of the first."""
+    return [
+        Question(number=first + n, words=words[n % len(words)], word_seconds=word_seconds)
         for n in range(count)
     ]
-    async with Servers.start() as servers, docent(servers, "run", platform.lower()):
-        asking = _in_slack if platform == "Slack" else _in_discord
-        return await _one_by_one(servers, questions, asking)
 
 
-async def _in_slack(servers: Servers, question: Question) -> None:
-    await servers.run(ask, [question])
-
-
-async def _in_discord(servers: Servers, question: Question) -> None:
-    await servers.run(ask_in_discord, question)
-
-
-async def _one_by_one(servers: Servers, questions: Sequence[Question], asking: Ask) -> Lags:
+async def _measured(servers: Servers, questions: Sequence[Question], asking: Asking) -> Lags:
     before = await servers.run(calls)
-    for question in questions:
-        async with asyncio.timeout(PATIENCE):
-            await asking(servers, question)
-            await servers.run(answered, [question.number])
-        await asyncio.sleep(PAUSE)
+    await asking(servers, questions)
     made = await servers.run(calls)
     made.subtract(before)
-    return _lags([row for row in await servers.run(seen) if row.number < WARM_UP], made)
+    numbers = {question.number for question in questions}
+    return _lags([row for row in await servers.run(seen) if row.number in numbers], made)
+
+
+async def _at_once(servers: Servers, questions: Sequence[Question]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await servers.run(ask, questions)
+        await servers.run(answered, [question.number for question in questions])
+
+
+async def _one_by_one(servers: Servers, questions: Sequence[Question]) -> None:
+    for question in questions:
+        await _at_once(servers, [question])
+        await asyncio.sleep(PAUSE)
+
+
+async def _one_by_one_in_discord(servers: Servers, questions: Sequence[Question]) -> None:
+    for question in questions:
+        async with asyncio.timeout(PATIENCE):
+            await servers.run(ask_in_discord, question)
+            await servers.run(answered, [question.number])
+        await asyncio.sleep(PAUSE)
 
 
 def _lags(rows: Sequence[Seen], made: Counter[str]) -> Lags:
@@ -154,15 +197,14 @@ def _ms(since: float | None, until: float | None) -> float:
 def _of(
     name: str,
     values: list[float],
-    reference: list[float] | None = None,
+    reference: list[float],
     part: float | None = None,
     goal: float | None = None,
 ) -> Result:
     def shown(some: list[float]) -> float:
         return statistics.median(some) if part is None else percentile(some, part)
 
-    beside = None if reference is None else shown(reference)
-    return Result(name=name, value=shown(values), unit="ms", reference=beside, goal=goal)
+    return Result(name=name, value=shown(values), unit="ms", reference=shown(reference), goal=goal)
 
 
 def _count(

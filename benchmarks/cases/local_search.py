@@ -69,14 +69,16 @@ def _results(name: str, took: Took) -> list[Result]:
                unit="ms", reference=yard),
         Result(name=f"{name}: search, p95", value=percentile(took.searches, 0.95) * 1000,
                unit="ms", reference=yard, goal=250),
-        Result(name=f"{name}: building", value=took.built, unit="s"),
+        Result(name=f"{name}: building", value=took.built, unit="s",
+               reference=took.yard),
         Result(name=f"{name}: memory, at most", value=took.memory, unit="MB"),
         Result(name=f"{name}: a mention taken meanwhile, median",
-               value=statistics.median(took.takings) * 1000, unit="ms"),
+               value=statistics.median(took.takings) * 1000, unit="ms", reference=yard),
         Result(name=f"{name}: a mention taken meanwhile, p99",
-               value=percentile(took.takings, 0.99) * 1000, unit="ms", goal=300),
+               value=percentile(took.takings, 0.99) * 1000, unit="ms",
+               reference=yard, goal=300),
         Result(name=f"{name}: the loop held up meanwhile, at most", value=took.held_up * 1000,
-               unit="ms"),
+               unit="ms", reference=yard),
     ]  # fmt: skip
 
 
