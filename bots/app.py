@@ -122,9 +122,9 @@ def make_platforms(settings: Settings, store: Store, roles: Roles) -> list[Platf
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store that the settings name, closed at the end."""
-    async with await Store.open(settings.database_url) as store:
+async def open_store(settings: Settings, *, must_exist: bool = False) -> AsyncIterator[Store]:
+    """The store that the settings name, closed at the end; `must_exist`: no file is made."""
+    async with await Store.open(settings.database_url, must_exist=must_exist) as store:
         yield store
 
 

@@ -3,26 +3,26 @@
 import argparse
 import asyncio
 import importlib
-import os
 import re
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from bots.garbage import no_search
+from bots.streams import is_output_lost, prepare_streams, tell_lost
 from core.errors import ConfigError, DocentError
+from core.platform_ids import ASKER, PLATFORMS
 from core.setting_reader import parse_duration
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2  # as argparse's own for a wrong argument
 EXIT_INTERRUPTED = 130  # as of every program that Ctrl-C ended
 
-PLATFORMS = ("slack", "discord")
 ROLES = (*PLATFORMS, "worker")
 
-PRINTING = ("doctor", "manifest")  # with print, and nothing else to do when its reader goes away
+PRINTING = ("chat", "docs", "doctor", "eval", "manifest", "report")  # and nothing else of use
 
 COMMANDS = {
     "run": "serve Slack, Discord or both",
@@ -41,6 +41,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    has_output = prepare_streams()
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command is None:
@@ -48,30 +49,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_CONFIG
     if problem := _contradiction(options):
         parser.error(problem)
+    if options.command in PRINTING and not has_output:
+        tell_lost("it is closed")
+        return EXIT_FAILED
     try:
-        with no_search():
-            command = importlib.import_module(f"bots.commands.{options.command}")
-        if options.command in PRINTING:
-            return _print(command.main(options))
-        return int(asyncio.run(command.main(options)))
+        code = _call(options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except (DocentError, ExceptionGroup) as error:
-        return _explain(error)
+    except (DocentError, ExceptionGroup, OSError) as error:
+        if any(isinstance(problem, OSError) for problem in _leaves(error)) and is_output_lost():
+            return EXIT_FAILED
+        code = explain(error, _print_error)
+    return EXIT_FAILED if is_output_lost() else code
 
 
-def _print(printing: Coroutine[None, None, int]) -> int:
-    """Run a command that only prints; `EXIT_FAILED` where nobody read its output to the end."""
-    try:
-        code = asyncio.run(printing)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is left in the stream's buffer is written at the exit, which would fail once more.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-        return EXIT_FAILED
-    return code
+def _call(options: argparse.Namespace) -> int:
+    with no_search():
+        command = importlib.import_module(f"bots.commands.{options.command}")
+    return int(asyncio.run(command.main(options)))
 
 
 def _contradiction(options: argparse.Namespace) -> str | None:
@@ -86,19 +81,26 @@ def _contradiction(options: argparse.Namespace) -> str | None:
     return None
 
 
-def _explain(error: DocentError | ExceptionGroup[Exception]) -> int:
-    """Say in plain words why Docent stops; what nobody foresaw keeps its traceback."""
+def explain(error: Exception, say: Callable[[str], None]) -> int:
+    """Say in plain words why Docent stops; the exit code.
+
+    What nobody foresaw is raised again, for its traceback.
+    """
     problems = list(_leaves(error))
     for problem in problems:
         if not isinstance(problem, DocentError):
             raise error
     for problem in problems:
         if isinstance(problem, ConfigError):
-            print(f"These settings need mending:\n{problem}", file=sys.stderr)
+            say(f"These settings need mending:\n{problem}")
         else:
-            print(f"Docent stops: {problem}", file=sys.stderr)
+            say(f"Docent stops: {problem}")
     is_config = any(isinstance(problem, ConfigError) for problem in problems)
     return EXIT_CONFIG if is_config else EXIT_FAILED
+
+
+def _print_error(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -130,7 +132,7 @@ def _digits(text: str) -> str:
 
 
 def _person(text: str) -> str:
-    if not re.fullmatch(r"slack:[A-Z0-9]+|discord:[0-9]+|terminal:\w+", text):
+    if not re.fullmatch(ASKER, text):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a person: write slack:U0123456 or discord:123456789, an id, no name"
         )
@@ -202,9 +204,11 @@ def _since(text: str) -> float:
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:
-        day = now
-    if not 0 <= day < now:
+        day = -1.0
+    if day < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: write 7d, 24h or 2026-11-01")
+    if day >= now:
+        raise argparse.ArgumentTypeError(f"{text!r} is in the future: write a day that has begun")
     return day
 
 

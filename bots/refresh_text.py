@@ -91,6 +91,10 @@ def gone(report: RefreshReport) -> str:
 def _head(report: RefreshReport) -> str:
     if report.dry_run:
         return f"A refresh would do this; nothing was changed ({report.seconds:.1f} s)."
+    achieved = report.added or report.changed or report.removed or report.unchanged
+    if report.failed and not (achieved or report.skipped or report.withheld):
+        kept = "all stays as it was" if report.known else "there is no documentation yet"
+        return f"Nothing could be read: {kept} ({report.seconds:.1f} s)."
     but = ", but for what failed" if report.failed else ""
     if report.withheld:
         but = ", but for what failed and what is to be confirmed" if but else ", but for removals"

@@ -2,23 +2,19 @@
 
 import re
 
+from core.platform_ids import BOT, GUILD, ROLE, SHARED_CHANNEL
 from core.setting_reader import Reader
 from core.settings import Admission
-
-BY_CHANNEL = r"slack:[CG]\w+|discord:\d+"
-BY_GUILD = r"slack:[TE]\w+|discord:\d+"
-BY_ROLE = r"discord:\d+"
-BY_BOT = r"slack:[BUW]\w+|discord:\d+"
 
 
 def read_admission(reader: Reader) -> Admission:
     """Read the allow-lists; what is wrong with them goes to the reader's problems."""
     example = "slack:C0123456 or discord:123456789"
     return Admission(
-        channels=_ids(reader, "ALLOW_CHANNELS", BY_CHANNEL, "[CG]", example),
-        guilds=_ids(reader, "ALLOW_GUILDS", BY_GUILD, "[TE]", "discord:123456789 or slack:T0123"),
-        roles=_ids(reader, "ALLOW_ROLES", BY_ROLE, None, "discord:123456789, for roles of Discord"),
-        bots=_ids(reader, "ALLOW_BOTS", BY_BOT, "[BUW]", "slack:B0123456 or discord:123456789"),
+        channels=_ids(reader, "ALLOW_CHANNELS", SHARED_CHANNEL, "[CG]", example),
+        guilds=_ids(reader, "ALLOW_GUILDS", GUILD, "[TE]", "discord:123456789 or slack:T0123"),
+        roles=_ids(reader, "ALLOW_ROLES", ROLE, None, "discord:123456789, for roles of Discord"),
+        bots=_ids(reader, "ALLOW_BOTS", BOT, "[BUW]", "slack:B0123456 or discord:123456789"),
         external=reader.flag("ALLOW_EXTERNAL"),
         direct_messages=reader.flag("DIRECT_MESSAGES"),
     )

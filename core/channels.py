@@ -15,8 +15,9 @@ from typing import Any, TypeVar, get_args
 
 from core.domain import Guide, ThreadRef, Turn
 from core.errors import ConfigError
-from core.human_settings import CHANNEL, person_of
-from core.setting_reader import reason
+from core.human_settings import person_of
+from core.platform_ids import CHANNEL, GUILD
+from core.setting_reader import reason, remedy
 from core.settings import FollowUps, Settings
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ LONGEST_LANGUAGE = 60
 ALERT = "channels_file"  # the key of its trouble
 
 _CHANNEL = re.compile(CHANNEL)
-_GUILD = re.compile(r"slack:[TE]\w+|discord:\d+")
+_GUILD = re.compile(GUILD)
 _FORMS = {"channels": _CHANNEL, "guilds": _GUILD}
 _EXAMPLES = {
     "channels": "slack:C0123456 or discord:123456789",
@@ -194,7 +195,7 @@ def parse_channels(text: str, name: str, sources: Mapping[str, str]) -> Channels
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"CHANNELS_FILE {str(path)!r} cannot be read ({reason(error)}): correct the path."
+    return f"CHANNELS_FILE {str(path)!r} cannot be read ({reason(error)}): {remedy(error)}."
 
 
 def _trouble(path: Path, problems: Sequence[str]) -> str:

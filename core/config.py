@@ -6,15 +6,16 @@ The only module that reads the environment. The names and the values are in `set
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
 from core.admission_settings import read_admission
+from core.env_file import likely_slips, read_env_file
 from core.errors import ConfigError
 from core.human_settings import read_channel, read_humans
+from core.platform_ids import USER
 from core.prompt_settings import read_prompts
 from core.schedule import Cron, parse_cron
 from core.setting_reader import Reader, parse_duration, reason
@@ -46,7 +47,13 @@ def load_settings(env_file: Path = Path(".env")) -> Settings:
 
     Raises ConfigError, naming every problem and how to mend it.
     """
-    return parse_settings(_variables(env_file))
+    written = read_env_file(env_file)
+    values = {**written, **_environment()}
+    slips = tuple(likely_slips(written, values))
+    try:
+        return replace(parse_settings(values), slips=slips)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *slips]) from None
 
 
 def load_variable(name: str, env_file: Path = Path(".env")) -> str | None:
@@ -54,19 +61,13 @@ def load_variable(name: str, env_file: Path = Path(".env")) -> str | None:
 
     Raises ConfigError where `env_file` cannot be read.
     """
-    return Reader(_variables(env_file)).variable(name)
+    return Reader({**read_env_file(env_file), **_environment()}).variable(name)
 
 
-def _variables(env_file: Path) -> dict[str, str | None]:
-    try:
-        from_file = dotenv_values(env_file) if env_file.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"{env_file} cannot be read ({reason(error)}): save it as UTF-8 text."
-        raise ConfigError([problem]) from None
+def _environment() -> dict[str, str]:
     environment = os.environ.items()  # noqa: TID251 (here, and only here)
     # Compose files and hosts pass on empty variables, which must not hide what the file says.
-    present = {name: text for name, text in environment if text.strip()}
-    return {**from_file, **present}
+    return {name: text for name, text in environment if text.strip()}
 
 
 def parse_settings(values: Mapping[str, str | None]) -> Settings:
@@ -336,7 +337,7 @@ def _shards(reader: Reader) -> Shards | None:
 def _admins(reader: Reader) -> frozenset[str]:
     admins = set()
     for entry in reader.list("ADMINS"):
-        if re.fullmatch(r"slack:[UW]\w+|discord:\d+", entry):
+        if re.fullmatch(USER, entry):
             admins.add(entry)
         elif entry.isdigit():
             admins.add(f"discord:{entry}")

@@ -2,10 +2,8 @@
 
 import re
 
+from core.platform_ids import CHANNEL, PERSON
 from core.setting_reader import Reader
-
-PERSON = r"slack:[SUW]\w+|discord:&?\d+"
-CHANNEL = r"slack:[CGD]\w+|discord:\d+"
 
 
 def read_humans(reader: Reader) -> tuple[str, ...]:

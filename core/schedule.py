@@ -76,7 +76,8 @@ def parse_cron(text: str) -> Cron:
     """
     fields = SHORTHANDS.get(text.strip().lower(), text).split()
     if len(fields) != 5:
-        raise ValueError(f"it has {len(fields)} fields and needs five")
+        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        raise ValueError(f"it has {count} and needs five")
     minute, hour, day, month, weekday = fields
     cron = Cron(
         text=" ".join(fields),

@@ -116,3 +116,14 @@ def reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def remedy(error: Exception) -> str:
+    """Say what to do about a file that a setting names and that cannot be read."""
+    match error:
+        case UnicodeDecodeError():
+            return "save it as UTF-8 text"
+        case PermissionError():
+            return "let the user that runs Docent read it"
+        case _:
+            return "correct the path"

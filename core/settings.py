@@ -312,3 +312,4 @@ class Settings:
     log_format: LogFormat = "auto"
     log_level: str = "INFO"
     without_effect: tuple[str, ...] = ()  #: settings that the engine does nothing with
+    slips: tuple[str, ...] = ()  #: what is likely a slip in `.env`, in sentences

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.setting_reader import VARIABLE, Reader, reason
+from core.setting_reader import VARIABLE, Reader, reason, remedy
 from core.settings import SETTINGS, EngineName, RemoteServer
 
 MOST_SERVERS = 20
@@ -39,7 +39,8 @@ def read_servers(reader: Reader) -> tuple[RemoteServer, ...]:
         reader.problem(f"MCP_SERVERS: {name} is not TOML: {error}. Correct that line.")
         return ()
     except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
-        reader.problem(f"MCP_SERVERS {name!r} cannot be read ({reason(error)}): correct the path.")
+        problem = f"MCP_SERVERS {name!r} cannot be read ({reason(error)}): {remedy(error)}."
+        reader.problem(problem)
         return ()
     if not tables:
         reader.problem(

@@ -1,6 +1,7 @@
 """The size and shape that the code keeps to."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,10 @@ def test_every_platform_package_has_the_same_files() -> None:
 
 def test_no_folder_of_tests_shadows_a_package() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_how_a_platform_writes_its_ids_stands_in_one_place() -> None:
+    """As docs/extending.md says, for whoever adds a third platform."""
+    pattern = re.compile(r"(slack|discord):&?\??[\[\\]")  # what only a regular expression has
+    found = [str(path.relative_to(ROOT)) for path in MODULES if pattern.search(path.read_text())]
+    assert found == ["core/platform_ids.py"]

@@ -13,15 +13,24 @@ from bots.terminal_bot.adapter import TerminalPlatform
 from bots.terminal_bot.events import HELP
 from bots.terminal_bot.screen import open_screen
 from core.config import load_settings
+from core.errors import ConfigError
 from core.log import set_up_logging
 
 NOT_READ = "There is no documentation yet: /refresh-docs here, or `docent refresh`, reads it."
-NO_SOURCES = "There is no documentation: set DOCS_SOURCES, and start again."
+NOTHING_FOUND = (
+    "There is no documentation: the last refresh left no page. `docent doctor` says why, as does "
+    "/refresh-docs here."
+)
+NO_SOURCES = "DOCS_SOURCES is not set, and there is no documentation: name a folder or a site."
 GRACE = 1.0  # seconds that work under way gets at the end: somebody sits there and waits
 
 
 async def main(options: argparse.Namespace) -> int:
-    """Talk until the input ends or a signal comes; 1 where nobody read the output to its end."""
+    """Talk until the input ends or a signal comes.
+
+    1 where the output was not read to its end, or had no room; 2 where there is nothing to ask
+    about, nor where to read it.
+    """
     settings = load_settings()
     set_up_logging("WARNING", settings.log_format)
     stop = asyncio.Event()
@@ -32,10 +41,13 @@ async def main(options: argparse.Namespace) -> int:
         assemble(settings, store, [platform]) as docent,
     ):
         with stop_on_signals(stop):
+            if await store.documents.count() == 0:
+                if not settings.docs_sources:
+                    raise ConfigError([NO_SOURCES, *settings.slips])
+                tried = await docent.refresher.was_tried()
+                print(NOTHING_FOUND if tried else NOT_READ, file=sys.stderr)
             if platform.interactive:
                 screen.print(f"Ask about the documentation. {HELP}", markup=False)
-            if await store.documents.count() == 0:
-                print(NO_SOURCES if not settings.docs_sources else NOT_READ, file=sys.stderr)
             if in_vain := told_in_vain(settings):
                 print(in_vain, file=sys.stderr)
             async with answering(docent, stop):

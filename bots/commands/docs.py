@@ -29,23 +29,31 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 async def main(options: argparse.Namespace) -> int:
-    """Do what is asked for; 1 where there is no such page, nothing is found, or indexes differ."""
+    """Do what is asked for.
+
+    1 where there is no such page, nothing is found, indexes differ, or nobody read to the end.
+    """
     settings = load_settings()
     set_up_logging("ERROR", settings.log_format)
     screen = open_screen(asyncio.Event())
     async with (
-        open_store(settings) as store,
+        open_store(settings, must_exist=True) as store,
         assemble(settings, store, []) as docent,
     ):
-        match options.action:
-            case "list":
-                return await _list(docent, screen, options.state)
-            case "show":
-                return await _show(docent, screen, options.url)
-            case "search":
-                return await _search(docent, screen, " ".join(options.words), options.limit)
-            case _:
-                return await _verify(docent, screen, repair=options.repair)
+        code = await _do(docent, screen, options)
+    return code or int(screen.gone)
+
+
+async def _do(docent: Docent, screen: Screen, options: argparse.Namespace) -> int:
+    match options.action:
+        case "list":
+            return await _list(docent, screen, options.state)
+        case "show":
+            return await _show(docent, screen, options.url)
+        case "search":
+            return await _search(docent, screen, " ".join(options.words), options.limit)
+        case _:
+            return await _verify(docent, screen, repair=options.repair)
 
 
 # --- list and show --------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """`docent doctor`: check what can be checked before anybody asks a question."""
 
 import argparse
-from collections.abc import Awaitable, Iterator, Sequence
+import socket
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bots.app import open_store
@@ -15,7 +17,9 @@ from core.errors import ConfigError, DocentError, StoreError
 from core.gap_replies import counted
 from core.log import set_up_logging
 from core.openai_engine import checkup as openai_checkup
+from core.refresh import was_tried
 from core.refresh.names import by_any_name
+from core.setting_reader import reason
 from core.settings import Settings
 from core.sources import make_sources
 
@@ -36,42 +40,48 @@ NOT_WRITABLE = (
     "the room on the disk, or to the rights of the user in DATABASE_URL."
 )
 
+NOT_LOOKED_AT = "not looked at: mend {} first"
 NOT_REFRESHED = (
     "nothing was refreshed yet. `docent run` does so when it starts; `docent refresh` does it now."
 )
+NOTHING_FOUND = "the last refresh left none. `docent refresh` tries again, and says why."
 
 
 async def main(options: argparse.Namespace) -> int:
     """Print one line a check; 0 when all is well, 1 when something needs mending."""
     settings = load_settings()
-    set_up_logging("ERROR", "text")
-    print("ok    settings       can be read")
-    marks = set[str]()
-    for subject, check in _checks(settings):
+    # At DEBUG the log says more than a line has room for, such as why a file of TOOLS fails.
+    set_up_logging("DEBUG" if settings.log_level == "DEBUG" else "ERROR", "text")
+    marks: dict[str, str] = {}
+    for subject, check in _checks(settings, marks):
         mark, said = await _outcome(check)
-        marks.add(mark)
+        marks[subject] = mark
         print(f"{mark:<4}  {subject:<14} {said}")
-    if MEND in marks:
+    if MEND in marks.values():
         print("Mend what is marked, then run `docent doctor` again.")
         return 1
-    print("Nothing has to be mended; read the notes." if NOTE in marks else "All is well.")
+    print("Nothing has to be mended; read the notes." if NOTE in marks.values() else "All is well.")
     return 0
 
 
-def _checks(settings: Settings) -> Iterator[tuple[str, Check]]:
-    """What is checked, in order."""
+def _checks(settings: Settings, marks: Mapping[str, str]) -> Iterator[tuple[str, Check]]:
+    """What is checked, in order; `marks` has what came of those before."""
+    yield "settings", _check_settings(settings)
     yield "database", _check_database(settings)
     yield "documentation", _check_documentation(settings)
-    channels, check = _channels(settings)
-    yield "channels", check
     yield "engine", _check_engine(settings)
     yield "tools", _check_tools(settings) if has_tools(settings) else None
     yield "slack", slack_checkup.check(settings.slack) if settings.slack else None
     yield "discord", discord_checkup.check(settings.discord) if settings.discord else None
-    yield "humans", _check_people(settings, channels)
-    yield "team channel", _check_channel(settings, settings.team_channel)
-    yield "ops channel", _check_channel(settings, settings.ops_channel)
-    yield "digest channel", _check_channel(settings, settings.digest_channel)
+    if _is_called(settings):
+        yield "port", _check_port(settings.port)
+    there = _There(settings, frozenset(name for name, mark in marks.items() if mark == MEND))
+    channels, check = _channels(there)
+    yield "channels", check
+    yield "humans", _check_people(there, channels)
+    yield "team channel", there.check_channel(settings.team_channel)
+    yield "ops channel", there.check_channel(settings.ops_channel)
+    yield "digest channel", there.check_channel(settings.digest_channel)
 
 
 async def _outcome(check: Check) -> tuple[str, str]:
@@ -86,9 +96,14 @@ async def _outcome(check: Check) -> tuple[str, str]:
         return MEND, str(error)
 
 
+async def _check_settings(settings: Settings) -> str:
+    said = "can be read"
+    return Note(NEXT_LINE.join((said, *settings.slips))) if settings.slips else said
+
+
 async def _check_database(settings: Settings) -> str:
     async with open_store(settings) as store:
-        states = await store.documents.states()
+        states, tried = await store.documents.states(), await was_tried(store)
         try:
             await store.values.try_out()
         except StoreError as error:
@@ -100,7 +115,7 @@ async def _check_database(settings: Settings) -> str:
         where = f"of which the engine {settings.engine} lacks {lacking}"
         raise StoreError(f"{said}, {where}. Run `docent refresh`.")
     if not states and settings.docs_sources:
-        return Note(f"{said}: {NOT_REFRESHED}")
+        return Note(f"{said}: {NOTHING_FOUND if tried else NOT_REFRESHED}")
     return said
 
 
@@ -117,8 +132,57 @@ async def _check_documentation(settings: Settings) -> str:
     return ", ".join(counts)
 
 
-def _channels(settings: Settings) -> tuple[Channels, Check]:
+def _is_called(settings: Settings) -> bool:
+    """Whether `docent run` takes requests over HTTP."""
+    by_slack = settings.slack is not None and settings.slack.app_token is None
+    return by_slack or settings.docs_webhook_secret is not None
+
+
+async def _check_port(port: int) -> str:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104 (for no longer than it takes)
+        except OSError as error:
+            return Note(
+                f"{port} cannot be had now ({reason(error)}): a Docent that runs has it, or set "
+                "PORT to a free one"
+            )
+    return f"{port} is free"
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What can be looked at on platforms: all that is set up, and was found to work."""
+
+    settings: Settings
+    broken: frozenset[str]  #: the checks that ended in MEND, those of platforms among them
+
+    def check_channel(self, named: str | None) -> Check:
+        """Look whether the bot may post in a channel, written `platform:channel`."""
+        name, _, channel = (named or "").partition(":")
+        if name in self.broken:
+            return NOT_LOOKED_AT.format(name)
+        if name == "slack" and self.settings.slack:
+            return slack_checkup.check_channel(self.settings.slack, channel)
+        if name == "discord" and self.settings.discord:
+            return discord_checkup.check_channel(self.settings.discord, channel)
+        return None
+
+    def check_people(self, platform: str, ids: Sequence[str]) -> Check:
+        """Look whether there are these people."""
+        if platform in self.broken:
+            return f"{len(ids)} on {platform} {NOT_LOOKED_AT.format(platform)}"
+        if platform == "slack" and self.settings.slack:
+            return slack_checkup.check_people(self.settings.slack, ids)
+        if platform == "discord" and self.settings.discord:
+            return discord_checkup.check_people(self.settings.discord, ids)
+        return f"{len(ids)} on {platform}, whose tokens are not set"
+
+
+def _channels(there: _There) -> tuple[Channels, Check]:
     """What is said of single channels, as far as it can be read, and what is found of that."""
+    settings = there.settings
     path = Path(settings.channels_file)
     if path == Path():
         return Channels(), None
@@ -131,50 +195,52 @@ def _channels(settings: Settings) -> tuple[Channels, Check]:
         channels = load_channels(path, required=required, sources=names)
     except ConfigError as error:
         return Channels(), _found(error)
-    return channels, _check_channels(settings, channels)
+    return channels, _check_channels(there, channels)
 
 
 async def _found(error: ConfigError) -> str:
     raise error
 
 
-async def _check_channels(settings: Settings, channels: Channels) -> str:
+async def _check_channels(there: _There, channels: Channels) -> str:
+    settings = there.settings
     if channels == Channels():
         return f"{settings.channels_file} is not there, or says nothing: all channels are alike"
     teams = {policy.team_channel for policy in channels.policies} - {None, settings.team_channel}
     problems: list[str] = []
+    unseen: set[str] = set()
     for team in sorted(filter(None, teams)):
-        mark, said = await _outcome(_check_channel(settings, team))
+        platform = team.partition(":")[0]
+        if platform in there.broken:
+            unseen.add(f"; team channels on {platform} were {NOT_LOOKED_AT.format(platform)}")
+            continue
+        mark, said = await _outcome(there.check_channel(team))
         if mark == UNUSED:
-            said = f"the tokens of {team.partition(':')[0]} are not set."
+            said = f"the tokens of {platform} are not set."
         if mark != WELL:
             problems.append(f"{settings.channels_file} has the team_channel {team}: {said}")
     if problems:
         raise ConfigError(problems)
-    return f"{settings.channels_file} has {len(channels.channels)} of them"
+    return f"{settings.channels_file} has {len(channels.channels)} of them{''.join(sorted(unseen))}"
 
 
-def _check_people(settings: Settings, channels: Channels) -> Awaitable[str] | None:
+def _check_people(there: _There, channels: Channels) -> Check:
     """Look for those who are called, anywhere; None where nobody is."""
-    everywhere = (settings.humans, *(policy.humans or () for policy in channels.policies))
+    everywhere = (there.settings.humans, *(policy.humans or () for policy in channels.policies))
     people = tuple(dict.fromkeys(person for some in everywhere for person in some))
-    return _look_for(settings, people) if people else None
+    platforms = {person.partition(":")[0] for person in people}
+    if platforms and platforms <= there.broken:
+        return NOT_LOOKED_AT.format(" and ".join(sorted(platforms)))
+    return _look_for(there, people) if people else None
 
 
-async def _look_for(settings: Settings, people: Sequence[str]) -> str:
+async def _look_for(there: _There, people: Sequence[str]) -> str:
     said: list[str] = []
     problems: list[str] = []
     for platform in dict.fromkeys(person.partition(":")[0] for person in people):
         ids = [one.partition(":")[2] for one in people if one.startswith(f"{platform}:")]
-        if platform == "slack" and settings.slack:
-            check = slack_checkup.check_people(settings.slack, ids)
-        elif platform == "discord" and settings.discord:
-            check = discord_checkup.check_people(settings.discord, ids)
-        else:
-            said.append(f"{len(ids)} on {platform}, whose tokens are not set")
-            continue
-        mark, told = await _outcome(check)
-        (said if mark == WELL else problems).append(told)
+        mark, told = await _outcome(there.check_people(platform, ids))
+        (problems if mark == MEND else said).append(told)
     if problems:
         raise ConfigError(problems)
     return ", ".join(said)
@@ -198,12 +264,3 @@ async def _check_tools(settings: Settings) -> str:
     if in_vain is None:
         return said
     return Note(NEXT_LINE.join(filter(None, (said, in_vain))))
-
-
-def _check_channel(settings: Settings, named: str | None) -> Awaitable[str] | None:
-    name, _, channel = (named or "").partition(":")
-    if name == "slack" and settings.slack:
-        return slack_checkup.check_channel(settings.slack, channel)
-    if name == "discord" and settings.discord:
-        return discord_checkup.check_channel(settings.discord, channel)
-    return None

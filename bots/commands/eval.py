@@ -23,7 +23,7 @@ async def main(options: argparse.Namespace) -> int:
     settings = load_settings()
     set_up_logging("ERROR", settings.log_format)
     cases = read_cases(_text_of(options.questions))
-    async with open_store(settings) as store:
+    async with open_store(settings, must_exist=True) as store:
         if await store.documents.count() == 0:
             raise NoSources("There is no documentation in the database: run `docent refresh`.")
         async with evaluating(settings, store) as evaluation:

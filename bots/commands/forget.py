@@ -1,12 +1,12 @@
 """`docent forget`: erase what a person wrote, here and at the engine."""
 
 import argparse
-import signal
 import sys
 from dataclasses import replace
 
 from bots.app import assemble, open_store
 from bots.cli import EXIT_CONFIG, EXIT_FAILED
+from bots.commands.yes_or_no import agrees
 from core.config import load_settings
 from core.forgetting import Forgetting
 from core.log import set_up_logging
@@ -20,16 +20,20 @@ async def main(options: argparse.Namespace) -> int:
     settings = load_settings()
     set_up_logging("ERROR", settings.log_format)
     platform, _, user = options.user.partition(":")
-    async with open_store(settings) as store:
+    async with open_store(settings, must_exist=True) as store:
         traces = await store.people.traces(platform, user)
-        if options.dry_run:
-            print(f"There is of {options.user}: {_in_words(traces)}.")
-            return 0
         there_is = traces.questions or traces.verdicts
-        if there_is and not options.yes and (code := _refused(options.user, traces)):
+        if not there_is:
+            print(f"Nothing of {options.user} is in the database.")
+        elif options.dry_run:
+            print(f"There is of {options.user}: {_in_words(traces)}.")
+        elif not options.yes and (code := _refused(options.user, traces)):
             return code
+        if options.dry_run:
+            return 0
         traces = await store.people.forget(platform, user)
-        print(f"Forgotten of {options.user}: {_in_words(traces)}.")
+        if there_is:
+            print(f"Forgotten of {options.user}: {_in_words(traces)}.")
         return await _erase(settings, store, options.user)
 
 
@@ -38,23 +42,10 @@ def _refused(user: str, traces: Traces) -> int:
     if not sys.stdin.isatty():
         print(f"Nothing was erased. Add --yes to erase {_in_words(traces)}.", file=sys.stderr)
         return EXIT_CONFIG
-    answer = _answer(f"Erase of {user}: {_in_words(traces)}? This cannot be undone. [y/N] ")
-    if answer.strip().lower() in ("y", "yes"):
+    if agrees(f"Erase of {user}: {_in_words(traces)}? This cannot be undone."):
         return 0
     print("Nothing was erased.")
     return EXIT_FAILED
-
-
-def _answer(prompt: str) -> str:
-    """What is typed; Ctrl-D is nothing, and Ctrl-C ends the command."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's waits for us
-    try:
-        return input(prompt)
-    except EOFError:
-        print()
-        return ""
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 async def _erase(settings: Settings, store: Store, user: str) -> int:

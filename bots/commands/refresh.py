@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bots.app import assemble, open_store
 from bots.cli import EXIT_CONFIG, EXIT_FAILED
+from bots.commands.yes_or_no import agrees
 from bots.refresh_text import gone, summary
 from bots.terminal_bot.progress import showing_progress
 from bots.terminal_bot.screen import open_screen
@@ -29,7 +30,8 @@ async def main(options: argparse.Namespace) -> int:
     """
     settings = load_settings()
     if not settings.docs_sources:
-        raise ConfigError(["DOCS_SOURCES is not set: name a folder or a site to read."])
+        not_set = "DOCS_SOURCES is not set: name a folder or a site to read."
+        raise ConfigError([not_set, *settings.slips])
     set_up_logging("ERROR", settings.log_format)
     console = open_screen(asyncio.Event())  # whose reader may go away: the refresh goes on
     try:
@@ -79,7 +81,7 @@ def _agrees(report: RefreshReport) -> bool:
     if not sys.stdin.isatty():
         print(f"{gone(report)} Run `docent refresh --yes` to remove them.", file=sys.stderr)
         return False
-    return input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
+    return agrees("Remove them?")
 
 
 def _exit_code(report: RefreshReport) -> int:

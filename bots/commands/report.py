@@ -36,13 +36,13 @@ Write = Callable[[str], None]
 
 
 async def main(options: argparse.Namespace) -> int:
-    """Print the report; 0, also where nothing went unanswered."""
+    """Print the report; 1 where nobody read it to its end, else 0."""
     settings = load_settings()
     set_up_logging("ERROR", settings.log_format)
     screen = open_screen(asyncio.Event())
     until = time.time()
     as_text = options.format == "text"
-    async with open_store(settings) as store:
+    async with open_store(settings, must_exist=True) as store:
         everywhere = make_platforms(settings, store, Roles.named((), settings))
         try:
             reports = GapReports(store=store, platforms={one.name: one for one in everywhere})
@@ -63,7 +63,7 @@ async def main(options: argparse.Namespace) -> int:
             _write(screen, json.dumps(_as_json(report), indent=2, ensure_ascii=False) + "\n")
         case _:
             _print(screen, report)
-    return 0
+    return int(screen.gone)
 
 
 def _write(screen: Screen, text: str) -> None:

@@ -5,12 +5,13 @@ import asyncio
 import logging
 
 from bots.app import Roles, assemble, make_platforms, open_store
+from bots.cli import explain
 from bots.commands.tool_list import told_in_vain
 from bots.garbage import no_search, spare_what_is_there
 from bots.hangup import hear_hangups
 from bots.serving import serve, stop_on_signals
 from core.config import load_settings
-from core.errors import ConfigError
+from core.errors import ConfigError, DocentError
 from core.log import set_up_logging
 from core.settings import Settings
 from core.waiting import first_of
@@ -24,7 +25,7 @@ TOKENS = {
 
 
 async def main(options: argparse.Namespace) -> int:
-    """Serve; 0 when a signal ended it."""
+    """Serve; 0 when a signal ended it, else the code of what did, which is in the log."""
     settings = load_settings()
     present = {"slack": settings.slack, "discord": settings.discord}
     roles = Roles.named(options.roles, settings)
@@ -39,10 +40,20 @@ async def main(options: argparse.Namespace) -> int:
             "`docent demo` shows Docent without any."
         ]
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *settings.slips])
     set_up_logging(settings.log_level, settings.log_format)
+    for slip in settings.slips:
+        log.warning(slip)
     if in_vain := told_in_vain(settings):
         log.warning(in_vain)
+    try:
+        await _serve_until_stopped(settings, roles)
+    except (DocentError, ExceptionGroup) as error:
+        return explain(error, log.error)  # whoever watches the log is to see it, too
+    return 0
+
+
+async def _serve_until_stopped(settings: Settings, roles: Roles) -> None:
     stop, opened = asyncio.Event(), asyncio.Event()
     with stop_on_signals(stop), hear_hangups(stop) as hung_up, no_search():
         async with asyncio.TaskGroup() as tasks:
@@ -52,7 +63,6 @@ async def main(options: argparse.Namespace) -> int:
             # lose, and a database that does not answer must not hold up the stop.
             if not opened.is_set():
                 serving.cancel()
-    return 0
 
 
 async def _serve(

@@ -70,8 +70,12 @@ async def check_people(settings: SlackSettings, people: Sequence[str]) -> str:
         raise PlatformRefused(
             f"Slack: {'; '.join(problems)}.", "Correct HUMANS, or humans in docent.toml."
         )
-    unseen = "" if found is not None else f", {len(groups)} of them user groups that are not seen"
-    return f"{len(people)} on Slack{unseen}"
+    return f"{len(people)} on Slack{_unseen(len(groups)) if found is None else ''}"
+
+
+def _unseen(groups: int) -> str:
+    what = "1 user group is" if groups == 1 else f"{groups} user groups are"
+    return f" ({what} not looked at, which needs the scope usergroups:read)"
 
 
 async def _wrong_person(api: SlackApi, user: str) -> str | None:

@@ -33,7 +33,7 @@ from bots.terminal_bot.events import (
     Refresh,
     read_line,
 )
-from bots.terminal_bot.render import drawing, render
+from bots.terminal_bot.render import render, show
 from bots.waiting import work_until
 from core.documents import RefreshProgress
 from core.domain import (
@@ -109,7 +109,7 @@ class TerminalPlatform:
         self, channel: str, part: str, *, marker: str, doubtful: bool = False
     ) -> None:
         """See `Platform.publish`."""
-        self._console.print(drawing(part))
+        show(self._console, part)
 
     def is_direct(self, thread: ThreadRef) -> bool:
         """See `Platform.is_direct`. Who sits at the terminal asks and reads."""
@@ -300,7 +300,7 @@ class TerminalPlatform:
             self._stop_status()
             try:
                 self._console.print()
-                self._console.print(drawing(post.text))
+                show(self._console, post.text)
                 if Button.CONFIRM in post.buttons:
                     self._proposed = post
                     self._console.print(f"\n{MAY_CONFIRM}", markup=False)

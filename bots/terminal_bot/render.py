@@ -1,11 +1,21 @@
-"""How a terminal shows a reply: as Markdown, which rich draws."""
+"""How a terminal shows a reply: as Markdown, which rich draws.
+
+In a pipe it is drawn without a width: no line is wrapped, so that addresses stay whole, or padded.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from rich.markdown import Markdown
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
+from rich.markdown import Heading, HorizontalRule, Markdown, MarkdownElement, TableElement
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
 
 from bots.rendering.links import address
 from bots.rendering.markdown import closed, printable
@@ -16,6 +26,63 @@ _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethro
 # Every address is shown in full and none can be clicked unseen, so that of a file is one too.
 _parser.validateLink = lambda _: True  # type: ignore[method-assign,assignment]
 
+RULE = 40  # cells of a line across
+
+
+class LeftHeading(Heading):
+    """A heading that begins where the text does."""
+
+    LEVEL_ALIGN: ClassVar[dict[str, JustifyMethod]] = {}  # rich's own centres the first level
+
+
+class ShortRule(HorizontalRule):
+    """A line across."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it, but not as wide as a pipe may be."""
+        yield Text("-" * min(options.max_width, RULE), "markdown.hr")
+        yield Text()
+
+
+class FoldedTable(TableElement):
+    """A table in which words that are too long go on in the next line; rich's own cuts them."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        for table in super().__rich_console__(console, options):
+            for column in table.columns if isinstance(table, Table) else ():
+                column.overflow = "fold"
+            yield table
+
+
+class Drawn(Markdown):
+    """Markdown of which nothing is lost, however wide it is drawn."""
+
+    elements: ClassVar[dict[str, type[MarkdownElement]]] = {
+        **Markdown.elements,
+        "heading_open": LeftHeading,
+        "hr": ShortRule,
+        "table_open": FoldedTable,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Markdown, as wide as a terminal, and in a pipe as wide as it needs."""
+
+    markdown: Markdown
+    width: int  #: cells that are enough for any of its lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it; in a pipe without the blanks that fill lines."""
+        if console.is_terminal:
+            yield self.markdown
+            return
+        wide = options.update(width=self.width)
+        for line in Segment.split_lines(console.render(self.markdown, wide)):
+            yield Segment("".join(part.text for part in line).rstrip())
+            yield Segment.line()
+
 
 def render(reply: Reply) -> list[str]:
     """Render a reply as Markdown, in one part: terminals have no limit. Never raises."""
@@ -23,14 +90,19 @@ def render(reply: Reply) -> list[str]:
     return ["\n\n".join(filter(None, (text, *_footer(reply)))) or "…"]
 
 
-def drawing(text: str) -> Markdown:
-    """Make what rich draws of Markdown: links with their address, and HTML as it is written."""
-    markdown = Markdown("", hyperlinks=False, code_theme="ansi_dark")
+def show(console: Console, text: str) -> None:
+    """Print what rich draws of Markdown: links with their address, and HTML as it is written."""
+    # Not cropped: where a line is wider than the terminal, that has to wrap it.
+    console.print(_drawing(text), crop=False)
+
+
+def _drawing(text: str) -> Drawing:
+    markdown = Drawn("", hyperlinks=False, code_theme="ansi_dark")
     # rich's own parser takes <name> for HTML, and leaves it out.
     markdown.parsed = _parser.parse(text)
     for token in markdown.parsed:
         token.children = list(_without_echoes(token.children or []))
-    return markdown
+    return Drawing(markdown, 2 * cell_len(text) + RULE)  # twice: a table has edges
 
 
 def _without_echoes(tokens: Sequence[Token]) -> Iterator[Token]:

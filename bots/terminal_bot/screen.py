@@ -4,22 +4,35 @@ import asyncio
 import io
 import os
 import sys
+from typing import Any
 
 from rich.console import Console
 from rich.theme import Theme
+
+from bots.streams import tell_lost
+from core.setting_reader import reason
 
 # rich puts code on black, which is a stain on a light terminal.
 PLAIN_CODE = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})
 
 
 class Screen(Console):
-    """Standard output, which ends the talk in good order when nobody reads it any more."""
+    """Standard output, which ends the talk in good order when it takes nothing any more."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         """`stop` is set when the reader goes away, as in `docent chat | head`."""
         super().__init__(highlight=False, theme=PLAIN_CODE)
-        self.gone = False  #: whether the reader went away
+        self.soft_wrap = not self.is_terminal  # what reads a pipe wants lines as they are
+        self.gone = False  #: whether the reader went away, or there is no room for the output
         self._stop = stop
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does. Where the output cannot be written, say so once, and stop."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            self.on_broken_pipe()
+            tell_lost(reason(error))
 
     def on_broken_pipe(self) -> None:
         """Write nothing more, and stop. rich would raise SystemExit in the midst of a task."""

@@ -12,7 +12,7 @@ Each thing done is recorded: a refresh that is killed leaves work for the next o
 """
 
 from core.refresh.adoption import MARKS
-from core.refresh.refresher import ANY_REMOVALS, Refresher
+from core.refresh.refresher import ANY_REMOVALS, Refresher, was_tried
 from core.refresh.verify import IndexCheck
 
-__all__ = ["ANY_REMOVALS", "MARKS", "IndexCheck", "Refresher"]
+__all__ = ["ANY_REMOVALS", "MARKS", "IndexCheck", "Refresher", "was_tried"]

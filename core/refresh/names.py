@@ -13,7 +13,7 @@ def called(source: str) -> str:
     folder, _, base = source.partition("=")
     if base.startswith("http"):
         return base.split()[0]
-    return source if "://" in source else PurePath(folder).name
+    return source if "://" in source else PurePath(folder).name or str(PurePath(folder))  # "."
 
 
 def names_of(sources: Sequence[PageSource]) -> Sequence[str]:

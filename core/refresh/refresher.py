@@ -19,7 +19,8 @@ from core.store import Store
 
 log = logging.getLogger(__name__)
 
-LAST_ENDED = "refresh_ended_at"  # the name under which the store keeps it
+# The names under which the store keeps when a refresh ended: one that achieved something, or else.
+LAST_ENDED, LAST_TRIED = "refresh_ended_at", "refresh_tried_at"
 SOMEBODY = "somebody"
 ANY_REMOVALS: Final = "any"  # confirms whatever is gone, unseen
 
@@ -86,8 +87,9 @@ class Refresher:
                 report = await self._bring_in_line(sources, confirm, adopt, tell)
                 # Of a part of the sources it says nothing about when the others were read; and
                 # where nothing was read, nothing was achieved.
-                if not only and (report.added or report.changed or report.unchanged):
-                    await self._store.values.put(LAST_ENDED, str(time.time()))
+                achieved = not only and (report.added or report.changed or report.unchanged)
+                ended = LAST_ENDED if achieved else LAST_TRIED
+                await self._store.values.put(ended, str(time.time()))
         finally:
             self.idle.set()
         _log(report)
@@ -105,6 +107,10 @@ class Refresher:
         """When the last refresh that achieved something ended, of whatever process; or None."""
         ended = await self._store.values.get(LAST_ENDED)
         return float(ended) if ended else None
+
+    async def was_tried(self) -> bool:
+        """Whether a refresh ever ended, of whatever process, even if it achieved nothing."""
+        return await was_tried(self._store)
 
     async def verify(
         self, on_progress: OnProgress, *, by: str = SOMEBODY, repair: bool = False
@@ -167,6 +173,11 @@ class Refresher:
         for index in self._indexes:
             await Indexer(self._store, index, plan, on_progress).bring_in_line()
         return _report(plan, began, withheld=withheld)
+
+
+async def was_tried(store: Store) -> bool:
+    """Whether a refresh into this store ever ended, even if it achieved nothing."""
+    return any([await store.values.get(name) for name in (LAST_TRIED, LAST_ENDED)])
 
 
 async def unseen(progress: RefreshProgress) -> None:

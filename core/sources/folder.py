@@ -16,6 +16,7 @@ from core.sources.tree import (
     by_address,
     file_content,
     is_visible,
+    no_page,
     resolver,
 )
 
@@ -45,14 +46,17 @@ class FolderSource:
         return self._name
 
     async def list(self) -> Sequence[Listed]:
-        """List the files in the order of their paths. Raises SourceUnreachable."""
+        """List the files in the order of their paths. Raises SourceUnreachable, also for none."""
         try:
-            return await asyncio.to_thread(self._list)
+            listed = await asyncio.to_thread(self._list)
         except OSError as problem:
             raise SourceUnreachable(
                 f"{self._name} cannot be read ({problem.strerror}). "
                 "Check that the folder is there and may be read, then refresh again."
             ) from problem
+        if not listed:
+            raise SourceUnreachable(no_page(self._name))
+        return listed
 
     async def read(self, listed: Listed, known: str | None) -> Page | None:
         """Read one file; None where its size and time of change are as in `known`.

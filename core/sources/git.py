@@ -21,6 +21,7 @@ from core.sources.tree import (
     by_address,
     file_content,
     is_page_name,
+    no_page,
     resolver,
 )
 
@@ -64,7 +65,7 @@ class GitSource:
         return self._address.name
 
     async def list(self) -> Sequence[Listed]:
-        """List the files in the order of their paths. Raises SourceUnreachable."""
+        """List the files in the order of their paths. Raises SourceUnreachable, also for none."""
         async with self._fetching:
             try:
                 git = await self._opened()
@@ -76,6 +77,8 @@ class GitSource:
                 raise SourceUnreachable(f"{self.name} could not be read: {problem}.") from problem
             self._together = _FIRST_FETCH
         pages = by_address(self._blobs, self._url, self.name)
+        if not pages:
+            raise SourceUnreachable(no_page(self.name))
         listed = [
             Listed(url=url, location=str(path), stamp=_stamp(self._blobs[path]))
             for url, path in pages.items()

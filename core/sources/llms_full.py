@@ -59,6 +59,8 @@ class LlmsFullSource:
         self._last = await self._fetch()
         if len(self._last.texts) > MAX_PAGES:
             raise SourceUnreachable(f"{self._name} holds more than {MAX_PAGES:,} pages.")
+        if not self._last.texts:
+            raise SourceUnreachable(f"{self._name} holds no page. Name the site itself.")
         return [
             Listed(url=url, location=url, stamp=_stamp(text))
             for url, text in self._last.texts.items()

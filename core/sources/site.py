@@ -40,9 +40,14 @@ class SiteSource(WebSource):
         addresses = await (
             walk.below([self._address]) if self._is_sitemap else walk.site(robots.sitemaps)
         )
+        if not addresses:
+            raise SourceUnreachable(
+                f"The sitemap of {self._name} lists no page. Name another one, the site's llms.txt "
+                "or a folder with its files."
+            )
         own = [url for one in addresses if (url := self._own(one)) is not None]
         self._log_passed_over("outside of the site", len(addresses) - len(own))
-        if addresses and not own:
+        if not own:
             raise SourceUnreachable(
                 f"The sitemap of {self._name} lists {len(addresses)} addresses, but none on this "
                 "site. Write the site in DOCS_SOURCES as its sitemap does (www or not, for one)."

@@ -58,6 +58,15 @@ def is_visible(name: str) -> bool:
     return not name.startswith(".") and name != "node_modules"
 
 
+def no_page(source: str) -> str:
+    """Say that there is no such file in a source, and what to do."""
+    *most, last = BY_SUFFIX
+    return (
+        f"{source} has no page: no {', '.join(most)} or {last} is in it. Name the folder that has "
+        "such files, then refresh again."
+    )
+
+
 def by_address(
     paths: Iterable[PurePosixPath], url_of: UrlOf, source: str
 ) -> dict[str, PurePosixPath]:

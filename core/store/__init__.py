@@ -65,13 +65,14 @@ class Store:
         self.attachments = Attachments(database, self.leases)
 
     @classmethod
-    async def open(cls, url: str) -> Self:
-        """Open the database at `url`; a SQLite file is made and migrated where need be.
+    async def open(cls, url: str, *, must_exist: bool = False) -> Self:
+        """Open the database at `url`; a SQLite file is migrated where need be.
 
-        Raises StoreTooNew where a newer Docent wrote it, StoreBehind where a Postgres needs
-        `docent migrate`, StoreError where it cannot be reached.
+        It is also made, unless it `must_exist`. Raises StoreTooNew where a newer Docent wrote it,
+        StoreBehind where a Postgres needs `docent migrate`, StoreError where it is not there or
+        cannot be reached.
         """
-        database = open_database(url)
+        database = open_database(url, must_exist=must_exist)
         try:
             if database.is_sqlite:
                 await migrate(database)

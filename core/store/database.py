@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import StoreError
+from core.store.database_errors import in_words
 from core.store.sqlite_connection import Closing, SQLiteConnection, surely
 from core.store.turnstile import Turnstile
 
@@ -59,7 +60,7 @@ class Database:
     async def read(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
         """Look at one consistent state. Raises StoreError."""
         engine = self._apart if apart else self._engine
-        with _translate_errors():
+        with _translate_errors(self.file):
             connection = await engine.connect()
             try:
                 yield connection
@@ -79,7 +80,7 @@ class Database:
         async with AsyncExitStack() as stack:
             if self._one_writer is not None:
                 await stack.enter_async_context(self._one_writer.through(first=first))
-            with _translate_errors():
+            with _translate_errors(self.file):
                 connection = await engine.connect()
                 try:
                     await connection.execution_options(docent_writes=True)
@@ -103,18 +104,22 @@ class Database:
         """Close every connection."""
         await self._engine.dispose()
         await self._apart.dispose()
+        if self._closing is not None:
+            await self._closing.done()  # also one that could not be opened, whose thread ends now
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, must_exist: bool = False) -> Database:
     """Prepare for the database at `url`, without connecting yet; the folder of a file is made.
+
+    `must_exist`: a SQLite file that is not there is none to begin with, and nothing is made.
 
     Takes `sqlite:///path`, and Postgres in each form that hosts give (`postgres://`,
     `postgresql://`). A Postgres has CONNECT_TIMEOUT seconds to let us in, unless the URL says
-    otherwise by `connect_timeout`. Raises StoreError for any other URL, and where the folder
-    cannot be made.
+    otherwise by `connect_timeout`. Raises StoreError for any other URL, where the folder cannot be
+    made, and where the file has to be there and is not.
     """
     try:
-        return _make_database(_with_driver(make_url(url)))
+        return _make_database(_with_driver(make_url(url)), must_exist=must_exist)
     except (exc.ArgumentError, ValueError):
         # Neither the error nor its traceback may be shown: they quote what could not be read,
         # which can be a part of the password.
@@ -125,16 +130,16 @@ def open_database(url: str) -> Database:
         ) from None
     except OSError as error:
         raise StoreError(
-            f"The folder of the database cannot be made: {error.filename}: {error.strerror}. "
-            "Correct DATABASE_URL, or the rights on the folder."
+            f"The folder of the database cannot be made: {Path(error.filename).absolute()}: "
+            f"{error.strerror}. Correct DATABASE_URL, or the rights on the folder."
         ) from error
 
 
-def _make_database(url: URL) -> Database:
+def _make_database(url: URL, *, must_exist: bool) -> Database:
     # Parameters are questions and answers: they must not reach an error text, hence a log.
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            _prepare_place(Path(url.database), must_exist=must_exist)
         closing = Closing()
         how = {"async_creator_fn": closing.connect}
         engine = create_async_engine(url, hide_parameters=True, connect_args=how)
@@ -153,6 +158,17 @@ def _make_database(url: URL) -> Database:
     for engine in engines:
         _try_idle(engine)
     return Database(engines[0], apart=engines[1])
+
+
+def _prepare_place(file: Path, *, must_exist: bool) -> None:
+    if not must_exist:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    elif not file.exists():
+        raise StoreError(
+            f"There is no database at {file.absolute()}: .env is read from the folder in which "
+            "docent is called, and a relative path in DATABASE_URL counts from there. Call it in "
+            "the folder of `docent run`, or run `docent refresh` first."
+        )
 
 
 def _try_idle(engine: AsyncEngine) -> None:
@@ -213,19 +229,14 @@ async def _close(connection: AsyncConnection, closing: Closing) -> None:
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
+def _translate_errors(file: str | None) -> Iterator[None]:
     try:
         yield
     except (exc.IntegrityError, exc.DataError) as error:
         # Postgres quotes the row, which somebody wrote, in the lines after the first; the cause in
         # a traceback would show it too.
-        raise StoreError(_message(error.orig)) from None
+        raise StoreError(in_words(error.orig, file)) from None
     except exc.DBAPIError as error:
-        raise StoreError(_message(error.orig)) from error
+        raise StoreError(in_words(error.orig, file)) from error
     except (exc.SQLAlchemyError, OSError) as error:
-        raise StoreError(_message(error)) from error
-
-
-def _message(error: BaseException | None) -> str:
-    first_line = str(error).partition("\n")[0]
-    return f"The database cannot be used: {type(error).__name__}: {first_line}"
+        raise StoreError(in_words(error, file)) from error

@@ -8,8 +8,9 @@ import asyncio
 import fcntl
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -49,14 +50,25 @@ async def exclusive(database: Database, name: str) -> AsyncIterator[bool]:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[bool]:
-    """Hold a lock on a file while the block lasts; False where another process holds it."""
+    """Hold a lock on a file while the block lasts; False where another process holds it.
+
+    Raises StoreError where the file cannot be locked; what the block raises goes through.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("a", encoding="utf-8"))
+            held = _lock(file)
+        except OSError as error:
+            raise StoreError(
+                f"{path.absolute()} cannot be locked: {error.strerror}. Give the user that runs "
+                "Docent the right to write in that folder, and make room on its disk."
+            ) from error
+        yield held
+
+
+def _lock(file: IO[str]) -> bool:
     try:
-        with path.open("a", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
-    except OSError as error:
-        raise StoreError(f"{path} cannot be locked: {error.strerror}.") from error
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -4,13 +4,14 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from core.platform_ids import CHANNEL, USER
 from core.tools.marking import Asker
 
 ADMINS = "admins"
 FORMS = 'write "admins", "slack:U0123456", "discord:123456789", "in:slack:C0123456" for a channel'
 
-_PERSON = re.compile(r"slack:[UW]\w+|discord:\d+|terminal:\w+", re.ASCII)
-_CHANNEL = re.compile(r"in:(slack:[CGD]\w+|discord:\d+)", re.ASCII)
+_PERSON = re.compile(rf"{USER}|terminal:\w+", re.ASCII)
+_CHANNEL = re.compile(rf"in:({CHANNEL})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from core.errors import ConfigError
 from core.tools.definition import Tool
-from core.tools.marking import ATTRIBUTE, Mark
+from core.tools.marking import ATTRIBUTE, Mark, UnknownOption
 from core.tools.reading import UnusableTool, read_tool
 from core.tools.secrets import SecretMissing
 from core.tools.toolbox import Toolbox
@@ -82,7 +82,7 @@ class _Loader:
         except (Exception, SystemExit) as error:
             for loaded in [known for known in sys.modules if known.partition(".")[0] == name]:
                 del sys.modules[loaded]
-            self.problems.append(_failure(path, error))
+            self.problems.append(_failure(path, name, error))
             log.debug("A file of TOOLS cannot be run", exc_info=error)
             return []
 
@@ -140,19 +140,33 @@ def _place(function: object, module: ModuleType, path: Path) -> str:
     return f"{where}: {name}()"
 
 
-def _failure(path: Path, error: BaseException) -> str:
-    """Say what went wrong, and in which line, but not in the words of the error: it may quote."""
+def _failure(path: Path, name: str, error: BaseException) -> str:
+    """Say what went wrong, and where, but not in the words of the error: it may quote.
+
+    `name` is that of the module that was made of `path`.
+    """
+    where = _where(path, error)
+    if isinstance(error, UnknownOption):  # in our words, which quote nothing
+        return f"TOOLS has {str(path)!r}, which{where} {error}"
+    if isinstance(error, SecretMissing):
+        return f"TOOLS has {str(path)!r}, which{where} {error}."
     kind = type(error).__name__
     if isinstance(error, ModuleNotFoundError) and error.name:
-        kind = f"there is no module {error.name[:100]!r}"
-    folder = str(path.resolve())
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename.startswith(folder)
-    ]
-    line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
-    where = f" in line {line}" if line else ""
-    if isinstance(error, SecretMissing):  # in our words, which quote nothing
-        return f"TOOLS has {str(path)!r}, which{where} {error}."
+        missing = error.name.replace(name, path.name)  # a relative import, which has our name
+        kind = f"there is no module {missing[:100]!r}"
     return f"TOOLS has {str(path)!r}, which cannot be run ({kind}{where}): mend it."
+
+
+def _where(path: Path, error: BaseException) -> str:
+    """Say in which line of a file, or of which file of a package, an error came about."""
+    of_team = path.resolve()
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(frame.filename, frame.lineno) for frame in frames]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((error.filename, error.lineno))
+    theirs = [place for place in places if Path(place[0]).is_relative_to(of_team)]
+    if not theirs:
+        return ""
+    file, line = theirs[-1]
+    of_file = f" of {Path(file).relative_to(of_team)}" if path.is_dir() else ""
+    return f" in line {line}{of_file}"

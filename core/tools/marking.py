@@ -1,8 +1,11 @@
 """What a team writes on a function so that the model may call it."""
 
+import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar, overload
+
+from core.errors import DocentError
 
 ATTRIBUTE = "__docent_tool__"
 SECONDS = 20.0
@@ -36,6 +39,10 @@ class Mark:
     name: str | None
 
 
+class UnknownOption(DocentError):
+    """`tool` was given an option that it has not got; says which, and which there are."""
+
+
 @overload
 def tool(function: Function, /) -> Function: ...
 
@@ -60,6 +67,7 @@ def tool(
     allow: str | Sequence[str] = (),
     seconds: float = SECONDS,
     name: str | None = None,
+    **unknown: object,
 ) -> Function | Callable[[Function], Function]:
     """Let the model call a function, which itself stays as it is.
 
@@ -68,7 +76,11 @@ def tool(
     made again. `confirm`: the asker has to agree to each call. `allow`: who may use it; empty for
     everybody: "admins", "slack:U0123456", "discord:123456789", or, for a channel,
     "in:slack:C0123456". `seconds`: how long one call may take. `name`: another name for the model.
+
+    Raises UnknownOption for any other one.
     """
+    if unknown:
+        raise UnknownOption(_told(next(iter(unknown))))
     entries = (allow,) if isinstance(allow, str) else tuple(allow)
     mark = Mark(repeatable=repeatable, confirm=confirm, allow=entries, seconds=seconds, name=name)
 
@@ -77,3 +89,10 @@ def tool(
         return wanted
 
     return marked if function is None else marked(function)
+
+
+def _told(unknown: str) -> str:
+    options = [field.name for field in fields(Mark)]
+    near = difflib.get_close_matches(unknown, options, 1)
+    hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(options)}."
+    return f"gives @tool the option {unknown[:100]}, which it does not have: {hint}"

@@ -105,8 +105,9 @@ async def test_people_and_groups_that_can_be_called_in_slack_are_well() -> None:
         slack.workspace.users.add("U0CAROL")
         people = ("U0CAROL", "S0TEAM")
         settings = slack_settings(slack)
-        unseen = "2 on Slack, 1 of them user groups that are not seen"
-        assert await slack_checkup.check_people(settings, people) == unseen
+        for asked, groups in ((people, "1 user group is"), (("S0A", "S0B"), "2 user groups are")):
+            unseen = f"2 on Slack ({groups} not looked at, which needs the scope usergroups:read)"
+            assert await slack_checkup.check_people(settings, asked) == unseen
         slack.scopes.add("usergroups:read")
         slack.workspace.groups["S0TEAM"] = True
         assert await slack_checkup.check_people(settings, people) == "2 on Slack"

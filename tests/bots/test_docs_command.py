@@ -1,6 +1,7 @@
 """`docent refresh` and `docent docs`, as processes of their own."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -50,6 +51,39 @@ async def test_a_dry_run_prints_the_plan_and_changes_nothing(rig: Rig) -> None:
     assert f"+ {BASE_URL}p3" in output.splitlines()
     code, output, _ = await rig.docent("docs", "list")
     assert (code, output) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "left"),
+    [(b"yes\n", 0, 4), (b"\n", 3, 10), (b"\x04", 3, 10)],  # the last is Ctrl-D
+)
+async def test_at_a_terminal_a_refresh_asks_and_only_yes_is_yes(
+    rig: Rig, typed: bytes, code: int, left: int
+) -> None:
+    assert (await rig.docent("refresh"))[0] == 0
+    for number in range(6):
+        (rig.docs / f"p{number}.md").unlink()
+    keyboard, terminal = os.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            DOCENT,
+            "refresh",
+            cwd=rig.folder,
+            env={"PATH": os.environ["PATH"], **rig.values},  # noqa: TID251
+            stdin=terminal,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            assert process.stdout is not None
+            await process.stdout.readuntil(b"Remove them? [y/N] ")
+            os.write(keyboard, typed)
+            _, errors = await process.communicate()
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert (process.returncode, errors.decode()) == (code, "")
+    assert len((await rig.docent("docs", "list"))[1].splitlines()) == left
 
 
 async def test_a_refresh_that_would_remove_much_exits_with_3_until_it_is_confirmed(

@@ -183,10 +183,37 @@ async def test_an_engine_that_is_not_set_up_any_more_is_named(place: Place) -> N
     assert "set ENGINE=openai" in errors
 
 
-async def test_of_somebody_unknown_there_is_nothing_to_erase(place: Place) -> None:
-    code, output, _ = await place.forget("--user", "discord:123")
-    assert code == 0
-    assert "0 questions in 0 threads" in output
+async def test_of_somebody_unknown_it_is_said_that_there_is_nothing(place: Place) -> None:
+    await place.ask("U2", "t1")
+    said = "Nothing of slack:UGONE is in the database.\n"
+    code, output, _ = await place.forget("--user", "slack:UGONE", "--dry-run")
+    assert (code, output) == (0, said)
+    code, output, _ = await place.forget("--user", "slack:UGONE", "--yes")
+    assert (code, output) == (0, f"{said}{ERASED}\n")
+    assert len(place.openai.conversations.all) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("forget", "--user", "slack:UGONE", "--yes"),
+        ("docs", "list"),
+        ("docs", "verify", "--repair"),
+        ("report",),
+        ("eval", "questions.jsonl"),
+    ],
+)
+async def test_in_a_wrong_folder_what_reads_or_erases_makes_no_database(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"question": "Why?", "no_answer": true}\n')
+    process = await DocentProcess.start(tmp_path, {}, *arguments)
+    code, output, errors = await process.end()
+    assert (code, output) == (1, "")
+    file = tmp_path / "data" / "docent.db"
+    assert errors.startswith(f"Docent stops: There is no database at {file}: .env is read from")
+    assert not file.parent.exists()
 
 
 @pytest.mark.parametrize("user", ["mara", "slack:@mara", "slack:u123", "discord:mara", "irc:X", ""])

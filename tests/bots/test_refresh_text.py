@@ -33,12 +33,31 @@ def test_a_summary_counts_what_was_done() -> None:
 
 
 def test_a_summary_names_ten_failures_with_their_reasons_and_counts_the_rest() -> None:
-    text = summary(report(failed=[(f"https://d.example/{n}", "timed out") for n in range(13)]))
+    failed = [(f"https://d.example/{n}", "timed out") for n in range(13)]
+    text = summary(report(failed=failed, unchanged=1))
     assert text.startswith("The documentation is up to date, but for what failed")
     lines = text.splitlines()[2:]
     assert lines[0] == "- https://d.example/0: timed out"
     assert len(lines) == 11
     assert lines[-1] == "- … and 3 more"
+
+
+@pytest.mark.parametrize(
+    ("known", "head"),
+    [(0, "there is no documentation yet"), (3, "all stays as it was")],
+)
+def test_a_summary_of_a_refresh_in_which_all_failed_does_not_call_that_up_to_date(
+    known: int, head: str
+) -> None:
+    lines = summary(report(failed=[(".", "has no page")], known=known)).splitlines()
+    assert lines[0] == f"Nothing could be read: {head} (1.0 s)."
+    assert lines[2] == "- .: has no page"
+
+
+@pytest.mark.parametrize("folder", [".", "./", "docs/.."])
+def test_a_source_is_never_called_nothing(folder: str) -> None:
+    progress = RefreshProgress(phase="listing", done=0, total=0, what=folder)
+    assert progress_line(progress) in ("Listing . …", "Listing .. …")
 
 
 def test_a_summary_fits_into_a_message_of_any_platform() -> None:

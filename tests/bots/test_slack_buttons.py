@@ -328,8 +328,7 @@ async def test_a_press_is_handed_over_and_answered_in_the_thread(
     label: str, button: Button, http: bool
 ) -> None:
     async with replied(http=http) as (server, reception, shown):
-        delivery = await pressed(server, shown, label)
-        assert delivery.latency < 3
+        await pressed(server, shown, label)
         await server.wait_for(lambda: server.whispers, 60)
         (press,) = reception.presses
         assert (press.button, press.turn, press.user) == (button, 12, "U2")

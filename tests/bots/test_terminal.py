@@ -515,6 +515,28 @@ async def test_an_output_that_nobody_reads_ends_it_quietly_with_1(
     assert (process.returncode, errors) == (1, hint)
 
 
+@pytest.mark.parametrize("command", ["chat", "demo"])
+async def test_an_output_without_room_ends_it_with_1_and_says_so_once(
+    command: str, tmp_path: Path
+) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await start(tmp_path, command, output=full)
+    os.close(full)
+    _, errors = await end(process, f"{QUESTION}\n{QUESTION}\n")
+    hint = f"{NOT_READ}\n" if command == "chat" else ""
+    said = f"{hint}The output cannot be written (No space left on device).\n"
+    assert (process.returncode, errors) == (1, said)
+
+
+async def test_an_input_that_is_closed_has_no_line(tmp_path: Path) -> None:
+    values = {"DOCS_SOURCES": write_docs(tmp_path / "docs")}
+    shell = f"exec '{DOCENT}' chat <&-"
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", shell, cwd=tmp_path, env=values, stdout=PIPE, stderr=PIPE
+    )
+    assert (await end(process), process.returncode) == (("", f"{NOT_READ}\n"), 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_a_chat_that_waits_for_input_quietly_with_0(
     number: signal.Signals, tmp_path: Path

@@ -178,7 +178,7 @@ def test_a_name_that_is_given_in_the_settings_must_lead_to_a_file(tmp_path: Path
 def test_a_file_that_is_no_text_is_a_problem_and_no_crash(tmp_path: Path) -> None:
     path = tmp_path / "docent.toml"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="UTF-8"):
+    with pytest.raises(ConfigError, match=r"\(it is not UTF-8 text\): save it as UTF-8 text\."):
         in_force(path)
 
 

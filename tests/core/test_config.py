@@ -330,7 +330,7 @@ def test_a_refresh_may_come_at_the_times_of_a_cron_expression(text: str) -> None
         ("often", "write 30m, 6h or 1d"),
         ("0 25 * * *", "its hour '25' is not within 0 to 23"),
         ("0 3 * *", "it has 4 fields and needs five"),
-        ("@sometimes", "1 fields"),
+        ("@sometimes", "it has 1 field and needs five"),
         ("0 0 30 2 *", "names no time that ever comes"),
     ],
 )

@@ -1,11 +1,10 @@
 """From bytes to text, and the one way in which Markdown is written down."""
 
-import time
-
 import pytest
 
 from core.sources.content import tidy
 from core.sources.encoding import decode, decode_strictly
+from servers.growth import FACTOR, LINEAR, growth
 
 
 @pytest.mark.parametrize(
@@ -36,10 +35,17 @@ def test_a_page_is_decoded_by_mark_then_header_then_meta_then_utf_8(
 
 
 def test_a_page_cannot_choose_a_slow_encoding() -> None:
-    began = time.process_time()
-    decode(b"<meta charset=punycode>" + b"a" * 1_000_000, "punycode")
-    decode(b"<meta " * 1_000_000, None)
-    assert time.process_time() - began < 1
+    def decoded(size: int) -> str:
+        return decode(b"<meta charset=punycode>" + b"a" * size + b"-" + b"a" * size, "punycode")
+
+    assert growth(decoded, 40_000) < LINEAR
+
+
+def test_an_encoding_is_looked_for_in_the_beginning_only() -> None:
+    def decoded(size: int) -> str:
+        return decode(b"<meta " * size, None)
+
+    assert growth(decoded, 1_000) < FACTOR / 2  # the rest is decoded, which is next to nothing
 
 
 def test_a_file_is_decoded_as_utf_8_else_by_its_meta() -> None:

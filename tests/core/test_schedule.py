@@ -55,7 +55,7 @@ def test_the_next_time_of_a_cron_expression(cron: str, last: str, due: str) -> N
         ("1,,2 * * * *", "cannot be read"),
         ("* * * * funday", "cannot be read"),
         ("0 0 31 2 *", "names no time that ever comes"),
-        ("@reboot", "1 fields"),
+        ("@reboot", "it has 1 field and needs five"),
     ],
 )
 def test_what_is_no_cron_expression_says_why(cron: str, reason: str) -> None:

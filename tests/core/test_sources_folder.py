@@ -230,8 +230,10 @@ async def test_a_file_that_cannot_be_read_says_why(docs: Path, data: bytes, reas
         await read(docs, "a.md")
 
 
-async def test_an_empty_folder_has_no_pages(docs: Path) -> None:
-    assert await urls(docs) == []
+async def test_a_folder_without_a_page_says_so_and_which_files_would_be_one(docs: Path) -> None:
+    (docs / "x.pdf").write_bytes(b"%PDF")
+    with pytest.raises(SourceUnreachable, match=r"no page: no \.md, .*\.htm or \.txt is in it"):
+        await urls(docs)
 
 
 async def test_a_folder_that_is_gone_says_so_without_its_path_on_the_machine(docs: Path) -> None:

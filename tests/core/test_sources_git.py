@@ -208,6 +208,13 @@ async def test_a_missing_repository_branch_or_folder_is_named(
     assert "there is no git repository" in await failure(f"git+file:///nowhere={BASE}")
 
 
+async def test_a_repository_without_a_page_says_so(
+    repository: GitRepository, server: GitServer
+) -> None:
+    repository.commit({"x.py": "", ".hidden/c.md": ""})
+    assert "has no page: no .md, " in await failure(f"git+{server.url}={BASE}")
+
+
 async def test_a_file_that_is_too_large_is_unreadable(
     repository: GitRepository, source: PageSource
 ) -> None:

@@ -227,6 +227,7 @@ async def test_a_page_that_had_to_wait_is_given_up_in_time_all_the_same(
     site: SiteServer, slow_source: PageSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     robots(site, "Crawl-delay: 10")
+    site.put("/a", PAGE)
     await slow_source.list()
     monkeypatch.setattr(fetch, "TOTAL_SECONDS", 0.05)
     site.fault("/a", Stall())

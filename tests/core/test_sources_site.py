@@ -129,8 +129,9 @@ async def test_a_site_without_a_sitemap_is_explained(site: SiteServer) -> None:
         await paths_of(site)
 
 
-async def test_a_sitemap_that_is_empty_lists_nothing(site: SiteServer) -> None:
-    assert await paths_of(site) == []
+async def test_a_sitemap_that_is_empty_is_explained(site: SiteServer) -> None:
+    with pytest.raises(SourceUnreachable, match="lists no page"):
+        await paths_of(site)
 
 
 @pytest.mark.parametrize("fault", [Status(code=500), Status(code=404), Drop()])

@@ -105,8 +105,11 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         "[orders] is a value: write a table, and its url and allowed_tools."
     )
     assert "is not TOML" in problems_of(tmp_path, "[orders")[0]
-    with pytest.raises(ConfigError, match=r"MCP_SERVERS '.*' cannot be read"):
+    with pytest.raises(ConfigError, match=r"MCP_SERVERS '.*' cannot be read .*: correct the path"):
         parse_settings({**KEY, "MCP_SERVERS": str(tmp_path / "gone.toml")})
+    (tmp_path / "latin.toml").write_bytes(b"[\xfc]")
+    with pytest.raises(ConfigError, match="save it as UTF-8 text"):
+        parse_settings({**KEY, "MCP_SERVERS": str(tmp_path / "latin.toml")})
 
 
 @pytest.mark.parametrize("toml", ["", "# nothing yet\n"])

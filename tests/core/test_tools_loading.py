@@ -127,6 +127,7 @@ def test_two_tools_of_one_name_are_told_with_their_places(tmp_path: Path) -> Non
         ("x = (", "(SyntaxError in line 2)"),
         ("import sys; sys.exit('hunter2')", "(SystemExit in line 2)"),
         ("tool(allow=3)", "(TypeError in line 2)"),
+        ("import ast; ast.parse('hunter2 =')", "(SyntaxError in line 2)"),
     ],
 )
 def test_a_file_that_cannot_be_run_is_told_by_kind_and_line_but_not_in_its_words(
@@ -137,6 +138,43 @@ def test_a_file_that_cannot_be_run_is_told_by_kind_and_line_but_not_in_its_words
     assert because in problem
     assert "hunter2" not in problem
     assert not [name for name in set(sys.modules) - before if name.startswith("_docent_tools")]
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("confim", "did you mean confirm?"),
+        ("x", "the options are repeatable, confirm, allow, seconds, name."),
+    ],
+)
+def test_an_option_that_there_is_not_is_named_with_what_there_is(
+    tmp_path: Path, option: str, hint: str
+) -> None:
+    path = written(tmp_path, f"@tool({option}='hunter2')\ndef f(): 'Do.'")
+    said = f"which in line 2 gives @tool the option {option}, which it does not have: {hint}"
+    assert problems_of(path) == [f"TOOLS has {str(path)!r}, {said}"]
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "because"),
+    [
+        ("m.py", "import nope", "(there is no module 'nope' in line 2 of m.py)"),
+        ("m.py", "from .gone import x", "(there is no module 'pk.gone' in line 2 of m.py)"),
+        ("m.py", "x = (", "(SyntaxError in line 2 of m.py)"),
+        ("__init__.py", "raise OSError", "(OSError in line 2 of __init__.py)"),
+        ("__init__.py", "from .sub import m", "(ValueError in line 2 of sub/m.py)"),
+    ],
+)
+def test_a_package_that_cannot_be_run_is_told_with_the_file(
+    tmp_path: Path, file: str, code: str, because: str
+) -> None:
+    package = tmp_path / "pk"
+    written(package, "", "__init__.py")
+    written(package / "sub", "", "__init__.py")
+    written(package / "sub", "raise ValueError('hunter2')", "m.py")
+    written(package, code, file)
+    (problem,) = problems_of(package)
+    assert problem == f"TOOLS has {str(package)!r}, which cannot be run {because}: mend it."
 
 
 KEYED = """

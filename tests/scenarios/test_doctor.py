@@ -1,5 +1,6 @@
 """`docent doctor` on what `docent run` would stumble over later."""
 
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -143,3 +144,52 @@ async def test_each_problem_stands_in_a_line_of_its_own(tmp_path: Path) -> None:
     assert "one() has no docstring" in lines[first]
     assert lines[first + 1].startswith(" " * column + "TOOLS: ")
     assert "two() takes *words" in lines[first + 1]
+
+
+async def test_what_a_broken_platform_makes_impossible_is_not_looked_at(
+    slack_values: dict[str, str], slack: SlackServer, database_url: str, tmp_path: Path
+) -> None:
+    await migrate_database(database_url)
+    (tmp_path / "docent.toml").write_text("[defaults]\nteam_channel = 'slack:C0OTHER'\n")
+    values = {**slack_values, "SLACK_BOT_TOKEN": "xoxb-wrong", "HUMANS": "slack:U0CAROL"}
+    code, found = await findings(tmp_path, {**values, **dict.fromkeys(CHANNELS, "slack:C0TEAM")})
+    assert code == 1
+    assert found["slack"].startswith("MEND")
+    told = [line for line in found.values() if "invalid_auth" in line]
+    assert told == [found["slack"]]
+    for line in ("humans", "team channel", "ops channel", "digest channel"):
+        assert found[line].startswith("- ")
+        assert found[line].endswith("not looked at: mend slack first")
+    assert found["channels"].startswith("ok")
+    assert found["channels"].endswith("team channels on slack were not looked at: mend slack first")
+
+    people = "slack:U0CAROL,discord:1"
+    _, found = await findings(tmp_path, {**values, "HUMANS": people})
+    assert "1 on slack not looked at: mend slack first" in found["humans"]
+
+
+async def test_a_port_that_another_has_is_a_note_as_a_docent_that_runs_may_be_that(
+    slack_values: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    await migrate_database(database_url)
+    over_http = {**slack_values, "SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": "x" * 32}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, found = await findings(tmp_path, {**over_http, "PORT": port})
+        assert (code, found["port"][:4]) == (0, "note")
+        assert f"{port} cannot be had now" in found["port"]
+        _, found = await findings(tmp_path, {**slack_values, "PORT": port})
+        assert "port" not in found
+    code, found = await findings(tmp_path, {**over_http, "PORT": "0"})
+    assert (code, found["port"][:4]) == (0, "ok  ")
+
+
+async def test_why_a_file_of_tools_cannot_be_run_is_in_the_log_at_debug(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text("raise ValueError('because of the weather')\n")
+    values = {"DOCS_SOURCES": write_docs(tmp_path / "docs"), "TOOLS": "tools.py"}
+    for level, told in (("INFO", False), ("DEBUG", True)):
+        process = await DocentProcess.start(tmp_path, {**values, "LOG_LEVEL": level}, "doctor")
+        code, output, errors = await process.end()
+        assert code == 1
+        assert "(ValueError in line 1)" in output
+        assert ("because of the weather" in errors) == told

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core.store import migrate_database
 from servers.discord_server import DiscordServer
 from servers.docent_rig import DocentProcess, write_docs
 from servers.openai_runs import Script
@@ -48,6 +49,7 @@ async def test_a_command_that_is_started_by_its_script_loads_all_that_it_needs(
     command: str, code: int, tmp_path: Path
 ) -> None:
     # Of the other commands: `run` below, `refresh`, `chat` and `forget` in tests/bots.
+    await migrate_database(f"sqlite:///{tmp_path / 'data' / 'docent.db'}")
     (tmp_path / "questions.jsonl").write_text('{"question": "How?", "pages": ["/how"]}\n')
     values = {"DOCS_SOURCES": write_docs(tmp_path / "docs")}
     process = await DocentProcess.start_anew(tmp_path, values, *command.split())
@@ -238,9 +240,11 @@ async def test_a_second_process_on_a_sqlite_file_is_refused_and_the_first_goes_o
     second = await DocentProcess.start(tmp_path, slack_values, "run")
     code, _, errors = await second.end()
     assert code == 1
-    assert errors == (
+    line = json.loads(errors)
+    assert line["level"] == "ERROR"
+    assert line["message"] == (
         "Docent stops: Another `docent run` works on this SQLite file: "
-        "stop it, or use Postgres for several.\n"
+        "stop it, or use Postgres for several."
     )
     root = slack.mention(CHANNEL, "U0ALICE", "When does an access token expire?")
     await slack.wait_for(lambda: len(slack.thread(CHANNEL, root)) == 2, 30)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from servers.docent_rig import DocentProcess, settings_for, write_docs
 from servers.openai_runs import Script
 from servers.openai_server import OpenAIServer
@@ -73,16 +71,38 @@ async def test_what_is_cancelled_at_the_prompt_is_left(
     assert not (tmp_path / "calls.txt").exists()
 
 
-@pytest.mark.parametrize("sources", ["", "docs"])
-async def test_who_comes_before_any_page_was_read_is_told_what_to_do(
-    tmp_path: Path, sources: str
-) -> None:
+async def test_who_comes_before_any_page_was_read_is_told_what_to_do(tmp_path: Path) -> None:
     write_docs(tmp_path / "docs")
-    values = {"DOCS_SOURCES": sources}
+    values = {"DOCS_SOURCES": "docs"}
     code, output, errors = await (await DocentProcess.start(tmp_path, values, "chat")).end("Hm?")
     assert code == 0
     assert "I cannot reply" in output
-    assert ("`docent refresh`" if sources else "set DOCS_SOURCES") in errors
+    assert "`docent refresh`" in errors
     code, output, errors = await (await DocentProcess.start(tmp_path, values, "docs", "list")).end()
     assert (code, output) == (0, "")
     assert "`docent refresh`" in errors
+
+
+async def test_without_documentation_and_sources_there_is_nothing_to_ask(tmp_path: Path) -> None:
+    code, output, errors = await (await DocentProcess.start(tmp_path, {}, "chat")).end("Hm?")
+    assert (code, output) == (2, "")
+    assert "DOCS_SOURCES is not set" in errors
+
+
+async def test_a_folder_without_pages_leads_to_what_is_to_be_mended(tmp_path: Path) -> None:
+    """Not from one command to the next, and back to the first."""
+    (tmp_path / "x.pdf").write_bytes(b"%PDF")
+    values = {"DOCS_SOURCES": "."}
+    code, output, _ = await (await DocentProcess.start(tmp_path, values, "refresh")).end()
+    assert code == 1
+    assert "Nothing could be read: there is no documentation yet" in output
+    assert "- .: . has no page: no .md, " in output
+
+    code, output, errors = await (await DocentProcess.start(tmp_path, values, "chat")).end("Hm?")
+    assert code == 0
+    assert "the last refresh left no page. `docent doctor` says why" in errors
+
+    code, output, _ = await (await DocentProcess.start(tmp_path, values, "doctor")).end()
+    assert code == 1
+    assert "with 0 pages of documentation: the last refresh left none." in output
+    assert "MEND  documentation  . has no page: no .md, " in output
