@@ -18,7 +18,7 @@ from core.human_settings import read_channel, read_humans
 from core.platform_ids import USER
 from core.prompt_settings import read_prompts
 from core.schedule import Cron, parse_cron
-from core.setting_reader import Reader, parse_duration, reason
+from core.setting_reader import Reader, parse_duration, reason, remedy
 from core.settings import (
     LOG_LEVELS,
     Admission,
@@ -202,7 +202,7 @@ def _instructions(reader: Reader) -> str | None:
         return Path(file).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
         reader.problem(
-            f"INSTRUCTIONS_FILE {file!r} cannot be read ({reason(error)}): correct the path."
+            f"INSTRUCTIONS_FILE {file!r} cannot be read ({reason(error)}): {remedy(error)}."
         )
         return None
 

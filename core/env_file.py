@@ -8,7 +8,7 @@ from pathlib import Path
 from dotenv.parser import Binding, parse_stream
 
 from core.errors import ConfigError
-from core.setting_reader import Reader, reason
+from core.setting_reader import Reader, reason, remedy
 from core.settings import SETTINGS
 
 ALIKE = 0.8  # of 1: DISCORD_BOT_TOKEN is taken for DISCORD_TOKEN, HELPER_TOKEN for nothing
@@ -23,7 +23,7 @@ def read_env_file(file: Path) -> dict[str, str | None]:
     try:
         text = file.read_text(encoding="utf-8") if file.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
-        problem = f"{file} cannot be read ({reason(error)}): {_remedy(error)}."
+        problem = f"{file} cannot be read ({reason(error)}): {remedy(error)}."
         raise ConfigError([problem]) from None
     lines = list(parse_stream(io.StringIO(text)))
     if problems := [_problem(file, line) for line in lines if not _is_usable(line)]:
@@ -62,13 +62,3 @@ def _problem(file: Path, line: Binding) -> str:
         f"{file}, line {line.original.line + blank} cannot be read: write NAME=value there, and "
         "close each quote on the line or a later one."
     )
-
-
-def _remedy(error: Exception) -> str:
-    match error:
-        case UnicodeDecodeError():
-            return "save it as UTF-8 text"
-        case PermissionError():
-            return "let the user that runs Docent read it, as its owner or by its group"
-        case _:
-            return "see that it is a file on a disk that works"

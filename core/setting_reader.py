@@ -124,6 +124,8 @@ def remedy(error: Exception) -> str:
         case UnicodeDecodeError():
             return "save it as UTF-8 text"
         case PermissionError():
-            return "let the user that runs Docent read it"
-        case _:
+            return "let the user that runs Docent read it, as its owner or by its group"
+        case FileNotFoundError() | IsADirectoryError() | NotADirectoryError():
             return "correct the path"
+        case _:
+            return "see that it is a file on a disk that works"
